@@ -1,0 +1,49 @@
+"""What happened? The frozen values every other room speaks in."""
+
+from habitue.facts.context import NO_ROW, Context, Owned
+from habitue.facts.facts import (
+    Action,
+    Alias,
+    Availability,
+    Condition,
+    Consent,
+    Fact,
+    Id,
+    Item,
+    Link,
+    Money,
+    Purpose,
+    Shopper,
+    Shown,
+    When,
+)
+from habitue.facts.kinds import CONVERSIONS, ITEM_KINDS, NAMES, ActionKind, code_of
+from habitue.facts.log import MS_PER_DAY, ActionLog, Catalogue
+
+__all__ = [
+    "CONVERSIONS",
+    "ITEM_KINDS",
+    "MS_PER_DAY",
+    "NAMES",
+    "NO_ROW",
+    "Action",
+    "ActionKind",
+    "ActionLog",
+    "Alias",
+    "Availability",
+    "Catalogue",
+    "Condition",
+    "Consent",
+    "Context",
+    "Fact",
+    "Id",
+    "Item",
+    "Link",
+    "Money",
+    "Owned",
+    "Purpose",
+    "Shopper",
+    "Shown",
+    "When",
+    "code_of",
+]

@@ -1,0 +1,59 @@
+"""The context of a batch of requests: all that sources, ranker and policy see of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["NO_ROW", "Context", "Owned"]
+
+NO_ROW = -1
+"""Marks "no item" or "no shopper" wherever a dense row stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Owned:
+    """What each shopper of a batch has bought, ever: ragged rows, ``indptr`` as in CSR."""
+
+    indptr: NDArray[np.int64]  # (B + 1,)
+    item: NDArray[np.int32]  # (nnz,) item rows, ascending within a shopper
+    count: NDArray[np.float32]  # (nnz,) orders that held the item
+    age_days: NDArray[np.float32]  # (nnz,) days since it was last bought
+
+    @classmethod
+    def nothing(cls, n: int) -> Owned:
+        """Nobody of ``n`` shoppers has bought anything."""
+        return cls(
+            np.zeros(n + 1, np.int64),
+            np.empty(0, np.int32),
+            np.empty(0, np.float32),
+            np.empty(0, np.float32),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """A batch of B requests to one surface.
+
+    Recent actions stand most recent first, padded with ``NO_ROW``; actions without an item are not
+    among them. Ages are days before ``now_ms``, never negative: what lies after ``now`` is not here.
+    """
+
+    surface: str
+    now_ms: NDArray[np.int64]  # (B,)
+    shopper_row: NDArray[np.int32]  # (B,) NO_ROW for a shopper nobody knows
+    recent_item: NDArray[np.int32]  # (B, L)
+    recent_kind: NDArray[np.uint8]  # (B, L) ActionKind codes
+    recent_age_days: NDArray[np.float32]  # (B, L)
+    anchor_item: NDArray[np.int32]  # (B, A) the item looked at, or the items in the cart
+    owned: Owned
+    device: tuple[str | None, ...] = ()
+    locale: tuple[str | None, ...] = ()
+    query: tuple[str | None, ...] = ()
+    personal: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, np.bool_))
+    """(B,) False where the shopper has not allowed personalisation; empty means all have."""
+
+    def __len__(self) -> int:
+        return len(self.now_ms)

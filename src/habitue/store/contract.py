@@ -1,0 +1,204 @@
+"""Where facts, live state and snapshots are kept: the contracts every implementation meets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from habitue.facts import Fact
+
+__all__ = [
+    "ActionColumns",
+    "Appended",
+    "Erased",
+    "FactKind",
+    "FactStore",
+    "LiveState",
+    "Recent",
+    "Rejection",
+    "Stored",
+]
+
+FactKind = Literal["action", "item", "shopper", "link", "alias", "consent", "shown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """One fact of a batch that was not stored, and why."""
+
+    row: int  # its place in the batch, from 0
+    id: str | None
+    problem: Literal["conflict", "invalid", "order_incomplete"]
+    field: str | None
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class ActionColumns:
+    """Newly stored actions as live state sees them: dense rows, in order of ``seq``."""
+
+    seq: NDArray[np.int64]
+    at_ms: NDArray[np.int64]
+    kind: NDArray[np.uint8]
+    shopper_row: NDArray[np.int32]
+    item_row: NDArray[np.int32]
+    price_micros: NDArray[np.int64]
+    rating: NDArray[np.float32]
+    new_shopper: NDArray[np.bool_]  # this action is the shopper's first ever
+
+    def __len__(self) -> int:
+        return len(self.seq)
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """What became of a batch. ``new + duplicate + conflict`` (+ other rejections) is its length."""
+
+    new: int
+    duplicate: int  # the same id with the same body: acknowledged, stored once
+    conflict: int  # the same id with another body: refused, listed in ``rejected``
+    last_seq: int  # the highest seq durable when the call returned
+    rejected: tuple[Rejection, ...]
+    actions: ActionColumns  # the new actions of the batch
+    new_items: tuple[str, ...] = ()  # ids that got an item row by this batch
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """How much of a shopper was erased, by table."""
+
+    shopper: str
+    rows: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """How much a store holds."""
+
+    seq: int  # the last seq handed out: the watermark of everything durable now
+    facts: dict[FactKind, int]
+    n_items: int  # one more than the highest item row
+    n_shoppers: int
+
+
+class FactStore(Protocol):
+    """Append-only facts. Durable on return, idempotent by id, commit-ordered by ``seq``.
+
+    Ids become dense rows at append, in order of first appearance, and keep them for ever.
+    """
+
+    def append(self, facts: Sequence[Fact], *, received_at_ms: int) -> Appended:
+        """Store a batch; on return what is counted as ``new`` survives a power cut.
+
+        Facts without an id get one that sorts by time. Facts without a time get
+        ``received_at_ms``. Lines of one ``order_id`` are stored together or not at all. Raises
+        ``Unavailable`` when nothing could be made durable; then nothing of the batch is stored.
+        """
+        ...
+
+    def scan(
+        self,
+        kind: FactKind,
+        *,
+        since_seq: int = 0,
+        until_seq: int | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> Iterator[pa.Table]:
+        """Facts with ``since_seq < seq <= until_seq`` in order of ``seq``, as Arrow tables."""
+        ...
+
+    def history(self, shopper_row: int, n: int) -> pa.Table:
+        """The shopper's last ``n`` item actions, most recent first (columns as ``scan('action')``)."""
+        ...
+
+    def item_rows(self, ids: Sequence[str]) -> NDArray[np.int32]:
+        """Dense rows of item ids; ``NO_ROW`` for ids nobody has named."""
+        ...
+
+    def shopper_rows(self, ids: Sequence[str]) -> NDArray[np.int32]:
+        """Dense rows of shopper ids, aliases resolved; ``NO_ROW`` for strangers and the erased."""
+        ...
+
+    def item_ids(self, since_row: int = 0) -> list[str]:
+        """Item ids in row order, from ``since_row`` on."""
+        ...
+
+    def shopper_ids(self, since_row: int = 0) -> list[str | None]:
+        """Shopper ids in row order; ``None`` for the erased."""
+        ...
+
+    def canonical_shoppers(self) -> NDArray[np.int32]:
+        """For each shopper row the row of the person it stands for, aliases resolved."""
+        ...
+
+    def export(self, shopper: str) -> dict[str, list[dict[str, object]]]:
+        """Everything stored about a shopper, by kind of fact (access request)."""
+        ...
+
+    def forget(self, shopper: str) -> Erased:
+        """Erase a shopper: rows deleted, the id gone, a keyless tombstone kept."""
+        ...
+
+    def erased_shoppers(self) -> NDArray[np.int32]:
+        """Rows of erased shoppers: masked at once wherever a snapshot still knows them."""
+        ...
+
+    def stored(self) -> Stored:
+        """How much is stored, and the watermark."""
+        ...
+
+    def backup(self, path: Path) -> None:
+        """Write a consistent copy to ``path``, while others go on writing."""
+        ...
+
+    def durability(self) -> dict[str, str]:
+        """The settings on which durability rests, read back from the running store."""
+        ...
+
+    def close(self) -> None:
+        """Finish what is queued and let go of the store."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Recent:
+    """The recent item actions of a batch of shoppers, most recent first."""
+
+    item_row: NDArray[np.int32]  # (B, L), NO_ROW padding
+    kind: NDArray[np.uint8]  # (B, L)
+    at_ms: NDArray[np.int64]  # (B, L)
+    seen_seq: NDArray[np.int64]  # (B,) the last seq this answer knows for the shopper
+
+
+class LiveState(Protocol):
+    """The last actions of the shoppers who are here: a cache over ``FactStore.history``.
+
+    Losing it loses nothing: what is absent is read from the store again. Memory is bounded:
+    ``max_shoppers`` shoppers of ``length`` actions; the least recently seen leave first.
+    """
+
+    length: int
+
+    def observe(self, actions: ActionColumns) -> None:
+        """Take in new actions before they are acknowledged. Idempotent by ``seq``."""
+        ...
+
+    def recent(self, shopper_row: NDArray[np.int32]) -> Recent:
+        """The recent actions of each shopper, read from the store where they are absent here."""
+        ...
+
+    def forget(self, shopper_row: int) -> None:
+        """Drop everything held of a shopper."""
+        ...
+
+    def healthy(self) -> bool:
+        """Whether the state answers now."""
+        ...
+
+
