@@ -1,0 +1,378 @@
+"""How is it wired? Every setting, with its default and unit: ``habitue.toml``, then ``HABITUE_*``.
+
+A later source wins: defaults, the file, the environment (``HABITUE_SERVER__PORT=8001``), then the
+overrides the caller passes (``{"server.port": 8001}``). A key nobody knows is refused with the
+nearest name that exists, so that a typing mistake never silently leaves a default in place.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from habitue.errors import BadSetting
+from habitue.facts import ActionKind, Purpose
+
+__all__ = [
+    "LimitSettings",
+    "LiveSettings",
+    "PrivacySettings",
+    "ServerSettings",
+    "Settings",
+    "ShopSettings",
+    "SnapshotSettings",
+    "StoreSettings",
+    "setting_names",
+]
+
+_PREFIX = "HABITUE_"
+_NEAR = 0.6  # how alike a wrong name must be to a right one to be suggested
+_MISTYPED = 0.85  # how alike a variable must be to a setting to be taken for a typing mistake
+
+Rate = Annotated[float, Field(gt=0, le=1_000_000)]
+
+
+class _Group(BaseModel):
+    """Settings do not change once read, and refuse keys they do not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ShopSettings(_Group):
+    """The shop: its days, its money, and what counts as success."""
+
+    name: str = Field("A shop", min_length=1, max_length=200, description="Shown on pages.")
+    time_zone: str = Field(
+        "UTC", description="IANA name; days (retention, hours of the day) are days of this zone."
+    )
+    base_currency: str = Field(
+        "EUR", pattern="^[A-Z]{3}$", description="ISO 4217; what prices are compared in."
+    )
+    conversions: tuple[str, ...] = Field(
+        ("purchase",), description="Kinds of action that count as success (GA4 names)."
+    )
+    future_skew_seconds: int = Field(
+        300, ge=0, le=86_400, description="An event further in the future than this is refused."
+    )
+
+    @field_validator("time_zone")
+    @classmethod
+    def _zone_exists(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise ValueError(f"no time zone {name!r}; use one such as Asia/Tokyo") from error
+        return name
+
+    @field_validator("conversions")
+    @classmethod
+    def _kinds_exist(cls, kinds: tuple[str, ...]) -> tuple[str, ...]:
+        known = ActionKind.__members__
+        for kind in kinds:
+            if kind not in known:
+                raise ValueError(f"no kind of action {kind!r}.{_suggest(kind, known)}")
+        return kinds
+
+
+class StoreSettings(_Group):
+    """Where the facts are kept."""
+
+    address: str = Field(
+        "sqlite:///var/habitue.db",
+        pattern=r"^(sqlite:///.+|postgresql(\+psycopg)?://.+)$",
+        description="sqlite:///path/to/file or postgresql://user:password@host:port/database.",
+    )
+
+
+class LiveSettings(_Group):
+    """What is remembered of the shoppers who are here: a bounded cache over the store."""
+
+    address: str = Field(
+        "memory",
+        pattern=r"^(memory|rediss?://.+)$",
+        description="memory (one worker) or redis://host:port/database (any number).",
+    )
+
+
+class SnapshotSettings(_Group):
+    """Where trained snapshots are kept."""
+
+    path: Path = Field(Path("var/snapshots"), description="Folder of the snapshots.")
+
+
+class PrivacySettings(_Group):
+    """What may be done with a shopper who has not said anything, and how ids rest."""
+
+    default_consent: tuple[Purpose, ...] = Field(
+        ("personalisation", "analytics"),
+        description="Purposes allowed until the shopper says otherwise.",
+    )
+    pseudonyms: bool = Field(
+        False, description="Keep shopper ids only as keyed pseudonyms (choose before first use)."
+    )
+
+
+class ServerSettings(_Group):
+    """The HTTP server."""
+
+    host: str = Field("127.0.0.1", description="Without an API key only loopback is allowed.")
+    port: int = Field(8000, ge=0, le=65_535, description="0 takes any free port.")
+    workers: int = Field(
+        1, ge=1, le=256, description="Processes; more than one needs live state in Redis."
+    )
+    keys_file: Path = Field(Path("var/keys.json"), description="API keys, hashed.")
+    cors_origins: tuple[str, ...] = Field(
+        (), description='Sites whose pages may call, e.g. ["https://www.example.com"].'
+    )
+    trusted_proxies: tuple[str, ...] = Field(
+        ("127.0.0.1",), description="Addresses whose X-Forwarded-For is believed."
+    )
+    anonymous_prefix: str = Field(
+        "anon-",
+        min_length=1,
+        max_length=50,
+        description="Ids a browser makes up start so, with 16 or more random characters after.",
+    )
+    drain_seconds: int = Field(
+        20, ge=1, le=3600, description="How long requests in flight may take to finish at shutdown."
+    )
+    access_log: Literal["json", "off"] = Field(
+        "json", description="One line a request on standard output, without personal data."
+    )
+
+
+class LimitSettings(_Group):
+    """What one caller may ask of the server."""
+
+    body_bytes: int = Field(
+        8 * 1024 * 1024, ge=1024, le=1024**3, description="Longest request body."
+    )
+    body_seconds: int = Field(15, ge=1, le=600, description="A body must arrive within this.")
+    batch_rows: int = Field(10_000, ge=1, le=1_000_000, description="Most rows in one request.")
+    browser_per_second: Rate = Field(
+        20, description="Requests a second for one browser key from one address, sustained."
+    )
+    browser_burst: Rate = Field(100, description="Requests it may make at once.")
+    server_per_second: Rate = Field(5_000, description="Requests a second for one server key.")
+    server_burst: Rate = Field(10_000, description="Requests it may make at once.")
+    failed_keys_per_second: Rate = Field(
+        1, description="Wrong keys a second from one address before it is told to wait."
+    )
+    failed_keys_burst: Rate = Field(20, description="Wrong keys it may send at once.")
+    remembered_callers: int = Field(
+        50_000, ge=100, le=10_000_000, description="Callers whose rate is held in memory."
+    )
+
+
+class Settings(BaseSettings):
+    """Everything that can be set, by group."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", env_prefix=_PREFIX, env_nested_delimiter="__"
+    )
+
+    shop: ShopSettings = ShopSettings()
+    store: StoreSettings = StoreSettings()
+    live: LiveSettings = LiveSettings()
+    snapshots: SnapshotSettings = SnapshotSettings()
+    privacy: PrivacySettings = PrivacySettings()
+    server: ServerSettings = ServerSettings()
+    limits: LimitSettings = LimitSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what is passed: ``Settings()`` is the defaults, ``Settings.load`` asks the rest."""
+        del settings_cls, env_settings, dotenv_settings, file_secret_settings
+        return (init_settings,)
+
+    @classmethod
+    def load(
+        cls, path: str | Path | None = None, overrides: Mapping[str, object] | None = None
+    ) -> Self:
+        """The settings from ``path`` (``habitue.toml``), the environment, and ``overrides``.
+
+        Without a path, ``habitue.toml`` in the working directory is read where there is one.
+        Overrides are named by dots (``"server.port"``) or nested. Raises ``BadSetting``.
+        """
+        sources = {
+            str(path or "habitue.toml"): _read_file(path),
+            "the environment": _read_environment(cls),
+            "the overrides": _nest(overrides or {}),
+        }
+        merged: dict[str, Any] = {}
+        for values in sources.values():
+            _merge(merged, values)
+        try:
+            return cls(**merged)
+        except ValidationError as error:
+            raise _explain(cls, error, sources) from None
+
+    @classmethod
+    def render(cls) -> str:
+        """The whole default ``habitue.toml``, each setting with its description as a comment."""
+        head = "# Habitué: every setting, with its default. Remove what you do not change.\n"
+        return head + "".join(_render_table("", cls()))
+
+
+def setting_names(model: type[BaseModel] = Settings, prefix: str = "") -> list[str]:
+    """The dotted names of all settings, in order.
+
+    >>> "server.port" in setting_names()
+    True
+    """
+    names: list[str] = []
+    for key, field in model.model_fields.items():
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            names += setting_names(inner, f"{prefix}{key}.")
+        else:
+            names.append(prefix + key)
+    return names
+
+
+def _read_file(path: str | Path | None) -> dict[str, Any]:
+    if path is None and not Path("habitue.toml").exists():
+        return {}
+    file = Path(path or "habitue.toml")
+    try:
+        return tomllib.loads(file.read_text("utf-8"))
+    except FileNotFoundError:
+        raise BadSetting(
+            f"There is no settings file {file}.", remedy="Check the path, or leave it out."
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise BadSetting(f"{file} cannot be read: {error}.", remedy="Mend that line.") from None
+
+
+def _read_environment(model: type[BaseSettings]) -> dict[str, Any]:
+    """What ``HABITUE_GROUP__KEY`` variables say; a near miss of a setting's name is refused."""
+    right = [_PREFIX + name.replace(".", "__").upper() for name in setting_names(model)]
+    for name in os.environ:
+        if not name.upper().startswith(_PREFIX) or name.upper() in right:
+            continue
+        near = get_close_matches(name.upper(), right, 1, _MISTYPED)
+        if near:
+            raise BadSetting(f"{name} is no setting.", remedy=f"Did you mean {near[0]}?")
+    try:
+        return EnvSettingsSource(model)()
+    except ValueError as error:
+        raise BadSetting(
+            f"A {_PREFIX}* variable cannot be read: {error}.",
+            remedy='Lists are written as JSON, e.g. ["a", "b"].',
+        ) from None
+
+
+def _nest(flat: Mapping[str, object]) -> dict[str, Any]:
+    nested: dict[str, Any] = {}
+    for name, value in flat.items():
+        table = nested
+        *groups, key = name.split(".")
+        for group in groups:
+            table = table.setdefault(group, {})
+        if isinstance(value, Mapping):
+            _merge(table.setdefault(key, {}), value)
+        else:
+            table[key] = value
+    return nested
+
+
+def _merge(into: dict[str, Any], values: Mapping[str, Any]) -> None:
+    for key, value in values.items():
+        if isinstance(value, Mapping) and isinstance(into.get(key), dict):
+            _merge(into[key], value)
+        else:
+            into[key] = dict(value) if isinstance(value, Mapping) else value
+
+
+def _explain(
+    model: type[BaseModel], error: ValidationError, sources: Mapping[str, Mapping[str, Any]]
+) -> BadSetting:
+    """The first thing wrong, where it was said, and what to write instead."""
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    name = ".".join(str(part) for part in first["loc"])
+    where = [source for source, values in sources.items() if _says(values, first["loc"])]
+    place = f"{name} (in {where[-1]})" if where else name
+    if first["type"] == "extra_forbidden":
+        known = setting_names(model) + [name.rsplit(".", 1)[0] for name in setting_names(model)]
+        return BadSetting(
+            f"{place} is no setting.{_suggest(name, known)}",
+            remedy="" if _suggest(name, known) else "`habitue doctor` lists what can be set.",
+            field=name,
+        )
+    reason = first["msg"].removeprefix("Value error, ").rstrip(".?")
+    return BadSetting(f"{place} cannot be used: {reason}.", field=name)
+
+
+def _says(values: Mapping[str, Any], loc: tuple[int | str, ...]) -> bool:
+    here: Any = values
+    for depth, part in enumerate(loc):
+        if not isinstance(here, Mapping):
+            return depth > 0
+        if part not in here:
+            return False
+        here = here[part]
+    return True
+
+
+def _suggest(name: str, known: Mapping[str, object] | list[str]) -> str:
+    near = get_close_matches(name, list(known), 1, _NEAR)
+    return f" Did you mean {near[0]}?" if near else ""
+
+
+def _render_table(name: str, model: BaseModel) -> Iterator[str]:
+    tables: list[tuple[str, BaseModel]] = []
+    if name:
+        yield f"\n# {(type(model).__doc__ or '').strip().splitlines()[0]}\n[{name}]\n"
+    for key, field in type(model).model_fields.items():
+        value = getattr(model, key)
+        inner = f"{name}.{key}" if name else key
+        if isinstance(value, BaseModel):
+            tables.append((inner, value))
+        elif isinstance(value, dict) and any(isinstance(v, BaseModel) for v in value.values()):
+            tables += [(f"{inner}.{_key(part)}", table) for part, table in value.items()]
+        else:
+            comment = f"# {field.description}\n" if field.description else ""
+            yield comment + (f"# {key} =\n" if value is None else f"{key} = {_toml(value)}\n")
+    for inner, table in tables:
+        yield from _render_table(inner, table)
+
+
+def _key(part: str) -> str:
+    bare = part.isascii() and part.replace("_", "").replace("-", "").isalnum()
+    return part if bare else _toml(part)
+
+
+def _toml(value: object) -> str:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case int() | float():
+            return repr(value)
+        case list() | tuple() | set() | frozenset():
+            return "[" + ", ".join(_toml(one) for one in value) + "]"
+        case dict():
+            return "{" + ", ".join(f"{_key(k)} = {_toml(v)}" for k, v in value.items()) + "}"
+        case BaseModel():
+            return _toml({k: v for k, v in value if v is not None})
+    text = str(value).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{text}"'
