@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -51,6 +51,8 @@ class ActionColumns:
     price_micros: NDArray[np.int64]
     rating: NDArray[np.float32]
     new_shopper: NDArray[np.bool_]  # this action is the shopper's first ever
+    quantity: NDArray[np.float32] = field(default_factory=lambda: np.empty(0, np.float32))
+    """Pieces bought; empty where nobody was told, which counts as 1 each."""
 
     def __len__(self) -> int:
         return len(self.seq)
