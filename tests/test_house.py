@@ -1,4 +1,4 @@
-"""The house itself: its rooms are listed, imports run one way, drivers stay behind one door each."""
+"""The house itself: its rooms are listed, imports run one way, each driver is behind one door."""
 
 from __future__ import annotations
 

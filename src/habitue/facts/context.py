@@ -38,7 +38,8 @@ class Context:
     """A batch of B requests to one surface.
 
     Recent actions stand most recent first, padded with ``NO_ROW``; actions without an item are not
-    among them. Ages are days before ``now_ms``, never negative: what lies after ``now`` is not here.
+    among them. Ages are days before ``now_ms``, never negative: what lies after ``now`` is not
+    here.
     """
 
     surface: str

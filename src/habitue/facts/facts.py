@@ -1,8 +1,8 @@
 """The facts: frozen values that say what happened in a shop. Everything else is derived from them.
 
-Times are UTC milliseconds since 1970 (``int``) or an aware ``datetime`` at the edge; unit prices are
-integer micros (1.50 EUR = 1_500_000), line totals integer minor units (1.50 EUR = 150), both of an
-ISO 4217 currency. ``None`` means "not said".
+Times are UTC milliseconds since 1970 (``int``) or an aware ``datetime`` at the edge; unit prices
+are integer micros (1.50 EUR = 1_500_000), line totals integer minor units (1.50 EUR = 150), both of
+an ISO 4217 currency. ``None`` means "not said".
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class _Struct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Facts are immutable, named at construction, and refuse fields they do not know."""
 
 
-class Action(_Struct, omit_defaults=True):
+class Action(_Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Something a shopper did. A purchase is one action an order line, tied by ``order_id``."""
 
     kind: str
@@ -74,7 +74,7 @@ class Action(_Struct, omit_defaults=True):
     extra: dict[str, str | int | float | bool | None] | None = None
 
 
-class Item(_Struct, omit_defaults=True):
+class Item(_Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One version of a thing the shop offers, by Merchant Center's field names.
 
     It may be a product, an article, a video, a person, a group: ``item_type`` says which. A later
@@ -114,7 +114,7 @@ class Item(_Struct, omit_defaults=True):
     attributes: dict[str, str | int | float | bool | None] | None = None
 
 
-class Shopper(_Struct, omit_defaults=True):
+class Shopper(_Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is known of a person besides what they did. A later version replaces this one."""
 
     id: Id
@@ -124,8 +124,8 @@ class Shopper(_Struct, omit_defaults=True):
     traits: dict[str, str | int | float | bool | None] | None = None
 
 
-class Link(_Struct, omit_defaults=True):
-    """A tie between two named things: friend, trust, or a knowledge triple (head, relation, tail)."""
+class Link(_Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A tie of two named things: friend, trust, or a knowledge triple (head, relation, tail)."""
 
     kind: Literal["friend", "trust", "knowledge"]
     head: Id
@@ -136,7 +136,7 @@ class Link(_Struct, omit_defaults=True):
     deleted: bool = False
 
 
-class Alias(_Struct, omit_defaults=True):
+class Alias(_Struct, frozen=True, kw_only=True, omit_defaults=True):
     """``shopper`` and ``alias`` are one person from now on; ``undo`` parts them again."""
 
     shopper: Id
@@ -145,7 +145,7 @@ class Alias(_Struct, omit_defaults=True):
     undo: bool = False
 
 
-class Consent(_Struct, omit_defaults=True):
+class Consent(_Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a shopper allows, by purpose. Purposes not named stay as they were."""
 
     shopper: Id
@@ -154,7 +154,7 @@ class Consent(_Struct, omit_defaults=True):
     at: When | None = None
 
 
-class Shown(_Struct):
+class Shown(_Struct, frozen=True, kw_only=True):
     """A slate that was shown: the record learning, evaluation, explanation and audit all read.
 
     ``items``, ``scores``, ``sources`` and ``propensities`` run in slot order, from ``first_slot``.
@@ -175,7 +175,7 @@ class Shown(_Struct):
     fallback: str = ""
 
 
-class Money(_Struct):
+class Money(_Struct, frozen=True, kw_only=True):
     """A unit price in micros of an ISO currency."""
 
     micros: int

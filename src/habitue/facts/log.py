@@ -70,8 +70,8 @@ class Catalogue:
     """The items as of one instant: a Polars frame with one row an item row, in row order.
 
     Columns are the fields of ``Item`` (``id``, ``title``, ``brand``, ``product_type``,
-    ``price_micros``, ``availability``, ...) plus ``item_row`` (int32), ``first_seen_ms`` (int64) and
-    ``deleted`` (bool). Rows known only from actions hold nulls.
+    ``price_micros``, ``availability``, ...) plus ``item_row`` (int32), ``first_seen_ms`` (int64)
+    and ``deleted`` (bool). Rows known only from actions hold nulls.
     """
 
     frame: pl.DataFrame

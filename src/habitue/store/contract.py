@@ -116,7 +116,7 @@ class FactStore(Protocol):
         ...
 
     def history(self, shopper_row: int, n: int) -> pa.Table:
-        """The shopper's last ``n`` item actions, most recent first (columns as ``scan('action')``)."""
+        """The shopper's last ``n`` item actions, most recent first; columns as ``scan``'s."""
         ...
 
     def item_rows(self, ids: Sequence[str]) -> NDArray[np.int32]:
