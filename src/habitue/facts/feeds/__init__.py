@@ -1,0 +1,1 @@
+"""What do foreign formats say, in Habitué's words? JSON bodies, GA4 events, tables of any shop."""
