@@ -89,8 +89,8 @@ def test_a_driver_is_imported_in_one_file(driver: str) -> None:
     assert len(importers_of(driver)) <= 1, importers_of(driver)
 
 
-@pytest.mark.parametrize("module", ["torch", "transformers", "onnxruntime"])
-def test_the_base_knows_no_neural_library(module: str) -> None:
+@pytest.mark.parametrize("module", ["torch", "transformers", "onnxruntime", "sklearn", "pandas"])
+def test_the_base_knows_no_library_it_does_not_bring(module: str) -> None:
     assert importers_of(module) == []
 
 
