@@ -1,0 +1,242 @@
+"""The policy of one surface: its rules over the shelf as it is now, and ε-exploration."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from habitue.facts import NO_ROW, Context
+from habitue.policy.contract import Chosen
+from habitue.policy.filters import matches
+from habitue.policy.reading import parse_filter
+from habitue.policy.rules import SurfaceRules
+from habitue.policy.shelf import AVAILABILITY, SOLD_OUT, UNPOSTED, Shelf
+from habitue.policy.slots import (
+    BOUGHT_HIDE,
+    BOUGHT_REBUY,
+    BOUGHT_SHOW,
+    fill_slots,
+    rank_allowed,
+    refused_items,
+)
+
+__all__ = ["Continued", "RulePolicy"]
+
+_BOUGHT: Final = {"show": BOUGHT_SHOW, "rebuy": BOUGHT_REBUY, "hide": BOUGHT_HIDE}
+_EVERYTHING: Final = np.zeros(0, np.bool_)
+_NO_ROWS: Final = np.zeros(0, np.int32)
+
+
+class RulePolicy:
+    """Fills slots by a surface's rules; a ``Policy``.
+
+    The shelf may change under it: what an item's new version allows or forbids holds from the next
+    ``choose`` on. ``due_days`` (n_items,) is the usual time between two purchases of an item by one
+    shopper, NaN where none is known.
+    """
+
+    def __init__(
+        self,
+        rules: SurfaceRules,
+        shelf: Shelf,
+        *,
+        due_days: NDArray[np.float32] | None = None,
+        row_of: Callable[[str], int] | None = None,
+    ) -> None:
+        """``row_of`` turns a pinned item's id into its row, ``NO_ROW`` while nobody knows it."""
+        self.rules = rules
+        self.shelf = shelf
+        due = np.zeros(0, np.float32) if due_days is None else due_days
+        self._due_days = np.ascontiguousarray(due, np.float32) * np.float32(rules.rebuy_share)
+        self._row_of = row_of or (lambda _: NO_ROW)
+        self._states = np.zeros(256, np.bool_)
+        self._states[[AVAILABILITY[name] for name in rules.availability]] = True
+        self._states[SOLD_OUT] = False
+        self._states[UNPOSTED] = rules.unposted
+        self._pin_slot = np.array([pin.slot for pin in rules.pins], np.int64)
+        self._include = None if rules.include is None else parse_filter(rules.include)
+        self._exclude = None if rules.exclude is None else parse_filter(rules.exclude)
+        self._boosts = [(parse_filter(one.filter), math.log(one.factor)) for one in rules.boosts]
+        self._columns = (_EVERYTHING, np.zeros(0, np.float32))
+        shelf.derive(self._renew)
+
+    def close(self) -> None:
+        """Let go of the shelf."""
+        self.shelf.underive(self._renew)
+
+    # ------------------------------------------------------------------ columns over the shelf
+
+    def _whole(self) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
+        """What the rules say of every item on the shelf: whether it is allowed, its boost."""
+        shelf, rules = self.shelf, self.rules
+        allowed = self._states[shelf.state]
+        if rules.include is not None:
+            allowed = allowed & shelf.mask(rules.include)
+        if rules.exclude is not None:
+            allowed = allowed & ~shelf.mask(rules.exclude)
+        boost = np.zeros(len(shelf.state), np.float32)
+        for one in rules.boosts:
+            boost[shelf.mask(one.filter)] += np.float32(math.log(one.factor))
+        return allowed, boost
+
+    def _renew(self, row: int | None) -> None:
+        """One item has changed, or (``None``) the shelf has grown."""
+        if row is None:
+            self._columns = self._whole()
+            return
+        allowed, boost = self._columns
+        fields = self.shelf.fields(row)
+        allowed[row] = (
+            self._states[self.shelf.state[row]]
+            and (self._include is None or matches(self._include, fields))
+            and not (self._exclude is not None and matches(self._exclude, fields))
+        )
+        boost[row] = sum(term for one, term in self._boosts if matches(one, fields))
+
+    # ------------------------------------------------------------------ choosing
+
+    def choose(
+        self,
+        context: Context,
+        item_row: NDArray[np.int32],
+        score: NDArray[np.float32],
+        n: int,
+        rng: np.random.Generator,
+    ) -> Chosen:
+        """Fill the first ``n`` slots of each context from its candidates (B, m)."""
+        return self.continued().choose(context, item_row, score, n, rng)
+
+    def continued(
+        self,
+        *,
+        hidden: NDArray[np.int32] | None = None,
+        first_slot: int = 0,
+        include: str | None = None,
+        exclude: str | None = None,
+    ) -> Continued:
+        """This policy for one request: a later page of a slate, or with the caller's own filters.
+
+        ``hidden`` are the rows of earlier pages, ``first_slot`` the slot this page begins with.
+        Raises ``BadFilter``.
+        """
+        asked = _EVERYTHING
+        if include is not None:
+            asked = self.shelf.mask(include)
+        if exclude is not None:
+            barred = ~self.shelf.mask(exclude)
+            asked = barred if include is None else asked[: len(barred)] & barred[: len(asked)]
+        return Continued(self, _NO_ROWS if hidden is None else hidden, first_slot, asked)
+
+    def pins(self) -> NDArray[np.int32]:
+        """Rows of the pinned items, in the order of the rules; ``NO_ROW`` for unknown ones."""
+        return np.array([self._row_of(pin.item) for pin in self.rules.pins], np.int32)
+
+
+@dataclass(frozen=True, slots=True)
+class Continued:
+    """A ``RulePolicy`` with what one request adds to it; itself a ``Policy``."""
+
+    policy: RulePolicy
+    hidden: NDArray[np.int32]
+    first_slot: int
+    asked: NDArray[np.bool_]  # (n_items,), empty: everything
+
+    def choose(
+        self,
+        context: Context,
+        item_row: NDArray[np.int32],
+        score: NDArray[np.float32],
+        n: int,
+        rng: np.random.Generator,
+    ) -> Chosen:
+        """Fill ``n`` slots of each context from its candidates (B, m)."""
+        batch = len(context)
+        rows = np.empty((batch, n), np.int32)
+        scores = np.empty((batch, n), np.float32)
+        chances = np.empty((batch, n), np.float32)
+        draws = rng.random((batch, n))
+        for b in range(batch):
+            self._page(context, b, item_row[b], score[b], draws[b], rows[b], scores[b], chances[b])
+        return Chosen(rows, scores, chances)
+
+    def _page(
+        self,
+        context: Context,
+        b: int,
+        item_row: NDArray[np.int32],
+        score: NDArray[np.float32],
+        draw: NDArray[np.float64],
+        row_out: NDArray[np.int32],
+        score_out: NDArray[np.float32],
+        chance_out: NDArray[np.float32],
+    ) -> None:
+        policy = self.policy
+        rules, shelf = policy.rules, policy.shelf
+        allowed, log_boost = policy._columns
+        owned = context.owned
+        since, until = owned.indptr[b], owned.indptr[b + 1]
+        hidden = context.anchor_item[b]
+        if len(self.hidden):
+            hidden = np.concatenate([hidden, self.hidden])
+        pins = _NO_ROWS
+        if len(policy._pin_slot):
+            pins = self._pins(context, b, hidden)
+            later = pins[policy._pin_slot >= self.first_slot + len(row_out)]
+            hidden = np.concatenate([hidden, later])
+        order, _ = rank_allowed(
+            item_row,
+            score,
+            allowed,
+            self.asked,
+            log_boost,
+            shelf.brand,
+            shelf.category,
+            context.recent_item[b],
+            context.recent_kind[b],
+            context.recent_age_days[b],
+            hidden,
+            owned.item[since:until],
+            owned.age_days[since:until],
+            policy._due_days,
+            rules.rebuy_days or math.inf,
+            _BOUGHT[rules.bought],
+            rules.not_interested_days,
+            math.log(rules.not_interested_damping),
+        )
+        fill_slots(
+            order,
+            item_row,
+            score,
+            shelf.brand,
+            shelf.category,
+            rules.brand_cap or 0,
+            rules.category_cap or 0,
+            policy._pin_slot - self.first_slot,
+            pins,
+            rules.epsilon,
+            rules.explore_pool,
+            draw,
+            row_out,
+            score_out,
+            chance_out,
+        )
+
+    def _pins(self, context: Context, b: int, hidden: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Pinned rows that can be had and that this shopper has not refused."""
+        pins = self.policy.pins()
+        state = self.policy.shelf.state
+        refused = refused_items(
+            context.recent_item[b],
+            context.recent_kind[b],
+            context.recent_age_days[b],
+            self.policy.rules.not_interested_days,
+        )
+        fine = (pins >= 0) & (pins < len(state))
+        fine[fine] = self.policy._states[state[pins[fine]]]
+        fine &= ~np.isin(pins, refused) & ~np.isin(pins, hidden)
+        return np.where(fine, pins, NO_ROW).astype(np.int32)
