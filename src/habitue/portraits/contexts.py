@@ -37,9 +37,7 @@ class ShopperIndex:
         rows = rows[np.argsort(shopper, kind="stable")]
         indptr = np.zeros(log.n_shoppers + 1, np.int64)
         np.cumsum(np.bincount(shopper, minlength=log.n_shoppers), out=indptr[1:])
-        return cls(
-            indptr, log.at_ms[rows], log.kind[rows], log.item_row[rows], log.order_row[rows]
-        )
+        return cls(indptr, log.at_ms[rows], log.kind[rows], log.item_row[rows], log.order_row[rows])
 
 
 def contexts_as_of(
@@ -82,7 +80,7 @@ def contexts_as_of(
     return Context(surface, now, shoppers, item, kind, age, anchors, owned)
 
 
-@nb.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@nb.njit(cache=True, nogil=True)
 def _ends(
     indptr: NDArray[np.int64],
     at_ms: NDArray[np.int64],
@@ -106,7 +104,7 @@ def _ends(
     return ends
 
 
-@nb.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@nb.njit(cache=True, nogil=True)
 def _recent(
     indptr: NDArray[np.int64],
     at_ms: NDArray[np.int64],
@@ -134,7 +132,7 @@ def _recent(
     return item, kind, age
 
 
-@nb.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@nb.njit(cache=True, nogil=True)
 def _owned(
     indptr: NDArray[np.int64],
     at_ms: NDArray[np.int64],

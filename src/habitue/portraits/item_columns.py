@@ -1,4 +1,4 @@
-"""What is fixed about each item, as arrays a feature kernel can read, growing with the catalogue."""
+"""What is fixed about each item, as arrays for feature kernels, growing with the catalogue."""
 
 from __future__ import annotations
 
@@ -123,7 +123,9 @@ class ItemColumns:
         """The columns written in ``path``; raises ``SnapshotError`` if they are not there."""
         columns = cls()
         try:
-            names = msgspec.json.decode((path / "names.json").read_bytes(), type=dict[str, list[str]])
+            names = msgspec.json.decode(
+                (path / "names.json").read_bytes(), type=dict[str, list[str]]
+            )
             with np.load(path / "columns.npz") as saved:
                 columns._log_price = saved["log_price"]
                 columns._brand = saved["brand"]
@@ -159,5 +161,3 @@ def _code(name: str | None, known: dict[str, int]) -> int:
     if not name:
         return NO_ROW
     return known.setdefault(name, len(known))
-
-

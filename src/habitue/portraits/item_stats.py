@@ -1,10 +1,9 @@
-"""What happened to each item lately: decayed counters, one code for the past and for the present."""
+"""What happened to each item lately: decayed counters, one code for past and present."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 import numba as nb
 import numpy as np
@@ -45,8 +44,7 @@ class ItemStatsConfig(BaseModel):
     )
 
 
-@dataclass(slots=True)
-class _Table:
+class _Table(NamedTuple):
     """The arrays behind the statistics, one row an item; rows beyond ``n`` are spare."""
 
     decayed: NDArray[np.float64]  # (cap, n_half_lives, n_channels), relative to the epoch
@@ -69,10 +67,21 @@ class _Table:
 
     def grown(self, capacity: int) -> _Table:
         bigger = _Table.empty(capacity, self.decayed.shape[1])
-        n = len(self.total)
-        for name in self.__slots__:
-            getattr(bigger, name)[:n] = getattr(self, name)
+        for new, old in zip(bigger, self, strict=True):
+            new[: len(old)] = old
         return bigger
+
+
+class _Events(NamedTuple):
+    """The columns of actions that the counters read."""
+
+    at_ms: NDArray[np.int64]
+    kind: NDArray[np.uint8]
+    shopper: NDArray[np.int32]
+    item: NDArray[np.int32]
+    price_micros: NDArray[np.int64]
+    rating: NDArray[np.float32]
+    quantity: NDArray[np.float32]
 
 
 class ItemStats:
@@ -106,11 +115,18 @@ class ItemStats:
         return stats
 
     def observe_log(self, log: ActionLog) -> None:
-        """Take in a piece of a log, whatever its ``seq``; the caller sees to it that none repeats."""
+        """Take in a piece of a log whatever its ``seq``: the caller sees that none repeats."""
         if len(log):
             self._add(
-                log.at_ms, log.kind, log.shopper_row, log.item_row, log.price_micros, log.rating,
-                log.quantity,
+                _Events(
+                    log.at_ms,
+                    log.kind,
+                    log.shopper_row,
+                    log.item_row,
+                    log.price_micros,
+                    log.rating,
+                    log.quantity,
+                )
             )
             self.watermark = max(self.watermark, int(log.seq.max()))
 
@@ -120,16 +136,20 @@ class ItemStats:
         Own appends may run ahead of what other processes wrote; ``caught_up`` says how far
         everything has been told.
         """
-        if not len(actions):
-            return
         fresh = (actions.seq > self.watermark) & ~np.isin(actions.seq, self._ahead)
         if not fresh.any():
             return
         quantity = actions.quantity if len(actions.quantity) else np.ones(len(actions), np.float32)
         self._add(
-            actions.at_ms[fresh], actions.kind[fresh], actions.shopper_row[fresh],
-            actions.item_row[fresh], actions.price_micros[fresh], actions.rating[fresh],
-            quantity[fresh],
+            _Events(
+                actions.at_ms[fresh],
+                actions.kind[fresh],
+                actions.shopper_row[fresh],
+                actions.item_row[fresh],
+                actions.price_micros[fresh],
+                actions.rating[fresh],
+                quantity[fresh],
+            )
         )
         self._ahead = np.append(self._ahead, actions.seq[fresh])
 
@@ -150,35 +170,29 @@ class ItemStats:
             self.grow(int(item_row.max()) + 1)
             np.minimum.at(self._table.first_ms, item_row, at_ms)
 
-    def _add(
-        self,
-        at_ms: NDArray[np.int64],
-        kind: NDArray[np.uint8],
-        shopper_row: NDArray[np.int32],
-        item_row: NDArray[np.int32],
-        price_micros: NDArray[np.int64],
-        rating: NDArray[np.float32],
-        quantity: NDArray[np.float32],
-    ) -> None:
-        self.grow(int(item_row.max()) + 1)
-        latest = int(at_ms.max())
-        if self._table.total.any():
-            if (latest - self.epoch_ms) / self.half_life_ms.min() > _HORIZON:
-                self._move_epoch(latest)
-        else:
+    def _add(self, events: _Events) -> None:
+        self.grow(int(events.item.max()) + 1)
+        latest = int(events.at_ms.max())
+        if not self._table.total.any():
             self.epoch_ms = latest
-        if (self._n_pairs + len(at_ms)) * 2 > len(self._pair_key):
-            self._rehash(self._n_pairs + len(at_ms))
-        table = self._table
+        elif (latest - self.epoch_ms) / self.half_life_ms.min() > _HORIZON:
+            self._move_epoch(latest)
+        most = self._n_pairs + len(events.at_ms)
+        if most * 2 > len(self._pair_key):
+            self._rehash(most)
         self._n_pairs += _count(
-            at_ms, kind, shopper_row, item_row, price_micros, rating, quantity,
-            float(self.epoch_ms), self.half_life_ms, table.decayed, table.total, table.first_ms,
-            table.last_ms, table.last_buy_ms, table.sums, self.totals,
-            self._pair_key, self._pair_first,
+            events,
+            float(self.epoch_ms),
+            self.half_life_ms,
+            self._table,
+            self.totals,
+            self._pair_key,
+            self._pair_first,
         )
 
     def _move_epoch(self, epoch_ms: int) -> None:
-        self._table.decayed *= (2.0 ** ((self.epoch_ms - epoch_ms) / self.half_life_ms))[:, None]
+        factor = 2.0 ** ((self.epoch_ms - epoch_ms) / self.half_life_ms)
+        self._table.decayed[:] *= factor[:, None]
         self.epoch_ms = epoch_ms
 
     def _rehash(self, n_pairs: int) -> None:
@@ -190,12 +204,12 @@ class ItemStats:
     # -- what the statistics say ------------------------------------------------------------
 
     def factors(self, now_ms: int) -> NDArray[np.float64]:
-        """What the stored counters are multiplied with to stand as of ``now_ms``: (n_half_lives,)."""
-        return 2.0 ** ((self.epoch_ms - now_ms) / self.half_life_ms)
+        """What turns the stored counters into those as of ``now_ms``: (n_half_lives,)."""
+        return np.asarray(2.0 ** ((self.epoch_ms - now_ms) / self.half_life_ms))
 
     def counts(self, now_ms: int) -> NDArray[np.float64]:
         """Decayed counts as of ``now_ms``: (n_items, n_half_lives, n_channels)."""
-        return self._table.decayed[: self.n_items] * self.factors(now_ms)[:, None]
+        return np.asarray(self._table.decayed[: self.n_items] * self.factors(now_ms)[:, None])
 
     def count(self, channel: str, half_life_days: float, now_ms: int) -> NDArray[np.float64]:
         """One decayed counter as of ``now_ms``: (n_items,)."""
@@ -232,13 +246,13 @@ class ItemStats:
 
     def mean_log_price(self) -> NDArray[np.float64]:
         """Mean log of the price paid, in currency units: (n_items,); the shop's mean if unknown."""
-        return self._mean(2)
+        return self._shop_mean(2)
 
     def mean_log_quantity(self) -> NDArray[np.float64]:
         """Mean of log(1 + quantity) over order lines: (n_items,); the shop's mean if unknown."""
-        return self._mean(4)
+        return self._shop_mean(4)
 
-    def _mean(self, column: int) -> NDArray[np.float64]:
+    def _shop_mean(self, column: int) -> NDArray[np.float64]:
         sums, counts = self._table.sums[: self.n_items, column : column + 2].T
         shop = self.totals[column] / max(self.totals[column + 1], 1.0)
         return np.where(counts > 0, sums / np.maximum(counts, 1.0), shop)
@@ -250,12 +264,19 @@ class ItemStats:
 
     def bytes_per_item(self) -> float:
         """Memory held for each item, without the pairs of shoppers and items."""
-        held = sum(getattr(self._table, name).nbytes for name in _Table.__slots__)
+        held = sum(column.nbytes for column in self._table)
         return held / max(self.n_items, 1)
 
     @property
-    def arrays(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64],
-                              NDArray[np.int64], NDArray[np.float64]]:
+    def arrays(
+        self,
+    ) -> tuple[
+        NDArray[np.float64],
+        NDArray[np.float64],
+        NDArray[np.int64],
+        NDArray[np.int64],
+        NDArray[np.float64],
+    ]:
         """The raw tables that feature kernels read: decayed, total, first_ms, last_buy_ms, sums."""
         table = self._table
         return table.decayed, table.total, table.first_ms, table.last_buy_ms, table.sums
@@ -265,12 +286,15 @@ class ItemStats:
     def save(self, path: Path) -> None:
         """Write the statistics into the folder ``path``."""
         path.mkdir(parents=True, exist_ok=True)
-        n = self.n_items
         used = self._pair_key != 0
-        table = {name: getattr(self._table, name)[:n] for name in _Table.__slots__}
+        table = {name: column[: self.n_items] for name, column in self._table._asdict().items()}
         np.savez(
-            path / "stats.npz", **table, totals=self.totals, epoch_ms=np.int64(self.epoch_ms),
-            watermark=np.int64(self.watermark), pair_key=self._pair_key[used],
+            path / "stats.npz",
+            **table,
+            totals=self.totals,
+            epoch_ms=np.int64(self.epoch_ms),
+            watermark=np.int64(self.watermark),
+            pair_key=self._pair_key[used],
             pair_first=self._pair_first[used],
         )
         (path / "config.json").write_text(self.config.model_dump_json())
@@ -282,7 +306,7 @@ class ItemStats:
             config = ItemStatsConfig.model_validate_json((path / "config.json").read_text())
             with np.load(path / "stats.npz") as saved:
                 stats = cls(config)
-                stats._table = _Table(*(saved[name] for name in _Table.__slots__))
+                stats._table = _Table(*(saved[name] for name in _Table._fields))
                 stats.n_items = len(stats._table.total)
                 stats.totals = saved["totals"]
                 stats.epoch_ms = int(saved["epoch_ms"])
@@ -314,8 +338,8 @@ for _kind, _channel in (
     _COUNTED[int(_kind)] = _channel
 
 
-@nb.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _slot(keys: NDArray[np.int64], key: np.int64) -> int:
+@nb.njit(cache=True, nogil=True)
+def _slot(keys: NDArray[np.int64], key: np.int64) -> np.int64:
     """Where ``key`` stands in the open-addressed table, or where it would."""
     mask = len(keys) - 1
     place = (key * np.int64(-7046029254386353131)) >> 20 & mask
@@ -324,7 +348,7 @@ def _slot(keys: NDArray[np.int64], key: np.int64) -> int:
     return place
 
 
-@nb.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@nb.njit(cache=True, nogil=True)
 def _reinsert(
     old_key: NDArray[np.int64],
     old_first: NDArray[np.int64],
@@ -338,62 +362,62 @@ def _reinsert(
             first[place] = old_first[x]
 
 
-@nb.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@nb.njit(cache=True, nogil=True)
 def _count(
-    at_ms, kind, shopper, item, price_micros, rating, quantity,  # type: ignore[no-untyped-def]
-    epoch_ms, half_life_ms, decayed, total, first_ms, last_ms, last_buy_ms, sums, totals,
-    pair_key, pair_first,
-):
+    events: _Events,
+    epoch_ms: float,
+    half_life_ms: NDArray[np.float64],
+    table: _Table,
+    totals: NDArray[np.float64],
+    pair_key: NDArray[np.int64],
+    pair_first: NDArray[np.int64],
+) -> int:
     """Add every action to its item's counters; returns how many new pairs were met."""
-    n_half = len(half_life_ms)
     new_pairs = 0
-    for e in range(len(at_ms)):
-        i = item[e]
+    for e in range(len(events.at_ms)):
+        i = events.item[e]
         if i < 0:
             continue
-        t = at_ms[e]
-        first_ms[i] = min(first_ms[i], t)
-        last_ms[i] = max(last_ms[i], t)
-        if rating[e] == rating[e]:
-            sums[i, 0] += rating[e]
-            sums[i, 1] += 1.0
-            totals[0] += rating[e]
-            totals[1] += 1.0
-        channel = _COUNTED[kind[e]]
+        t = events.at_ms[e]
+        table.first_ms[i] = min(table.first_ms[i], t)
+        table.last_ms[i] = max(table.last_ms[i], t)
+        _mean(table.sums[i], totals, 0, events.rating[e])
+        channel = _COUNTED[events.kind[e]]
         if channel < 0:
             continue
-        total[i, channel] += 1.0
-        for h in range(n_half):
-            decayed[i, h, channel] += 2.0 ** ((t - epoch_ms) / half_life_ms[h])
+        table.total[i, channel] += 1.0
+        weight = 2.0 ** ((t - epoch_ms) / half_life_ms)
+        table.decayed[i, :, channel] += weight
         if channel != _PURCHASE:
             continue
-        last_buy_ms[i] = max(last_buy_ms[i], t)
-        if price_micros[e] > 0:
-            price = np.log(price_micros[e] / 1e6)
-            sums[i, 2] += price
-            sums[i, 3] += 1.0
-            totals[2] += price
-            totals[3] += 1.0
-        quantities = np.log1p(quantity[e])
-        sums[i, 4] += quantities
-        sums[i, 5] += 1.0
-        totals[4] += quantities
-        totals[5] += 1.0
-        if shopper[e] < 0:
+        table.last_buy_ms[i] = max(table.last_buy_ms[i], t)
+        if events.price_micros[e] > 0:
+            _mean(table.sums[i], totals, 2, np.log(events.price_micros[e] / 1e6))
+        _mean(table.sums[i], totals, 4, np.log1p(events.quantity[e]))
+        if events.shopper[e] < 0:
             continue
-        key = ((np.int64(shopper[e]) << 32) | np.int64(i)) + 1
+        key = ((np.int64(events.shopper[e]) << 32) | np.int64(i)) + 1
         place = _slot(pair_key, key)
         if pair_key[place] == 0:
             pair_key[place] = key
             pair_first[place] = t
             new_pairs += 1
-            total[i, _NEW_BUYER] += 1.0
-            for h in range(n_half):
-                decayed[i, h, _NEW_BUYER] += 2.0 ** ((t - epoch_ms) / half_life_ms[h])
+            table.total[i, _NEW_BUYER] += 1.0
+            table.decayed[i, :, _NEW_BUYER] += weight
         elif t < pair_first[place]:  # a late action: they were a new buyer earlier than we knew
-            for h in range(n_half):
-                decayed[i, h, _NEW_BUYER] += 2.0 ** ((t - epoch_ms) / half_life_ms[h]) - 2.0 ** (
-                    (pair_first[place] - epoch_ms) / half_life_ms[h]
-                )
+            known = 2.0 ** ((pair_first[place] - epoch_ms) / half_life_ms)
+            table.decayed[i, :, _NEW_BUYER] += weight - known
             pair_first[place] = t
     return new_pairs
+
+
+@nb.njit(cache=True, nogil=True)
+def _mean(
+    sums: NDArray[np.float64], totals: NDArray[np.float64], column: int, value: float
+) -> None:
+    """Take a value into an item's running mean and the shop's; NaN is not said."""
+    if value == value:
+        sums[column] += value
+        sums[column + 1] += 1.0
+        totals[column] += value
+        totals[column + 1] += 1.0

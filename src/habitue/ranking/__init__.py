@@ -1,0 +1,1 @@
+"""How good is each? Features of candidates, the ranker that reads them, and reasons."""

@@ -1,0 +1,176 @@
+"""LambdaMART: boosted trees that learn the order of a list, best first.
+
+Burges, "From RankNet to LambdaRank to LambdaMART" (2010); trained by LightGBM, scored without it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt
+
+from habitue.errors import BadInput, SnapshotError
+from habitue.facts import Context
+from habitue.ranking.features import FeatureBatch, FeatureMaker
+from habitue.ranking.trees import Forest
+
+__all__ = ["LambdaMartConfig", "LambdaMartLearner", "LambdaMartRanker", "RankingSet"]
+
+
+class LambdaMartConfig(BaseModel):
+    """How the ranker learns. Gains say how much more one kind of answer is worth than another."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    gain_view: NonNegativeFloat = Field(1.0, description="Gain of a candidate that was looked at.")
+    gain_cart: NonNegativeFloat = Field(3.0, description="Gain of a candidate put into the cart.")
+    gain_purchase: NonNegativeFloat = Field(7.0, description="Gain of a candidate bought.")
+    rounds: PositiveInt = Field(150, description="Number of trees.")
+    leaves: int = Field(15, ge=2, le=256, description="Leaves of each tree.")
+    learning_rate: PositiveFloat = Field(0.05, description="Weight of each tree.")
+    min_leaf_rows: PositiveInt = Field(100, description="Candidates a leaf must hold at least.")
+    feature_share: float = Field(0.4, gt=0, le=1, description="Features each tree may use.")
+    row_share: float = Field(0.7, gt=0, le=1, description="Candidates each tree is shown.")
+    l2: NonNegativeFloat = Field(10.0, description="Penalty on the leaves' values.")
+    truncation: PositiveInt = Field(20, description="How far down the list pairs are compared.")
+    bins: int = Field(127, ge=7, le=255, description="Histogram bins of each feature.")
+    threads: PositiveInt = Field(2, description="Threads used while training.")
+
+    @property
+    def gains(self) -> tuple[float, float, float, float]:
+        """The gain of each grade: nothing, view, cart, purchase."""
+        return (0.0, self.gain_view, self.gain_cart, self.gain_purchase)
+
+
+@dataclass(frozen=True, slots=True)
+class RankingSet:
+    """Requests with their candidates' features and how each was answered.
+
+    Grades are 0 nothing, 1 looked at, 2 put into the cart, 3 bought.
+    """
+
+    x: NDArray[np.float32]  # (n_rows, n_features)
+    grade: NDArray[np.int8]  # (n_rows,)
+    group: NDArray[np.int64]  # (n_requests,) rows of each request, in order
+    names: tuple[str, ...]
+    weight: NDArray[np.float32] | None = None  # (n_requests,) how much each request counts
+
+    @classmethod
+    def joined(cls, parts: list[RankingSet]) -> RankingSet:
+        """Several sets as one."""
+        weights = [
+            np.ones(len(p.group), np.float32) if p.weight is None else p.weight for p in parts
+        ]
+        return cls(
+            np.concatenate([p.x for p in parts]),
+            np.concatenate([p.grade for p in parts]),
+            np.concatenate([p.group for p in parts]),
+            parts[0].names,
+            np.concatenate(weights),
+        )
+
+
+class LambdaMartLearner:
+    """Learns an order from answered requests."""
+
+    def __init__(self, config: LambdaMartConfig | None = None) -> None:
+        self.config = config or LambdaMartConfig()
+
+    def fit(self, data: RankingSet, rng: np.random.Generator) -> LambdaMartRanker:
+        """The ranker learnt from ``data``; raises ``BadInput`` if no request holds an answer."""
+        import lightgbm as lgb
+
+        if not (data.grade > 0).any():
+            raise BadInput(
+                "The ranker has no answered request to learn from.",
+                remedy="Train on a longer time, or wait for more actions.",
+            )
+        c = self.config
+        parameters = {
+            "objective": "lambdarank",
+            "num_threads": c.threads,
+            "verbosity": -1,
+            "learning_rate": c.learning_rate,
+            "num_leaves": c.leaves,
+            "min_data_in_leaf": c.min_leaf_rows,
+            "feature_fraction": c.feature_share,
+            "bagging_fraction": c.row_share,
+            "bagging_freq": 1,
+            "lambda_l2": c.l2,
+            "lambdarank_truncation_level": c.truncation,
+            "label_gain": list(c.gains),
+            "max_bin": c.bins,
+            "seed": int(rng.integers(1 << 31)),
+            "deterministic": True,
+            "force_row_wise": True,
+        }
+        weight = None if data.weight is None else np.repeat(data.weight, data.group)
+        table = lgb.Dataset(data.x, data.grade, group=data.group, weight=weight, free_raw_data=True)
+        booster = lgb.train(parameters, table, c.rounds)
+        forest = Forest.of_dump(booster.dump_model())
+        gain = booster.feature_importance("gain")
+        return LambdaMartRanker(forest, data.names, np.asarray(gain, np.float64))
+
+
+@dataclass(frozen=True, slots=True)
+class LambdaMartRanker:
+    """The trees, the names of the features they read, and how much each feature was worth."""
+
+    forest: Forest
+    names: tuple[str, ...]
+    gain: NDArray[np.float64]  # (n_features,) loss the splits on each feature took away
+
+    def score_features(
+        self, batch: FeatureBatch, item_row: NDArray[np.int32]
+    ) -> NDArray[np.float32]:
+        """Scores of candidates with these features: (B, m), ``-inf`` beside ``NO_ROW``."""
+        scores = self.forest.predict(batch.x).reshape(item_row.shape)
+        scores[item_row < 0] = -np.inf
+        return scores
+
+    def bound(self, features: FeatureMaker) -> FeatureRanker:
+        """This ranker over live features; ``BadInput`` if they are not the ones it learnt."""
+        return FeatureRanker(self, features)
+
+    def save(self, path: Path) -> None:
+        """Write trees and names into the folder ``path``."""
+        path.mkdir(parents=True, exist_ok=True)
+        self.forest.save(path / "trees.npz")
+        body = {"names": list(self.names), "gain": self.gain.tolist()}
+        (path / "features.json").write_bytes(msgspec.json.encode(body))
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """The ranker written in ``path``; raises ``SnapshotError`` if it is not there."""
+        try:
+            body = msgspec.json.decode((path / "features.json").read_bytes())
+            names, gain = tuple(body["names"]), np.array(body["gain"], np.float64)
+        except (OSError, KeyError, msgspec.MsgspecError) as problem:
+            raise SnapshotError(
+                f"The ranker in {path} cannot be read: {problem}.",
+                remedy="Train again, or activate another snapshot.",
+            ) from problem
+        return cls(Forest.load(path / "trees.npz"), names, gain)
+
+
+class FeatureRanker:
+    """A ranker bound to the features it reads: what the pipeline calls."""
+
+    def __init__(self, trees: LambdaMartRanker, features: FeatureMaker) -> None:
+        if trees.names != features.names:
+            odd = sorted(set(trees.names) ^ set(features.names))[:5]
+            raise BadInput(
+                f"The ranker learnt other features than these sources give: {', '.join(odd)}.",
+                remedy="Train again: sources or features have changed since.",
+            )
+        self.trees = trees
+        self.features = features
+
+    def score(self, context: Context, item_row: NDArray[np.int32]) -> NDArray[np.float32]:
+        """Scores of ``item_row`` (B, m); ``-inf`` beside ``NO_ROW``."""
+        return self.trees.score_features(self.features.make(context, item_row), item_row)

@@ -1,0 +1,157 @@
+"""How a slate is made: sources propose, the ranker orders, the policy fills the slots.
+
+Serving, training and evaluation call this same code, for one request or for a thousand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from habitue.candidates.contract import Source
+from habitue.errors import BadSetting
+from habitue.facts import Context
+from habitue.policy.contract import Policy
+from habitue.ranking.contract import Ranker
+from habitue.slates.union import union
+
+__all__ = ["PINNED", "Candidates", "Pipeline", "Slates"]
+
+PINNED = 255
+"""The source number of a slot that no source proposed: pinned by the shop, or empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """What could be shown to each context, and the first source that said so."""
+
+    item_row: NDArray[np.int32]  # (B, m), NO_ROW padding on the right
+    source: NDArray[np.uint8]  # (B, m), PINNED beside padding
+
+
+@dataclass(frozen=True, slots=True)
+class Slates:
+    """The slots filled for each context, in order, and where each came from."""
+
+    item_row: NDArray[np.int32]  # (B, n), NO_ROW where nothing could be shown
+    score: NDArray[np.float32]  # (B, n)
+    propensity: NDArray[np.float32]  # (B, n)
+    source: NDArray[np.uint8]  # (B, n) into ``source_names``; PINNED where none
+    source_names: tuple[str, ...]
+    n_candidates: NDArray[np.int64]  # (B,) how many were ranked
+    stage_seconds: Mapping[str, float]  # empty unless a stopwatch was given
+
+    def source_name(self, b: int, slot: int) -> str:
+        """The name of the source behind a slot: ``"pinned"`` where there was none."""
+        number = int(self.source[b, slot])
+        return self.source_names[number] if number < len(self.source_names) else "pinned"
+
+
+class Pipeline:
+    """One trained snapshot's way from contexts to slates. Holds no state of its own.
+
+    ``quotas`` says for each surface how many items each source may propose (by name; a source not
+    named proposes none); ``rankers`` which ranker orders each surface; both fall back to ``home``.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        quotas: Mapping[str, Mapping[str, int]],
+        rankers: Mapping[str, Ranker],
+        policy: Policy,
+        *,
+        rebuy: bool = False,
+    ) -> None:
+        names = {source.name for source in sources}
+        unknown = {name for quota in quotas.values() for name in quota} - names
+        if unknown:
+            raise BadSetting(
+                f"Quotas name sources that are not there: {', '.join(sorted(unknown))}.",
+                remedy=f"The sources are {', '.join(sorted(names))}.",
+                field="quotas",
+            )
+        if "home" not in quotas or "home" not in rankers:
+            raise BadSetting(
+                "A pipeline needs quotas and a ranker for the surface 'home'.",
+                remedy="Other surfaces fall back to it.",
+                field="quotas",
+            )
+        self.sources = tuple(sources)
+        self.quotas = quotas
+        self.rankers = rankers
+        self.policy = policy
+        self.rebuy = rebuy
+
+    def candidates(
+        self,
+        context: Context,
+        *,
+        barred: NDArray[np.bool_] | None = None,
+        rebuy: bool | None = None,
+    ) -> Candidates:
+        """What could be shown: every source's proposals, each item once.
+
+        ``barred`` (n_items,) marks rows that may not be shown. Unless ``rebuy`` what a shopper owns
+        is left out; so are the anchors.
+        """
+        quota = self.quotas.get(context.surface, self.quotas["home"])
+        asked = [(s, quota.get(source.name, 0)) for s, source in enumerate(self.sources)]
+        asked = [(s, n) for s, n in asked if n > 0]
+        proposals = [self.sources[s].propose(context, n) for s, n in asked]
+        again = self.rebuy if rebuy is None else rebuy
+        item_row, origin = union(
+            proposals,
+            barred=barred,
+            owned=None if again else context.owned,
+            anchors=context.anchor_item,
+        )
+        number = np.full(256, PINNED, np.uint8)
+        number[: len(asked)] = [s for s, _ in asked]
+        return Candidates(item_row, number[origin])
+
+    def recommend(
+        self,
+        context: Context,
+        n: int,
+        rng: np.random.Generator,
+        *,
+        barred: NDArray[np.bool_] | None = None,
+        rebuy: bool | None = None,
+        stopwatch: Callable[[], float] | None = None,
+    ) -> Slates:
+        """Fill ``n`` slots for each context. ``stopwatch`` (seconds) times the stages."""
+        marks = [stopwatch() if stopwatch else 0.0]
+        found = self.candidates(context, barred=barred, rebuy=rebuy)
+        marks.append(stopwatch() if stopwatch else 0.0)
+        score = self.ranker(context.surface).score(context, found.item_row)
+        marks.append(stopwatch() if stopwatch else 0.0)
+        chosen = self.policy.choose(context, found.item_row, score, n, rng)
+        marks.append(stopwatch() if stopwatch else 0.0)
+        spent = np.diff(marks).tolist()
+        stages = dict(zip(("sources", "ranker", "policy"), spent, strict=True))
+        return Slates(
+            chosen.item_row,
+            chosen.score,
+            chosen.propensity,
+            _origin(chosen.item_row, found),
+            tuple(source.name for source in self.sources),
+            (found.item_row >= 0).sum(axis=1),
+            stages if stopwatch else {},
+        )
+
+    def ranker(self, surface: str) -> Ranker:
+        """The ranker of a surface, ``home``'s where it has none of its own."""
+        return self.rankers.get(surface, self.rankers["home"])
+
+
+def _origin(item_row: NDArray[np.int32], found: Candidates) -> NDArray[np.uint8]:
+    """The source of each chosen item."""
+    same = item_row[:, :, None] == found.item_row[:, None, :]
+    where = same.argmax(axis=2)
+    source = np.take_along_axis(found.source, where, axis=1)
+    source[~same.any(axis=2) | (item_row < 0)] = PINNED
+    return source
