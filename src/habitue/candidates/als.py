@@ -1,0 +1,254 @@
+"""Matrix factorisation: shoppers and items as vectors whose product says what is wanted.
+
+Hu, Koren and Volinsky, Collaborative Filtering for Implicit Feedback Datasets (2008), fitted by
+``implicit``. A shopper the model does not know, or who has acted since it was fitted, is folded in.
+"""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Literal, Self
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from habitue.candidates.contract import Proposals, TrainingFacts
+from habitue.candidates.foldin import confidences, fold_in
+from habitue.candidates.gather import dot_score, dot_top, plain, sealed
+from habitue.candidates.profile import KindName, ProfileConfig, Weigher
+from habitue.candidates.saved import Saved, read, write
+from habitue.candidates.vectors import VectorConfig, VectorIndex
+from habitue.facts import MS_PER_DAY, Context, code_of
+
+__all__ = ["AlsConfig", "AlsLearner", "AlsSource"]
+
+
+class AlsConfig(BaseModel):
+    """The factorisation, and what an action says about a want."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: Literal["als"] = "als"
+    name: str = Field(default="als", min_length=1, description="its name in slates and features")
+    factors: int = Field(default=64, ge=1, le=1024, description="length of a vector")
+    regularisation: float = Field(default=1.0, gt=0, description="penalty on the vectors")
+    alpha: float = Field(default=5.0, gt=0, description="confidence of an action: 1 + alpha * w")
+    iterations: int = Field(default=15, ge=1, description="alternations of the fit")
+    logarithmic: bool = Field(
+        default=True, description="w is log(1 + summed weight) instead of the summed weight"
+    )
+    kind_weight: dict[KindName, float] = Field(
+        default={
+            "view_item": 0.3,
+            "select_item": 0.3,
+            "add_to_wishlist": 0.5,
+            "add_to_cart": 0.7,
+            "purchase": 1.0,
+            "like": 0.7,
+        },
+        description="weight of an action by its kind; kinds not named count nothing",
+    )
+    half_life_days: float = Field(
+        default=365.0, gt=0, description="age at which an action counts half"
+    )
+    anchor_weight: float = Field(
+        default=1.0, ge=0, description="weight of an anchor item, as if just acted on"
+    )
+    max_recent: int = Field(default=50, ge=1, description="recent actions folded in")
+    vectors: VectorConfig = Field(default=VectorConfig(), description="how items are searched")
+
+
+class AlsSource:
+    """Scores an item by the product of the shopper's vector with the item's."""
+
+    def __init__(
+        self,
+        config: AlsConfig,
+        shopper: NDArray[np.float32],
+        item: NDArray[np.float32],
+        index: VectorIndex,
+        *,
+        fitted_until_ms: int,
+    ) -> None:
+        self.config = config
+        self.name = config.name
+        self.fitted_until_ms = fitted_until_ms
+        self.item_factors = sealed(item, np.float32)  # (n_items, factors)
+        self.shopper_factors = sealed(shopper, np.float32)  # (n_shoppers, factors)
+        self.index = index
+        self._tail = sealed(np.empty((0, item.shape[1]), np.float32), np.float32)
+        whole = self.item_factors.astype(np.float64)
+        self._gram = whole.T @ whole + config.regularisation * np.eye(item.shape[1])
+        self._weigher = Weigher(
+            ProfileConfig(
+                kind_weight=config.kind_weight,
+                position_decay=1.0,
+                half_life_days=config.half_life_days,
+                max_actions=config.max_recent,
+                anchor_weight=max(config.anchor_weight, 1e-9),
+                beside_anchor=1.0,
+                reads="both" if config.anchor_weight > 0 else "profile",
+            )
+        )
+        self.measured: dict[str, float] = {
+            "recall_at_100": index.recall,
+            "items": float(len(index)),
+        }
+
+    def vectors(self, context: Context) -> NDArray[np.float32]:
+        """The vector (B, factors) of each request's shopper as of now; 0 where nothing is known."""
+        items, weights = self._weigher.weigh(context)
+        prior = np.zeros((len(context), self.item_factors.shape[1]), np.float32)
+        newer_than = np.full(len(context), np.inf, np.float32)
+        shopper = plain(context.shopper_row, np.int32)
+        known = (shopper >= 0) & (shopper < len(self.shopper_factors))
+        if context.personal.size:
+            known &= context.personal
+        if known.any():
+            prior[known] = self.shopper_factors[shopper[known]]
+            known &= prior.any(axis=1)
+            since_fit = (context.now_ms[known] - self.fitted_until_ms) / MS_PER_DAY
+            newer_than[known] = np.maximum(since_fit, 0)
+        confidence = np.empty(items.shape, np.float32)
+        confidences(
+            items,
+            weights,
+            context.anchor_item.shape[1],
+            plain(context.recent_age_days, np.float32),
+            newer_than,
+            len(self.item_factors),
+            self.config.alpha,
+            self.config.logarithmic,
+            confidence,
+        )
+        out = np.empty_like(prior)
+        fold_in(prior, items, confidence, self.item_factors, self._gram, out)
+        return out
+
+    def propose(self, context: Context, n: int) -> Proposals:
+        """The ``n`` items with the largest positive product."""
+        query = self.vectors(context)
+        wanted = self.index.candidates(query, n)
+        row = np.empty((len(query), n), np.int32)
+        score = np.empty((len(query), n), np.float32)
+        dot_top(query, self.item_factors, self._tail, wanted, 0.0, row, score)
+        return Proposals(row, score)
+
+    def score(self, context: Context, item_row: NDArray[np.int32]) -> NDArray[np.float32]:
+        """The product for any items (B, n)."""
+        out = np.empty(item_row.shape, np.float32)
+        wanted = plain(item_row, np.int32)
+        dot_score(self.vectors(context), self.item_factors, self._tail, wanted, out)
+        return out
+
+    def save(self, path: Path) -> None:
+        """Write the model into the folder ``path``."""
+        path.mkdir(parents=True, exist_ok=True)
+        self.index.save(path / "items.faiss")
+        saved = Saved(
+            source="als",
+            config=self.config.model_dump(),
+            numbers={
+                "fitted_until_ms": self.fitted_until_ms,
+                "coded": int(self.index.coded),
+                "refine_factor": self.index.refine_factor,
+            },
+            measured=self.measured,
+        )
+        arrays = {
+            "shopper": self.shopper_factors,
+            "item": self.item_factors,
+            "indexed": self.index.row,
+        }
+        write(path, saved, arrays)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """The model written there, its factors memory-mapped."""
+        saved, arrays = read(path, "als")
+        index = VectorIndex.load(
+            path / "items.faiss",
+            arrays["indexed"],
+            coded=bool(saved.numbers["coded"]),
+            refine_factor=saved.numbers["refine_factor"],
+            recall=saved.measured["recall_at_100"],
+        )
+        return cls(
+            AlsConfig.model_validate(saved.config),
+            arrays["shopper"],
+            arrays["item"],
+            index,
+            fitted_until_ms=saved.numbers["fitted_until_ms"],
+        )
+
+
+class AlsLearner:
+    """Factorises the weighted actions, on one thread: the same rng gives the same model."""
+
+    def __init__(self, config: AlsConfig) -> None:
+        self.config = config
+
+    def fit(self, facts: TrainingFacts, rng: np.random.Generator) -> AlsSource:
+        """The factors of these facts."""
+        config = self.config
+        wanted = _confidence(facts, config)
+        shopper, item = _factorise(wanted, config, seed=int(rng.integers(2**31 - 1)))
+        acted_on = np.flatnonzero(np.bincount(wanted.indices, minlength=wanted.shape[1]))
+        acting = np.flatnonzero(np.diff(wanted.indptr))
+        asked = rng.permutation(acting)[: config.vectors.measured_queries]
+        index = VectorIndex.build(
+            item[acted_on], acted_on.astype(np.int32), shopper[asked], config.vectors
+        )
+        return AlsSource(config, shopper, item, index, fitted_until_ms=facts.now_ms)
+
+
+def _confidence(facts: TrainingFacts, config: AlsConfig) -> sp.csr_matrix:
+    """How sure the log makes us of each want, ``1 + alpha * w``: (n_shoppers, n_items), sparse."""
+    log = facts.log
+    by_kind = np.zeros(256)
+    for name, value in config.kind_weight.items():
+        by_kind[int(code_of(name))] = value
+    weight = by_kind[log.kind]
+    log = log.take((weight > 0) & (log.item_row >= 0) & (log.shopper_row >= 0))
+    age_days = (facts.now_ms - log.at_ms) / MS_PER_DAY
+    weight = by_kind[log.kind] * 0.5 ** (age_days / config.half_life_days)
+    n_items = max(log.n_items, len(facts.catalogue))
+    matrix = sp.csr_matrix(
+        (weight, (log.shopper_row, log.item_row)), shape=(log.n_shoppers, n_items)
+    )
+    matrix.sum_duplicates()
+    value = np.log1p(matrix.data) if config.logarithmic else matrix.data
+    matrix.data = (1.0 + config.alpha * value).astype(np.float32)
+    return matrix
+
+
+def _factorise(
+    wanted: sp.csr_matrix, config: AlsConfig, *, seed: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Shopper and item factors; rows without an action are 0."""
+    from implicit.cpu.als import AlternatingLeastSquares
+    from threadpoolctl import threadpool_limits
+
+    n_shoppers, n_items = wanted.shape
+    if wanted.nnz == 0:
+        empty = np.zeros((n_shoppers, config.factors), np.float32)
+        return empty, np.zeros((n_items, config.factors), np.float32)
+    with threadpool_limits(1, "blas"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        model = AlternatingLeastSquares(
+            factors=config.factors,
+            regularization=config.regularisation,
+            alpha=1.0,
+            iterations=config.iterations,
+            num_threads=1,
+            random_state=seed,
+        )
+        model.fit(wanted, show_progress=False)
+    shopper = np.array(model.user_factors, np.float32)
+    item = np.array(model.item_factors, np.float32)
+    shopper[np.diff(wanted.indptr) == 0] = 0
+    item[np.bincount(wanted.indices, minlength=n_items) == 0] = 0
+    return shopper, item

@@ -1,0 +1,176 @@
+"""Items like these: by their words, attributes and price, needing nobody's history.
+
+Terms are weighted by rarity (TF-IDF), each block scaled to its weight, and the whole reduced by a
+truncated SVD (Halko, Martinsson and Tropp 2011); the share of variance kept is in ``measured``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, Self
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from habitue.candidates.contract import Proposals, TrainingFacts
+from habitue.candidates.gather import dot_score, dot_top, plain, profile_vectors, sealed
+from habitue.candidates.item_space import ItemSpace, SpaceConfig, fit_space
+from habitue.candidates.neighbours import NeighbourTable
+from habitue.candidates.profile import ProfileConfig, Weigher
+from habitue.candidates.saved import Saved, read, write
+from habitue.candidates.vectors import nearest
+from habitue.facts import Catalogue, Context
+
+__all__ = ["ContentConfig", "ContentLearner", "ContentSource"]
+
+
+class ContentConfig(BaseModel):
+    """How items become vectors, and how a profile is read."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: Literal["content"] = "content"
+    name: str = Field(
+        default="content", min_length=1, description="its name in slates and features"
+    )
+    space: SpaceConfig = Field(default=SpaceConfig(), description="what makes items alike")
+    neighbours: int = Field(default=50, ge=1, description="nearest items kept for each item")
+    gather_factor: int = Field(
+        default=3, ge=1, description="gathered neighbours compared exactly for each item asked for"
+    )
+    profile: ProfileConfig = Field(
+        default=ProfileConfig(), description="how a request's profile is weighed"
+    )
+
+
+class ContentSource:
+    """Scores an item by its likeness to the profile: the weighted mean cosine to its items."""
+
+    def __init__(
+        self,
+        config: ContentConfig,
+        space: ItemSpace,
+        vectors: NDArray[np.float32],
+        table: NeighbourTable,
+        measured: dict[str, float],
+        *,
+        tail: NDArray[np.float32] | None = None,
+    ) -> None:
+        self.config = config
+        self.name = config.name
+        self.space = space
+        self.table = table
+        self.measured = measured
+        self.item_vectors = sealed(vectors, np.float32)  # (n_items, dim), unit length or 0
+        none = np.empty((0, vectors.shape[1]), np.float32)
+        self.tail_vectors = sealed(none if tail is None else tail, np.float32)  # (n_tail, dim)
+        self._weigher = Weigher(config.profile)
+
+    def vector_of(self, items: pl.DataFrame) -> NDArray[np.float32]:
+        """Vectors (n, dim) of items nobody has seen, from the columns of a catalogue's frame."""
+        return self.space.vectors(items)
+
+    def extend(self, catalogue_tail: Catalogue) -> ContentSource:
+        """A source that also knows these items, whose rows lie beyond the fitted ones.
+
+        Rows this source knows already stay as they are; shares everything that was fitted.
+        """
+        frame = catalogue_tail.frame.filter(
+            pl.col("item_row") >= len(self.item_vectors) + len(self.tail_vectors)
+        )
+        if not frame.height:
+            return self
+        place = frame["item_row"].to_numpy() - len(self.item_vectors)
+        tail = np.zeros((int(place.max()) + 1, self.item_vectors.shape[1]), np.float32)
+        tail[: len(self.tail_vectors)] = self.tail_vectors
+        tail[place] = self.space.vectors(frame)
+        table = _tail_table(self.table, self.item_vectors, tail, self.config.neighbours)
+        return ContentSource(
+            self.config, self.space, self.item_vectors, table, self.measured, tail=tail
+        )
+
+    def propose(self, context: Context, n: int) -> Proposals:
+        """The ``n`` items most like the profile; new items are all compared."""
+        items, weights = self._weigher.weigh(context)
+        query = self._query(items, weights)
+        near = self.table.top(items, weights, n * self.config.gather_factor)
+        row = np.empty((len(query), n), np.int32)
+        score = np.empty((len(query), n), np.float32)
+        dot_top(query, self.item_vectors, self.tail_vectors, near.item_row, 0.0, row, score)
+        return Proposals(row, score)
+
+    def score(self, context: Context, item_row: NDArray[np.int32]) -> NDArray[np.float32]:
+        """The likeness of any items (B, n) to the profile."""
+        query = self._query(*self._weigher.weigh(context))
+        out = np.empty(item_row.shape, np.float32)
+        dot_score(query, self.item_vectors, self.tail_vectors, plain(item_row, np.int32), out)
+        return out
+
+    def _query(self, items: NDArray[np.int32], weights: NDArray[np.float32]) -> NDArray[np.float32]:
+        query = np.empty((len(items), self.item_vectors.shape[1]), np.float32)
+        profile_vectors(items, weights, self.item_vectors, self.tail_vectors, query)
+        return query
+
+    def save(self, path: Path) -> None:
+        """Write the model into the folder ``path``; the live tail is not part of it."""
+        self.space.save(path)
+        saved = Saved(source="content", config=self.config.model_dump(), measured=self.measured)
+        write(path, saved, {"vectors": self.item_vectors, **self.table.arrays()})
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """The model written there, memory-mapped."""
+        saved, arrays = read(path, "content")
+        config = ContentConfig.model_validate(saved.config)
+        table = NeighbourTable.of_csr(arrays["indptr"], arrays["neighbour"], arrays["strength"])
+        space = ItemSpace.load(path, config.space)
+        return cls(config, space, arrays["vectors"], table, saved.measured)
+
+
+class ContentLearner:
+    """Reads the catalogue; the log is not looked at."""
+
+    def __init__(self, config: ContentConfig) -> None:
+        self.config = config
+
+    def fit(self, facts: TrainingFacts, rng: np.random.Generator) -> ContentSource:
+        """The item space of this catalogue, and each item's nearest."""
+        frame = facts.catalogue.frame
+        space, variance_kept = fit_space(frame, self.config.space, rng)
+        n_items = max(facts.log.n_items, frame.height)
+        vectors = np.zeros((n_items, space.dim), np.float32)
+        vectors[: frame.height] = space.vectors(frame)
+        told = np.flatnonzero(vectors.any(axis=1)).astype(np.int32)
+        near, likeness, recall = nearest(vectors[told], self.config.neighbours, rng)
+        item = np.repeat(told, near.shape[1])
+        edge = near.ravel() >= 0
+        table = NeighbourTable.of_edges(
+            item[edge],
+            told[near.ravel()[edge]],
+            likeness.ravel()[edge],
+            n_items=n_items,
+        )
+        measured = {
+            "variance_kept": variance_kept,
+            "neighbour_recall": recall,
+            "items": float(len(told)),
+            "terms": float(space.n_terms),
+        }
+        return ContentSource(self.config, space, vectors, table, measured)
+
+
+def _tail_table(
+    table: NeighbourTable,
+    vectors: NDArray[np.float32],
+    tail: NDArray[np.float32],
+    n: int,
+) -> NeighbourTable:
+    """The table with each tail item's nearest fitted items behind it."""
+    n = min(n, len(vectors))
+    indptr = np.arange(len(tail) + 1, dtype=np.int64) * n
+    likeness = tail @ vectors.T  # (n_tail, n_items)
+    best = np.argpartition(-likeness, n - 1, axis=1)[:, :n] if n else np.empty((len(tail), 0), int)
+    strength = np.take_along_axis(likeness, best, axis=1)
+    return table.with_tail(indptr, best.ravel().astype(np.int32), strength.ravel())

@@ -1,0 +1,199 @@
+"""Who looked at this looked at that, bought that, bought that with it: co-visitation.
+
+Two actions of one shopper tie their items together: more strongly the fewer moments lie between
+them, forwards more than backwards. Popularity is damped on both sides. A moment is one order (its
+lines have no order among themselves) or one instant; everything else stands in order of time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from habitue.candidates.contract import Proposals, TrainingFacts
+from habitue.candidates.neighbours import NeighbourTable
+from habitue.candidates.profile import KindName, ProfileConfig, Reads, Weigher, codes_of
+from habitue.candidates.saved import Saved, read, write
+from habitue.candidates.ties import Sequences, tie
+from habitue.facts import MS_PER_DAY, ActionKind, ActionLog, Context
+
+__all__ = ["CovisitConfig", "CovisitLearner", "CovisitSource"]
+
+
+class CovisitConfig(BaseModel):
+    """Which actions are tied, how strongly, and how a profile is read."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: Literal["covisit"] = "covisit"
+    name: str = Field(
+        default="covisit", min_length=1, description="its name in slates and features"
+    )
+    kinds_from: tuple[KindName, ...] = Field(
+        default=("view_item",), description="kinds of the action a tie starts at"
+    )
+    kinds_to: tuple[KindName, ...] = Field(
+        default=("view_item",), description="kinds of the action a tie leads to"
+    )
+    window_moments: int = Field(default=10, ge=0, description="moments apart at most; 0: one order")
+    moment_decay: float = Field(
+        default=0.9, gt=0, le=1, description="factor for each further moment between the two"
+    )
+    forward_weight: float = Field(default=1.0, ge=0, description="weight of what came later")
+    backward_weight: float = Field(default=0.5, ge=0, description="weight of what came earlier")
+    together_weight: float = Field(
+        default=1.0, ge=0, description="weight within one moment, such as one order"
+    )
+    gap_half_life_days: float | None = Field(
+        default=None, gt=0, description="time between the two at which a tie counts half"
+    )
+    half_life_days: float | None = Field(
+        default=None, gt=0, description="age of the later action at which a tie counts half"
+    )
+    crowd_damping: float = Field(
+        default=0.0, ge=0, le=2, description="exponent of the size of a moment: big orders say less"
+    )
+    damping_from: float = Field(
+        default=0.5, ge=0, le=2, description="exponent of the popularity of the item started at"
+    )
+    damping_to: float = Field(
+        default=0.3, ge=0, le=2, description="exponent of the popularity of the item led to"
+    )
+    neighbours: int = Field(default=100, ge=1, description="neighbours kept for each item")
+    max_actions_per_shopper: int = Field(
+        default=2000, ge=2, description="most recent actions of a shopper that are read"
+    )
+    max_reach_actions: int = Field(
+        default=500,
+        ge=1,
+        description="actions looked at on each side of one: bounds heavy shoppers",
+    )
+    profile: ProfileConfig = Field(
+        default=ProfileConfig(), description="how a request's profile is weighed"
+    )
+
+
+class CovisitSource:
+    """Scores an item by the weighted ties that lead to it from the profile."""
+
+    def __init__(self, config: CovisitConfig, table: NeighbourTable) -> None:
+        self.config = config
+        self.name = config.name
+        self.table = table
+        self._weigher = Weigher(config.profile)
+        self.measured: dict[str, float] = {"ties": float(len(table.neighbour))}
+
+    def propose(self, context: Context, n: int) -> Proposals:
+        """The ``n`` items most strongly tied to each profile."""
+        return self.table.top(*self._weigher.weigh(context), n)
+
+    def score(self, context: Context, item_row: NDArray[np.int32]) -> NDArray[np.float32]:
+        """How strongly any items (B, n) are tied to each profile."""
+        return self.table.score(*self._weigher.weigh(context), item_row)
+
+    def reading(self, reads: Reads, name: str) -> CovisitSource:
+        """The same ties asked of another part of the request; shares the table."""
+        profile = self.config.profile.model_copy(update={"reads": reads})
+        config = self.config.model_copy(update={"profile": profile, "name": name})
+        return CovisitSource(config, self.table)
+
+    def save(self, path: Path) -> None:
+        """Write the model into the folder ``path``."""
+        saved = Saved(source="covisit", config=self.config.model_dump(), measured=self.measured)
+        write(path, saved, self.table.arrays())
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """The model written there, memory-mapped."""
+        saved, arrays = read(path, "covisit")
+        table = NeighbourTable.of_csr(arrays["indptr"], arrays["neighbour"], arrays["strength"])
+        return cls(CovisitConfig.model_validate(saved.config), table)
+
+
+class CovisitLearner:
+    """Ties the items of each shopper's sequence together."""
+
+    def __init__(self, config: CovisitConfig) -> None:
+        self.config = config
+
+    def fit(self, facts: TrainingFacts, rng: np.random.Generator) -> CovisitSource:  # noqa: ARG002
+        """The ties in these facts; nothing is drawn."""
+        config = self.config
+        n_items = max(facts.log.n_items, len(facts.catalogue))
+        kinds = _Kinds(codes_of(config.kinds_from), codes_of(config.kinds_to))
+        sequences = _sequences(facts.log, kinds, config, facts.now_ms)
+        table = tie(
+            sequences,
+            damp_from=_damping(sequences, sequences.starts, n_items, config.damping_from),
+            damp_to=_damping(sequences, sequences.ends, n_items, config.damping_to),
+            decay=np.power(
+                config.moment_decay, np.arange(max(config.window_moments, 1), dtype=np.float64)
+            ),
+            forward=config.forward_weight,
+            backward=config.backward_weight,
+            together=config.together_weight,
+            window=config.window_moments,
+            reach=config.max_reach_actions,
+            gap_half_life_days=config.gap_half_life_days,
+            neighbours=config.neighbours,
+        )
+        return CovisitSource(config, table)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kinds:
+    starts: tuple[ActionKind, ...]
+    ends: tuple[ActionKind, ...]
+
+    def either(self) -> frozenset[ActionKind]:
+        return frozenset(self.starts) | frozenset(self.ends)
+
+
+def _sequences(log: ActionLog, kinds: _Kinds, config: CovisitConfig, now_ms: int) -> Sequences:
+    """Each shopper's actions of these kinds, oldest first, one shopper after the other."""
+    log = log.of_kinds(kinds.either())
+    log = log.take((log.item_row >= 0) & (log.shopper_row >= 0))
+    order = np.argsort(log.shopper_row, kind="stable")  # the log is in order of time
+    log = log.take(_latest_of_each(log.shopper_row[order], order, config.max_actions_per_shopper))
+    same_shopper = log.shopper_row[1:] == log.shopper_row[:-1]
+    same_order = (log.order_row[1:] == log.order_row[:-1]) & (log.order_row[1:] >= 0)
+    same_instant = log.at_ms[1:] == log.at_ms[:-1]
+    moment = np.zeros(len(log), np.int64)
+    np.cumsum(~(same_shopper & (same_order | same_instant)), out=moment[1:])
+    size = np.bincount(moment)[moment] if len(log) else np.empty(0)
+    fade = np.ones(len(log))
+    if config.half_life_days is not None:
+        fade = 0.5 ** ((now_ms - log.at_ms) / MS_PER_DAY / config.half_life_days)
+    return Sequences(
+        item=log.item_row,
+        shopper=log.shopper_row,
+        moment=moment,
+        day=log.at_ms / MS_PER_DAY,
+        starts=np.isin(log.kind, [int(kind) for kind in kinds.starts]),
+        ends=np.isin(log.kind, [int(kind) for kind in kinds.ends]),
+        fade=fade,
+        say=size.astype(np.float64) ** (-config.crowd_damping / 2),
+        n_items=log.n_items,
+    )
+
+
+def _damping(
+    sequences: Sequences, counted: NDArray[np.bool_], n_items: int, exponent: float
+) -> NDArray[np.float64]:
+    """``(1 + popularity) ** -exponent`` of every item, popularity being its faded actions."""
+    weight = np.where(counted, sequences.fade, 0.0)
+    popularity = np.bincount(sequences.item, weight, minlength=n_items).astype(np.float64)
+    return np.power(1.0 + popularity, -exponent)
+
+
+def _latest_of_each(
+    shopper: NDArray[np.int32], order: NDArray[np.int64], n: int
+) -> NDArray[np.int64]:
+    """Of the actions in ``order``, sorted by shopper, the last ``n`` of each."""
+    end = np.searchsorted(shopper, shopper, side="right")
+    return order[end - np.arange(len(shopper)) <= n]

@@ -1,0 +1,146 @@
+"""A table of each item's nearest items, and the questions asked of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from habitue.candidates.contract import Proposals
+from habitue.candidates.gather import gather_score, gather_top, plain, scratch, sealed
+
+__all__ = ["NeighbourTable"]
+
+
+def _no_tail() -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
+    return (
+        sealed(np.zeros(1, np.int64), np.int64),
+        sealed(np.empty(0, np.int32), np.int32),
+        sealed(np.empty(0, np.float32), np.float32),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class NeighbourTable:
+    """Neighbours of item ``i`` are ``neighbour[indptr[i]:indptr[i + 1]]``, strongest first.
+
+    Strengths are positive. A live tail of items newer than the table may stand behind it.
+    """
+
+    indptr: NDArray[np.int64]  # (n_items + 1,)
+    neighbour: NDArray[np.int32]  # (nnz,)
+    strength: NDArray[np.float32]  # (nnz,)
+    tail_indptr: NDArray[np.int64]  # (n_tail + 1,)
+    tail_neighbour: NDArray[np.int32]
+    tail_strength: NDArray[np.float32]
+
+    @classmethod
+    def of_csr(
+        cls,
+        indptr: NDArray[np.int64],
+        neighbour: NDArray[np.int32],
+        strength: NDArray[np.float32],
+    ) -> Self:
+        """The table of these arrays, which are not copied (nor, if mapped, read)."""
+        return cls(
+            sealed(indptr, np.int64),
+            sealed(neighbour, np.int32),
+            sealed(strength, np.float32),
+            *_no_tail(),
+        )
+
+    @classmethod
+    def of_edges(
+        cls,
+        item: NDArray[np.int32],
+        neighbour: NDArray[np.int32],
+        strength: NDArray[np.float32],
+        *,
+        n_items: int,
+    ) -> Self:
+        """The table of these edges; those without a positive strength are left out."""
+        kept = strength > 0
+        item, neighbour, strength = item[kept], neighbour[kept], strength[kept]
+        order = np.lexsort((neighbour, -strength, item))
+        indptr = np.zeros(n_items + 1, np.int64)
+        np.cumsum(np.bincount(item, minlength=n_items), out=indptr[1:])
+        return cls.of_csr(indptr, neighbour[order], strength[order])
+
+    @property
+    def n_items(self) -> int:
+        """Items the table was fitted on."""
+        return len(self.indptr) - 1
+
+    @property
+    def n_rows(self) -> int:
+        """Items the table knows, its tail included."""
+        return self.n_items + len(self.tail_indptr) - 1
+
+    def with_tail(
+        self,
+        indptr: NDArray[np.int64],
+        neighbour: NDArray[np.int32],
+        strength: NDArray[np.float32],
+    ) -> Self:
+        """This table with these rows standing behind it instead of its present tail."""
+        return replace(
+            self,
+            tail_indptr=sealed(indptr, np.int64),
+            tail_neighbour=sealed(neighbour, np.int32),
+            tail_strength=sealed(strength, np.float32),
+        )
+
+    def of(self, item_row: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """The neighbours of one item and their strengths, strongest first."""
+        if 0 <= item_row < self.n_items:
+            part = slice(self.indptr[item_row], self.indptr[item_row + 1])
+            return self.neighbour[part], self.strength[part]
+        if 0 <= item_row < self.n_rows:
+            at = item_row - self.n_items
+            part = slice(self.tail_indptr[at], self.tail_indptr[at + 1])
+            return self.tail_neighbour[part], self.tail_strength[part]
+        return np.empty(0, np.int32), np.empty(0, np.float32)
+
+    def top(self, items: NDArray[np.int32], weights: NDArray[np.float32], n: int) -> Proposals:
+        """The ``n`` rows with the largest weighted sum of strengths, for each profile (B, P)."""
+        row = np.empty((len(items), n), np.int32)
+        score = np.empty((len(items), n), np.float32)
+        gather_top(items, weights, *self._arrays(), *scratch.of(self.n_rows), row, score)
+        return Proposals(row, score)
+
+    def score(
+        self,
+        items: NDArray[np.int32],
+        weights: NDArray[np.float32],
+        item_row: NDArray[np.int32],
+    ) -> NDArray[np.float32]:
+        """The same sum for the given rows (B, n); 0 for rows the profile does not reach."""
+        score = np.empty(item_row.shape, np.float32)
+        wanted = plain(item_row, np.int32)
+        gather_score(items, weights, *self._arrays(), *scratch.of(self.n_rows), wanted, score)
+        return score
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """What is saved: the fitted arrays by name, without the tail."""
+        return {"indptr": self.indptr, "neighbour": self.neighbour, "strength": self.strength}
+
+    def _arrays(
+        self,
+    ) -> tuple[
+        NDArray[np.int64],
+        NDArray[np.int32],
+        NDArray[np.float32],
+        NDArray[np.int64],
+        NDArray[np.int32],
+        NDArray[np.float32],
+    ]:
+        return (
+            self.indptr,
+            self.neighbour,
+            self.strength,
+            self.tail_indptr,
+            self.tail_neighbour,
+            self.tail_strength,
+        )

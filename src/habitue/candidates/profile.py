@@ -1,0 +1,113 @@
+"""What a request stands on: its recent actions and anchors, each with a weight that fades."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from habitue.candidates.gather import plain, weigh_profile
+from habitue.facts import ActionKind, Context, code_of
+
+__all__ = ["KindName", "ProfileConfig", "Reads", "Weigher", "codes_of"]
+
+
+def _known_kind(name: str) -> str:
+    try:
+        code_of(name)
+    except KeyError:
+        raise ValueError(f"no such kind of action: {name!r}") from None
+    return name
+
+
+KindName = Annotated[str, AfterValidator(_known_kind)]
+"""The GA4 name of a kind of action."""
+
+Reads = Literal["both", "profile", "anchors"]
+"""Which part of a request a source looks at."""
+
+
+def codes_of(names: tuple[str, ...]) -> tuple[ActionKind, ...]:
+    """The kinds of these GA4 names."""
+    return tuple(code_of(name) for name in names)
+
+
+class ProfileConfig(BaseModel):
+    """How a profile forgets, and what stands in it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind_weight: dict[KindName, float] = Field(
+        default={
+            "view_item": 1.0,
+            "select_item": 1.0,
+            "add_to_wishlist": 2.0,
+            "add_to_cart": 3.0,
+            "purchase": 4.0,
+            "like": 2.0,
+            "review": 1.0,
+            "rate": 1.0,
+        },
+        description="weight of an action by its kind; kinds not named count nothing",
+    )
+    position_decay: float = Field(
+        default=0.9, gt=0, le=1, description="factor for each moment further back"
+    )
+    half_life_days: float = Field(
+        default=60.0, gt=0, description="age at which an action counts half"
+    )
+    max_actions: int = Field(default=100, ge=1, description="most recent actions looked at")
+    reads: Reads = Field(
+        default="both", description="recent actions, anchor items of the surface, or both"
+    )
+    anchor_weight: float = Field(default=1.0, gt=0, description="weight of each anchor item")
+    beside_anchor: float = Field(
+        default=0.1, ge=0, le=1, description="share of the profile where the surface has anchors"
+    )
+
+
+class Weigher:
+    """A profile config made ready: turns contexts into rows and weights."""
+
+    def __init__(self, config: ProfileConfig) -> None:
+        self.config = config
+        weight = np.zeros(256, np.float32)
+        for name, value in config.kind_weight.items():
+            weight[int(code_of(name))] = value
+        self._kind_weight = weight
+        self._anchor_weight = 0.0 if config.reads == "profile" else config.anchor_weight
+        self._beside = {"both": config.beside_anchor, "profile": 1.0, "anchors": 0.0}[config.reads]
+        self._decay_per_day = 0.5 ** (1.0 / config.half_life_days)
+
+    def weigh(self, context: Context) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Item rows and weights, each (B, A + L): anchors first, then recent actions.
+
+        A weight of 0 marks what does not count. A shopper who has not allowed personalisation
+        stands on the anchors alone.
+        """
+        recent = plain(context.recent_item, np.int32)
+        anchors = plain(context.anchor_item, np.int32)
+        shape = (recent.shape[0], anchors.shape[1] + recent.shape[1])
+        items = np.empty(shape, np.int32)
+        weights = np.empty(shape, np.float32)
+        personal = context.personal
+        if self.config.reads == "anchors":
+            personal = np.zeros(len(context), np.bool_)
+        weigh_profile(
+            recent,
+            plain(context.recent_kind, np.uint8),
+            plain(context.recent_age_days, np.float32),
+            anchors,
+            plain(personal, np.bool_),
+            self._kind_weight,
+            self.config.position_decay,
+            self._decay_per_day,
+            self._anchor_weight,
+            self._beside,
+            self.config.max_actions,
+            items,
+            weights,
+        )
+        return items, weights

@@ -1,0 +1,85 @@
+"""The sources there are: from config to learner, from folder to model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from pydantic import Field
+
+from habitue.candidates.als import AlsConfig, AlsLearner, AlsSource
+from habitue.candidates.content import ContentConfig, ContentLearner, ContentSource
+from habitue.candidates.contract import Learner, Source
+from habitue.candidates.covisit import CovisitConfig, CovisitLearner, CovisitSource
+from habitue.candidates.popular import PopularConfig, PopularLearner, PopularSource
+from habitue.candidates.profile import ProfileConfig
+from habitue.errors import SnapshotError
+
+__all__ = ["DEFAULT_SOURCES", "SourceConfig", "learner_of", "load_source", "warm"]
+
+SourceConfig = Annotated[
+    PopularConfig | CovisitConfig | AlsConfig | ContentConfig, Field(discriminator="source")
+]
+"""Any source's config; ``source`` says whose."""
+
+_BUYS = ProfileConfig(kind_weight={"purchase": 1.0, "add_to_cart": 0.7, "add_to_wishlist": 0.5})
+_LOOKS = ProfileConfig(kind_weight={"view_item": 1.0, "select_item": 1.0, "add_to_cart": 2.0})
+
+DEFAULT_SOURCES: tuple[SourceConfig, ...] = (
+    PopularConfig(name="popular"),
+    PopularConfig(name="popular_now", half_life_days=7.0),
+    PopularConfig(name="new_buyers", counts="new_buyers", window_days=7.0),
+    CovisitConfig(name="viewed_viewed", profile=_LOOKS),
+    CovisitConfig(name="viewed_bought", kinds_to=("purchase",), profile=_LOOKS),
+    CovisitConfig(
+        name="bought_bought",
+        kinds_from=("purchase",),
+        kinds_to=("purchase",),
+        half_life_days=120.0,
+        profile=_BUYS,
+    ),
+    AlsConfig(),
+    ContentConfig(),
+)
+"""What a shop gets that says nothing."""
+
+
+def learner_of(config: SourceConfig) -> Learner[Source]:
+    """The learner that fits a source of this config."""
+    match config:
+        case PopularConfig():
+            return PopularLearner(config)
+        case CovisitConfig():
+            return CovisitLearner(config)
+        case AlsConfig():
+            return AlsLearner(config)
+        case ContentConfig():
+            return ContentLearner(config)
+
+
+def load_source(path: Path) -> Source:
+    """The source saved in the folder ``path``, whatever its kind."""
+    kinds: dict[str, type[Source]] = {
+        "popular": PopularSource,
+        "covisit": CovisitSource,
+        "als": AlsSource,
+        "content": ContentSource,
+    }
+    try:
+        source = msgspec.json.decode((path / "source.json").read_bytes())["source"]
+    except (FileNotFoundError, msgspec.DecodeError, KeyError, TypeError) as error:
+        raise SnapshotError(
+            f"{path} holds no readable source ({error}).", remedy="Activate another snapshot."
+        ) from None
+    if source not in kinds:
+        raise SnapshotError(f"{path} holds a source of an unknown kind: {source!r}.")
+    return kinds[source].load(path)
+
+
+def warm() -> None:
+    """Compile every kernel that serves requests, or read it from the cache on disk."""
+    from habitue.candidates import foldin, gather
+
+    gather.warm()
+    foldin.warm()

@@ -1,0 +1,1 @@
+"""What does text say? Tokens, for now: English words and Chinese, Japanese characters."""
