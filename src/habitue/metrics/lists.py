@@ -2,8 +2,8 @@
 
 Every function takes ``hits`` (L, n), True where the item in a slot is relevant, in slot order, and
 ``n_relevant`` (L,), how many items would have been right for that list. The cut-off is the width
-of ``hits``: ``ndcg(hits[:, :10], n_relevant)`` is NDCG@10. The answer is (L,) float64; a list for which
-nothing is relevant says nothing and is NaN.
+of ``hits``: ``ndcg(hits[:, :10], n_relevant)`` is NDCG@10. The answer is (L,) float64; a list for
+which nothing is relevant says nothing and is NaN.
 """
 
 from __future__ import annotations
