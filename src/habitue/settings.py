@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import (
@@ -25,6 +24,7 @@ from pydantic_settings import (
 
 from habitue.errors import BadSetting
 from habitue.facts import ActionKind, Purpose
+from habitue.facts.time import ClockConfig
 
 __all__ = [
     "LimitSettings",
@@ -52,30 +52,15 @@ class _Group(BaseModel):
 
 
 class ShopSettings(_Group):
-    """The shop: its days, its money, and what counts as success."""
+    """The shop: its name, its money, and what counts as success."""
 
     name: str = Field("A shop", min_length=1, max_length=200, description="Shown on pages.")
-    time_zone: str = Field(
-        "UTC", description="IANA name; days (retention, hours of the day) are days of this zone."
-    )
     base_currency: str = Field(
         "EUR", pattern="^[A-Z]{3}$", description="ISO 4217; what prices are compared in."
     )
     conversions: tuple[str, ...] = Field(
         ("purchase",), description="Kinds of action that count as success (GA4 names)."
     )
-    future_skew_seconds: int = Field(
-        300, ge=0, le=86_400, description="An event further in the future than this is refused."
-    )
-
-    @field_validator("time_zone")
-    @classmethod
-    def _zone_exists(cls, name: str) -> str:
-        try:
-            ZoneInfo(name)
-        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-            raise ValueError(f"no time zone {name!r}; use one such as Asia/Tokyo") from error
-        return name
 
     @field_validator("conversions")
     @classmethod
@@ -185,6 +170,7 @@ class Settings(BaseSettings):
     )
 
     shop: ShopSettings = ShopSettings()
+    clock: ClockConfig = ClockConfig()
     store: StoreSettings = StoreSettings()
     live: LiveSettings = LiveSettings()
     snapshots: SnapshotSettings = SnapshotSettings()
@@ -319,8 +305,9 @@ def _explain(
             remedy="" if _suggest(name, known) else "`habitue doctor` lists what can be set.",
             field=name,
         )
-    reason = first["msg"].removeprefix("Value error, ").rstrip(".?")
-    return BadSetting(f"{place} cannot be used: {reason}.", field=name)
+    reason = first["msg"].removeprefix("Value error, ").rstrip(".")
+    reason += "" if reason.endswith("?") else "."
+    return BadSetting(f"{place} cannot be used: {reason}", field=name)
 
 
 def _says(values: Mapping[str, Any], loc: tuple[int | str, ...]) -> bool:

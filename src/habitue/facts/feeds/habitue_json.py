@@ -21,7 +21,7 @@ from habitue.facts.facts import Action, Alias, Consent, Fact, Item, Link, Shoppe
 from habitue.facts.kinds import ITEM_KINDS, ActionKind
 from habitue.facts.time import EARLIEST_MS, to_ms, why_not_at
 
-__all__ = ["Decoded", "Sent", "decode", "decode_lines"]
+__all__ = ["Decoded", "NotJson", "Sent", "decode", "decode_lines"]
 
 Sent = Literal["action", "item", "shopper", "link", "alias", "consent"]
 """The kinds of fact a sender may send. ``Shown`` is written by the surfaces themselves."""
@@ -78,6 +78,10 @@ _many: Final[dict[Sent, Any]] = {
 _anything = msgspec.json.Decoder()
 
 
+class NotJson(BadInput):
+    """The body as a whole is not JSON, so that no row of it can be told from another."""
+
+
 @dataclass(frozen=True, slots=True)
 class Decoded:
     """What a body held: the good facts in the order sent, and the rows that were refused.
@@ -117,7 +121,7 @@ def decode(
         lists = _lists_of(body, expect)
     except (msgspec.ValidationError, UnicodeDecodeError):
         lists = None
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise _no_json(error) from None
     clock = (now_ms, max_future_ms, late_after_ms)
     if lists is not None:
@@ -183,7 +187,7 @@ def _raw_rows(body: bytes, expect: Sent) -> list[tuple[Sent, int, bytes]]:
         raise BadInput(
             f"The body cannot be read: {error}.", remedy=_shape(expect), field=None
         ) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _no_json(error) from None
     return [
         (kind, row, bytes(raw))
@@ -200,7 +204,7 @@ def _row_by_row(
     for kind, row, raw in rows:
         try:
             fact = _one[kind].decode(raw)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             place, reason = _why(str(error), kind)
             decoded.rejected.append(BadRow(row, place, reason, _id_in(raw), kind))
             continue
@@ -221,7 +225,8 @@ def _why_refused(action: Action, now_ms: int, max_future_ms: int) -> tuple[str, 
     if action.item is None and action.kind in _ITEM_KIND_NAMES:
         return "item", f"a {action.kind} must name the item"
     if action.at is not None:
-        why = why_not_at(to_ms(action.at, "ms"), now_ms, max_future_ms)
+        at_ms = action.at if isinstance(action.at, int) else to_ms(action.at, "ms")
+        why = why_not_at(at_ms, now_ms, max_future_ms)
         if why is not None:
             return "at", why
     return None
@@ -248,14 +253,14 @@ def _nearest(name: str, known: Iterable[str]) -> str:
 def _id_in(raw: bytes) -> str | None:
     try:
         said = _anything.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     found = said.get("id") if isinstance(said, dict) else None
     return found if isinstance(found, str) else None
 
 
-def _no_json(error: Exception) -> BadInput:
-    return BadInput(f"The body is no JSON: {error}.", remedy="Send UTF-8 JSON.")
+def _no_json(error: Exception) -> NotJson:
+    return NotJson(f"The body is no JSON: {error}.", remedy="Send UTF-8 JSON.")
 
 
 def _shape(expect: Sent) -> str:

@@ -1,0 +1,84 @@
+"""What the HTTP interface asks of a shop, of its keys and of its tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from habitue.api.wire import RecommendBody, SlateAnswer, SnapshotAnswer
+from habitue.facts import Fact
+from habitue.store.contract import Appended, Erased
+
+__all__ = ["Caller", "Keys", "Scope", "Shop", "Tokens"]
+
+Scope = Literal["browser", "server", "admin"]
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks: the name of a key, never the key itself."""
+
+    name: str
+    scope: Scope
+
+
+class Keys(Protocol):
+    """The API keys of the shop."""
+
+    def find(self, key: str) -> Caller | None:
+        """Whose key this is; takes the same time whether or not it is one."""
+        ...
+
+    def __len__(self) -> int: ...
+
+
+class Tokens(Protocol):
+    """Shopper tokens: the shop's server says in them who stands before a browser."""
+
+    def shopper_of(self, token: str, now_ms: int) -> str:
+        """The shopper a token names; raises ``Unauthorised`` when forged or too old."""
+        ...
+
+
+class Shop(Protocol):
+    """The shop behind the interface."""
+
+    keys: Keys
+    tokens: Tokens
+
+    async def append(self, facts: Sequence[Fact], *, received_at_ms: int) -> Appended:
+        """Store facts; on return they are durable and live state knows them."""
+        ...
+
+    def recommend(self, request: RecommendBody, *, now_ms: int) -> SlateAnswer:
+        """Make and log one slate."""
+        ...
+
+    def export(self, shopper: str) -> Mapping[str, object]:
+        """Everything stored about a shopper; raises ``NotFound`` for a stranger."""
+        ...
+
+    def forget(self, shopper: str) -> Erased:
+        """Erase a shopper everywhere; raises ``NotFound`` for a stranger."""
+        ...
+
+    def snapshots(self) -> list[SnapshotAnswer]:
+        """The snapshots, newest first."""
+        ...
+
+    def activate(self, name: str) -> SnapshotAnswer:
+        """Answer from this snapshot from now on; raises ``NotFound``, ``SnapshotRefused``."""
+        ...
+
+    def roll_back(self) -> SnapshotAnswer:
+        """Answer from the snapshot before the active one; raises ``NotFound``."""
+        ...
+
+    def ready(self) -> Mapping[str, str]:
+        """What each part says of itself; empty text where all is well."""
+        ...
+
+    async def drain(self) -> None:
+        """Finish what is queued."""
+        ...

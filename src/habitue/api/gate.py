@@ -1,0 +1,154 @@
+"""May this caller do this, here, now? Keys, scopes, origins, shopper tokens and rates."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Final
+from urllib.parse import urlsplit
+
+from habitue.api.ask import Ask
+from habitue.api.contract import Caller, Keys, Scope, Tokens
+from habitue.api.problems import Problem
+from habitue.api.rates import Buckets
+from habitue.errors import Refused, Unauthorised
+from habitue.settings import LimitSettings, ServerSettings
+
+__all__ = ["Gate", "is_loopback"]
+
+_RANK: Final = {"browser": 0, "server": 1, "admin": 2}
+_LOCAL: Final = Caller("loopback", "admin")
+_LEAST_RANDOM: Final = 16  # characters after the prefix of an anonymous id
+
+
+class Gate:
+    """Lets callers in. Without any key, whoever is on this machine may do everything."""
+
+    def __init__(
+        self, keys: Keys, tokens: Tokens, server: ServerSettings, limits: LimitSettings
+    ) -> None:
+        self._keys = keys
+        self._tokens = tokens
+        self._origins = frozenset(origin.rstrip("/").lower() for origin in server.cors_origins)
+        self._prefix = server.anonymous_prefix
+        remembered = limits.remembered_callers
+        self._browsers = Buckets(
+            per_second=limits.browser_per_second,
+            burst=limits.browser_burst,
+            remembered=remembered,
+        )
+        self._servers = Buckets(
+            per_second=limits.server_per_second, burst=limits.server_burst, remembered=remembered
+        )
+        self._failures = Buckets(
+            per_second=limits.failed_keys_per_second,
+            burst=limits.failed_keys_burst,
+            remembered=remembered,
+        )
+
+    def admit(self, ask: Ask, needs: Scope, now: float) -> None:
+        """Note on ``ask`` who calls; raises when they may not, or not so often.
+
+        ``now`` is in seconds of a clock that never runs backwards.
+        """
+        if not len(self._keys):
+            self._admit_local(ask)
+            return
+        ask.caller = caller = self._caller(ask, now)
+        if _RANK[caller.scope] < _RANK[needs]:
+            raise Refused(
+                f"The key {caller.name} has the scope {caller.scope}; this needs {needs}.",
+                remedy="Use a key made for it: `habitue keys add`.",
+            )
+        if caller.scope == "browser":
+            self._admit_browser(ask, now)
+        else:
+            _hold(self._servers.wait(caller.name, now))
+
+    def check_shopper(self, ask: Ask, shopper: str | None) -> None:
+        """A browser speaks only for the shopper of its token, or for an anonymous id."""
+        if ask.caller.scope != "browser" or shopper is None or shopper == ask.shopper:
+            return
+        prefix = self._prefix
+        if shopper.startswith(prefix) and len(shopper) >= len(prefix) + _LEAST_RANDOM:
+            return
+        raise Refused(
+            "A browser key speaks only for the shopper of its token.",
+            remedy=f"Send the token your server signed as X-Shopper-Token, or an anonymous id: "
+            f"{prefix} and {_LEAST_RANDOM} or more random characters.",
+        )
+
+    def origin_allowed(self, ask: Ask) -> bool:
+        """Whether the page that calls (if one does) belongs to the shop."""
+        origin = ask.header(b"origin").lower()
+        if not origin or origin in self._origins:
+            return True
+        parts = urlsplit(origin)
+        if parts.netloc and parts.netloc == ask.header(b"host").lower():
+            return True
+        return not len(self._keys) and is_loopback(parts.hostname or "")
+
+    def _admit_local(self, ask: Ask) -> None:
+        host = urlsplit("//" + ask.header(b"host")).hostname or ""
+        if not is_loopback(host) or not self.origin_allowed(ask):
+            raise Refused(
+                "Without an API key only pages and programs of this machine may call.",
+                remedy="Make a key with `habitue keys add`, or call http://127.0.0.1.",
+            )
+        ask.caller = _LOCAL
+
+    def _admit_browser(self, ask: Ask, now: float) -> None:
+        if not self.origin_allowed(ask):
+            raise Refused(
+                "This page's site may not use the shop's browser key.",
+                remedy="Name the site in server.cors_origins.",
+            )
+        _hold(self._browsers.wait(f"{ask.caller.name} {ask.address}", now))
+        token = ask.header(b"x-shopper-token") or ask.query("token")
+        if token:
+            ask.shopper = self._tokens.shopper_of(token, ask.now_ms)
+
+    def _caller(self, ask: Ask, now: float) -> Caller:
+        _hold(self._failures.empty(ask.address, now))
+        bearer = ask.header(b"authorization")
+        key = ask.header(b"x-api-key")
+        if not key and bearer[:7].lower() == "bearer ":
+            key = bearer[7:].strip()
+        in_address = "" if key else ask.query("key")
+        caller = self._keys.find(key or in_address) if key or in_address else None
+        if caller is None:
+            self._failures.wait(ask.address, now)
+            raise Unauthorised(
+                "No API key was sent." if not key and not in_address else "The API key is wrong.",
+                remedy="Send it as `Authorization: Bearer KEY` or `X-API-Key: KEY`.",
+            )
+        if in_address and caller.scope != "browser":
+            raise Unauthorised(
+                "Only a browser key may stand in the address.",
+                remedy="Addresses end up in logs: send this key in a header, and replace it.",
+            )
+        return caller
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address means this machine only.
+
+    >>> [is_loopback(host) for host in ("127.0.0.1", "::1", "localhost", "0.0.0.0", "a.example")]
+    [True, True, True, False, False]
+    """
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _hold(wait_seconds: float) -> None:
+    if wait_seconds > 0:
+        raise Problem(
+            429,
+            "too-many-requests",
+            "More requests than this caller may make.",
+            remedy="Wait as long as Retry-After says, and send larger batches.",
+            headers=((b"retry-after", b"%d" % max(1, round(wait_seconds + 0.5))),),
+        )

@@ -1,0 +1,38 @@
+"""A shopper's rights: see everything that is stored, and have it erased."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+
+from habitue.api.ask import Ask, Reply
+from habitue.api.contract import Shop
+from habitue.api.problems import Problem
+from habitue.api.wire import ErasedAnswer
+
+__all__ = ["PeopleDoor"]
+
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True)
+class PeopleDoor:
+    """Answers ``/v1/shoppers/{id}``."""
+
+    shop: Shop
+
+    async def export(self, ask: Ask) -> Reply:
+        """Everything stored about a shopper."""
+        return Reply(200, _encode(self.shop.export(_shopper(ask))))
+
+    async def erase(self, ask: Ask) -> Reply:
+        """Erase a shopper everywhere."""
+        return Reply(200, _encode(ErasedAnswer(self.shop.forget(_shopper(ask)).rows)))
+
+
+def _shopper(ask: Ask) -> str:
+    shopper: str = ask.scope["path_params"]["id"]
+    if not 1 <= len(shopper) <= 200 or "\0" in shopper:
+        raise Problem(422, "bad-input", "An id has 1 to 200 characters, none of them NUL.")
+    return shopper
