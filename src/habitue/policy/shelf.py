@@ -123,12 +123,17 @@ class Shelf:
 
     def put(self, row: int, item: Item) -> None:
         """Take in a version of the item in ``row``: seen by the next request."""
+        self.put_many([row], [item])
+
+    def put_many(self, rows: Sequence[int], items: Sequence[Item]) -> None:
+        """Take in versions of several items."""
         with self._lock:
-            self.reach(row + 1)
-            fields = item_fields(item)
-            self._fields[row] = fields
-            self._place(row, fields, deleted=item.deleted)
-            self._renew(row)
+            self.reach(max(rows, default=-1) + 1)
+            for row, item in zip(rows, items, strict=True):
+                fields = item_fields(item)
+                self._fields[row] = fields
+                self._place(row, fields, deleted=item.deleted)
+                self._renew(row)
 
     def reach(self, n_items: int) -> None:
         """Make rows up to ``n_items`` addressable; new ones are unposted."""
