@@ -18,7 +18,7 @@ from habitue.policy.contract import Policy
 from habitue.ranking.contract import Ranker
 from habitue.slates.union import union
 
-__all__ = ["PINNED", "Candidates", "Pipeline", "Slates"]
+__all__ = ["PINNED", "Candidates", "Pipeline", "Slates", "gather"]
 
 PINNED = 255
 """The source number of a slot that no source proposed: pinned by the shop, or empty."""
@@ -48,6 +48,32 @@ class Slates:
         """The name of the source behind a slot: ``"pinned"`` where there was none."""
         number = int(self.source[b, slot])
         return self.source_names[number] if number < len(self.source_names) else "pinned"
+
+
+def gather(
+    sources: Sequence[Source],
+    quota: Mapping[str, int],
+    context: Context,
+    *,
+    barred: NDArray[np.bool_] | None = None,
+    rebuy: bool = False,
+) -> Candidates:
+    """Every source's proposals, as many as its quota, each item once.
+
+    ``barred`` (n_items,) marks rows that may not be shown. Unless ``rebuy`` what a shopper owns is
+    left out; the anchors always are.
+    """
+    asked = [(s, quota.get(source.name, 0)) for s, source in enumerate(sources)]
+    asked = [(s, n) for s, n in asked if n > 0]
+    item_row, origin = union(
+        [sources[s].propose(context, n) for s, n in asked],
+        barred=barred,
+        owned=None if rebuy else context.owned,
+        anchors=context.anchor_item,
+    )
+    number = np.full(256, PINNED, np.uint8)
+    number[: len(asked)] = [s for s, _ in asked]
+    return Candidates(item_row, number[origin])
 
 
 class Pipeline:
@@ -93,25 +119,10 @@ class Pipeline:
         barred: NDArray[np.bool_] | None = None,
         rebuy: bool | None = None,
     ) -> Candidates:
-        """What could be shown: every source's proposals, each item once.
-
-        ``barred`` (n_items,) marks rows that may not be shown. Unless ``rebuy`` what a shopper owns
-        is left out; so are the anchors.
-        """
+        """What could be shown on the context's surface: ``gather`` with its quotas."""
         quota = self.quotas.get(context.surface, self.quotas["home"])
-        asked = [(s, quota.get(source.name, 0)) for s, source in enumerate(self.sources)]
-        asked = [(s, n) for s, n in asked if n > 0]
-        proposals = [self.sources[s].propose(context, n) for s, n in asked]
         again = self.rebuy if rebuy is None else rebuy
-        item_row, origin = union(
-            proposals,
-            barred=barred,
-            owned=None if again else context.owned,
-            anchors=context.anchor_item,
-        )
-        number = np.full(256, PINNED, np.uint8)
-        number[: len(asked)] = [s for s, _ in asked]
-        return Candidates(item_row, number[origin])
+        return gather(self.sources, quota, context, barred=barred, rebuy=again)
 
     def recommend(
         self,
@@ -121,15 +132,20 @@ class Pipeline:
         *,
         barred: NDArray[np.bool_] | None = None,
         rebuy: bool | None = None,
+        policy: Policy | None = None,
         stopwatch: Callable[[], float] | None = None,
     ) -> Slates:
-        """Fill ``n`` slots for each context. ``stopwatch`` (seconds) times the stages."""
+        """Fill ``n`` slots for each context.
+
+        ``policy`` stands in for the pipeline's own (a surface's rules, a later page of a slate);
+        ``stopwatch`` (seconds) times the stages.
+        """
         marks = [stopwatch() if stopwatch else 0.0]
         found = self.candidates(context, barred=barred, rebuy=rebuy)
         marks.append(stopwatch() if stopwatch else 0.0)
         score = self.ranker(context.surface).score(context, found.item_row)
         marks.append(stopwatch() if stopwatch else 0.0)
-        chosen = self.policy.choose(context, found.item_row, score, n, rng)
+        chosen = (policy or self.policy).choose(context, found.item_row, score, n, rng)
         marks.append(stopwatch() if stopwatch else 0.0)
         spent = np.diff(marks).tolist()
         stages = dict(zip(("sources", "ranker", "policy"), spent, strict=True))
