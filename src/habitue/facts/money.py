@@ -20,6 +20,7 @@ from habitue.errors import BadInput
 from habitue.facts.facts import Money
 
 __all__ = [
+    "EXPONENTS",
     "MICROS",
     "Rates",
     "format_minor",
@@ -33,15 +34,14 @@ __all__ = [
 MICROS: Final = 1_000_000
 """Micros in one unit of any currency."""
 
-_EXPONENTS: Final[dict[str, int]] = {
+EXPONENTS: Final[dict[str, int]] = {
     **dict.fromkeys(
-        ("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI")
-        + ("VND", "VUV", "XAF", "XOF", "XPF"),
-        0,
+        "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(), 0
     ),
-    **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
+    **dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3),
     **dict.fromkeys(("CLF", "UYW"), 4),
 }
+"""Digits of the minor units that are not two (ISO 4217)."""
 
 _PRICE: Final = re.compile(r"^\s*(?:([A-Za-z]{3})\s*)?(\d+(?:\.\d+)?)(?:\s*([A-Za-z]{3}))?\s*$")
 
@@ -52,7 +52,7 @@ def minor_exponent(currency: str) -> int:
     >>> minor_exponent("EUR"), minor_exponent("JPY"), minor_exponent("KWD")
     (2, 0, 3)
     """
-    return _EXPONENTS.get(currency, 2)
+    return EXPONENTS.get(currency, 2)
 
 
 def micros_of(amount: Decimal | str | int | float) -> int:
