@@ -1,0 +1,309 @@
+"""What came out: figures with their intervals, as a table and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from habitue.errors import BadInput
+from habitue.evaluation.replay import Lister, lists_of
+from habitue.evaluation.splits import Split
+from habitue.metrics import (
+    LIST_METRICS,
+    Interval,
+    bootstrap_means,
+    coverage,
+    exposure,
+    gini,
+    head_share,
+    hit_of_rank,
+    hits_of,
+    ndcg_of_rank,
+    novelty,
+    paired_lift,
+    popularity_percentile,
+    reciprocal_of_rank,
+)
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+__all__ = [
+    "EvaluationConfig",
+    "Lift",
+    "Line",
+    "Measured",
+    "Report",
+    "evaluate",
+    "measure_lists",
+    "measure_ranks",
+    "report_of",
+]
+
+
+TABLE = ("ndcg", "recall", "hit_rate", "mrr", "coverage", "popularity")
+"""What a table shows of a report; JSON holds all of it."""
+
+
+class EvaluationConfig(BaseModel):
+    """How recommendations are judged."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    n: int = Field(default=10, ge=1, le=1000, description="Slots of a judged list.")
+    length: int = Field(
+        default=50, ge=1, le=1000, description="Recent actions a judged request sees."
+    )
+    surface: str = Field(default="home", description="The surface that is judged.")
+    n_resamples: int = Field(
+        default=2000, ge=100, le=100_000, description="Resamples of the bootstrap intervals."
+    )
+    level: float = Field(
+        default=0.95, gt=0.5, lt=1.0, description="Confidence of the intervals, as a share."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What one recommender got: figures for each question, and figures for all its lists."""
+
+    name: str
+    per_question: dict[str, NDArray[np.float64]]  # metric -> (B,)
+    overall: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One recommender's line of a report."""
+
+    name: str
+    intervals: dict[str, Interval]  # means over questions
+    figures: dict[str, float] = field(default_factory=dict)  # of all lists together
+
+
+@dataclass(frozen=True, slots=True)
+class Lift:
+    """By what share one recommender's mean lies above another's, question by question."""
+
+    name: str
+    against: str
+    metric: str
+    interval: Interval
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """An evaluation: what was asked, and how each recommender answered."""
+
+    protocol: str
+    n_questions: int
+    n_items: int
+    lines: list[Line]
+    lifts: list[Lift] = field(default_factory=list)
+
+    def line(self, name: str) -> Line:
+        """The line of one recommender; raises ``KeyError``."""
+        for line in self.lines:
+            if line.name == name:
+                return line
+        raise KeyError(name)
+
+    def lift(self, name: str, against: str) -> Interval:
+        """How far ``name`` lies above ``against``; raises ``KeyError``."""
+        for lift in self.lifts:
+            if (lift.name, lift.against) == (name, against):
+                return lift.interval
+        raise KeyError((name, against))
+
+    def metrics(self) -> dict[str, float]:
+        """Every estimate as ``"<name>/<metric>"``, for a snapshot's manifest."""
+        return {
+            f"{line.name}/{metric}": value
+            for line in self.lines
+            for metric, value in (
+                *((metric, interval.estimate) for metric, interval in line.intervals.items()),
+                *line.figures.items(),
+            )
+        }
+
+    def to_json(self) -> bytes:
+        """The report as JSON; ``from_json`` reads it back."""
+        return msgspec.json.format(msgspec.json.encode(self), indent=2)
+
+    @classmethod
+    def from_json(cls, data: bytes | str) -> Report:
+        """The report ``to_json`` wrote."""
+        return msgspec.json.decode(data, type=cls)
+
+    def table(self, columns: Sequence[str] = TABLE) -> Table:
+        """The report as a table for a terminal; ``columns`` names metrics without their cut-off."""
+        from rich.table import Table
+
+        table = Table(
+            title=f"{self.protocol}: {self.n_questions:,} questions, {self.n_items:,} items",
+            title_justify="left",
+        )
+        names = _names([*line.intervals, *line.figures] for line in self.lines)
+        shown = [name for key in columns for name in names if name.partition("@")[0] == key]
+        against = _names([lift.against] for lift in self.lifts)
+        table.add_column("")
+        for name in shown:
+            table.add_column(name, justify="right")
+        for other in against:
+            metric = next(lift.metric for lift in self.lifts if lift.against == other)
+            table.add_column(f"{metric} over {other}", justify="right")
+        for line in self.lines:
+            cells = [_cell(line, name) for name in shown]
+            cells += [_lift_text(self.lifts, line.name, other) for other in against]
+            table.add_row(line.name, *cells)
+        return table
+
+
+def measure_lists(split: Split, name: str, item_row: NDArray[np.int32]) -> Measured:
+    """Judge lists (B, n): every list metric, and what the lists as a whole show."""
+    n = item_row.shape[1]
+    hits = hits_of(item_row, split.relevant.indptr, split.relevant.item)
+    count = split.relevant.count
+    per_question = {f"{key}@{n}": metric(hits, count) for key, metric in LIST_METRICS.items()}
+    buyers = split.buyers()
+    n_shoppers = int((np.bincount(split.train.shopper_row + 1)[1:] > 0).sum())
+    there = np.flatnonzero(split.available)
+    column = np.full(split.n_items, -1, np.int32)
+    column[there] = np.arange(len(there))
+    shown = np.where(item_row >= 0, column[np.maximum(item_row, 0)], -1)
+    overall = {
+        f"coverage@{n}": coverage(item_row, split.available),
+        f"popularity@{n}": _nanmean(popularity_percentile(shown, buyers[there])),
+        f"head share@{n}": head_share(shown, buyers[there]),
+        f"gini@{n}": gini(exposure(shown, len(there))),
+        f"novelty@{n}": _nanmean(novelty(item_row, buyers, max(n_shoppers, 1))),
+    }
+    return Measured(name, per_question, {k: v for k, v in overall.items() if np.isfinite(v)})
+
+
+def measure_ranks(
+    name: str, rank: NDArray[np.float64], cut_offs: Sequence[int] = (5, 10)
+) -> Measured:
+    """Judge the ranks (B,) of the one right item of each question."""
+    per_question: dict[str, NDArray[np.float64]] = {}
+    for n in cut_offs:
+        per_question[f"ndcg@{n}"] = ndcg_of_rank(rank, n)
+        per_question[f"recall@{n}"] = hit_of_rank(rank, n)
+    per_question["mrr"] = reciprocal_of_rank(rank)
+    return Measured(name, per_question, {})
+
+
+def report_of(
+    split: Split,
+    measured: Sequence[Measured],
+    rng: np.random.Generator,
+    config: EvaluationConfig | None = None,
+    *,
+    against: Sequence[str] = (),
+    metric: str | None = None,
+) -> Report:
+    """Intervals for every line, and the lift of every line over each named in ``against``.
+
+    Intervals are bootstrapped over shoppers: a question is a shopper in both splits. Lifts are of
+    ``metric``, the first metric unless named, and paired.
+    """
+    config = config or EvaluationConfig()
+    lines = [_line(one, rng, config) for one in measured]
+    by_name = {one.name: one for one in measured}
+    missing = set(against) - set(by_name)
+    if missing:
+        raise BadInput(
+            f"Nothing was measured under {', '.join(sorted(missing))}.",
+            remedy=f"There are {', '.join(by_name)}.",
+        )
+    lifts = []
+    for other in against:
+        chosen = metric or next(iter(by_name[other].per_question))
+        for one in measured:
+            if one.name != other:
+                lift = paired_lift(
+                    one.per_question[chosen],
+                    by_name[other].per_question[chosen],
+                    rng,
+                    n_resamples=config.n_resamples,
+                    level=config.level,
+                )
+                lifts.append(Lift(one.name, other, chosen, lift))
+    return Report(split.name, len(split), int(split.available.sum()), lines, lifts)
+
+
+def evaluate(
+    split: Split,
+    listers: Mapping[str, Lister],
+    rng: np.random.Generator,
+    config: EvaluationConfig | None = None,
+    *,
+    against: Sequence[str] = (),
+) -> Report:
+    """Ask every question of every lister, and report.
+
+    Each lister draws from a stream of its own, so adding one changes no other's lists.
+    """
+    config = config or EvaluationConfig()
+    *streams, last = rng.spawn(len(listers) + 1)
+    measured = [
+        measure_lists(
+            split,
+            name,
+            lists_of(split, lister, config.n, stream, surface=config.surface, length=config.length),
+        )
+        for (name, lister), stream in zip(listers.items(), streams, strict=True)
+    ]
+    return report_of(split, measured, last, config, against=against)
+
+
+def _line(one: Measured, rng: np.random.Generator, config: EvaluationConfig) -> Line:
+    names = list(one.per_question)
+    values = np.column_stack([one.per_question[name] for name in names])
+    if not len(values):
+        return Line(one.name, {}, one.overall)
+    means = bootstrap_means(values, rng, n_resamples=config.n_resamples)
+    tail = (1.0 - config.level) / 2.0
+    low, high = np.quantile(means, [tail, 1.0 - tail], axis=0)
+    estimate = values.mean(axis=0)
+    return Line(
+        one.name,
+        {
+            name: Interval(float(estimate[m]), float(low[m]), float(high[m]), config.level)
+            for m, name in enumerate(names)
+        },
+        one.overall,
+    )
+
+
+def _nanmean(values: NDArray[np.float64]) -> float:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if known.size else float("nan")
+
+
+def _names(groups: Iterable[Iterable[str]]) -> list[str]:
+    """Every name once, in order of first appearance."""
+    return list(dict.fromkeys(name for group in groups for name in group))
+
+
+def _cell(line: Line, name: str) -> str:
+    if name in line.figures:
+        return f"{line.figures[name]:.3f}"
+    interval = line.intervals.get(name)
+    if interval is None:
+        return ""
+    return f"{interval.estimate:.4f} ±{(interval.high - interval.low) / 2:.4f}"
+
+
+def _lift_text(lifts: Sequence[Lift], name: str, against: str) -> str:
+    for lift in lifts:
+        if (lift.name, lift.against) == (name, against):
+            low, high = lift.interval.low, lift.interval.high
+            return f"{lift.interval.estimate:+.1%} [{low:+.1%}, {high:+.1%}]"
+    return ""
