@@ -27,6 +27,7 @@ FALLBACKS: Final[dict[str, str]] = {
     "no_snapshot": "nothing has been trained yet: popular and fitting items",
     "no_consent": "the shopper has not allowed personalisation: popular and contextual items",
     "unknown_shopper": "nothing is known of this shopper yet: popular and contextual items",
+    "unknown_item": "nothing is known of the item that is looked at: popular items",
     "live_state_down": "live state does not answer: popular and contextual items",
     "store_down": "the store does not answer: popular and contextual items",
     "out_of_time": "the time for an answer was used up: popular and fitting items",
