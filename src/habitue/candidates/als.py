@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from habitue.candidates.contract import Proposals, TrainingFacts
-from habitue.candidates.foldin import confidences, fold_in
+from habitue.candidates.foldin import confidences, fold_in, priors
 from habitue.candidates.gather import dot_score, dot_top, plain, sealed
 from habitue.candidates.profile import KindName, ProfileConfig, Weigher
 from habitue.candidates.saved import Saved, read, write
@@ -101,17 +101,17 @@ class AlsSource:
     def vectors(self, context: Context) -> NDArray[np.float32]:
         """The vector (B, factors) of each request's shopper as of now; 0 where nothing is known."""
         items, weights = self._weigher.weigh(context)
-        prior = np.zeros((len(context), self.item_factors.shape[1]), np.float32)
-        newer_than = np.full(len(context), np.inf, np.float32)
-        shopper = plain(context.shopper_row, np.int32)
-        known = (shopper >= 0) & (shopper < len(self.shopper_factors))
-        if context.personal.size:
-            known &= context.personal
-        if known.any():
-            prior[known] = self.shopper_factors[shopper[known]]
-            known &= prior.any(axis=1)
-            since_fit = (context.now_ms[known] - self.fitted_until_ms) / MS_PER_DAY
-            newer_than[known] = np.maximum(since_fit, 0)
+        prior = np.empty((len(context), self.item_factors.shape[1]), np.float32)
+        newer_than = np.empty(len(context), np.float32)
+        priors(
+            plain(context.shopper_row, np.int32),
+            plain(context.personal, np.bool_),
+            plain(context.now_ms, np.int64),
+            self.shopper_factors,
+            self.fitted_until_ms,
+            prior,
+            newer_than,
+        )
         confidence = np.empty(items.shape, np.float32)
         confidences(
             items,

@@ -6,7 +6,35 @@ import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["confidences", "fold_in", "warm"]
+__all__ = ["confidences", "fold_in", "priors", "warm"]
+
+
+@nb.njit(cache=True, nogil=True)
+def priors(
+    shopper_row: NDArray[np.int32],
+    personal: NDArray[np.bool_],
+    now_ms: NDArray[np.int64],
+    shopper_factors: NDArray[np.float32],
+    fitted_until_ms: int,
+    out: NDArray[np.float32],
+    newer_than_days: NDArray[np.float32],
+) -> None:
+    """Fill each shopper's fitted factor, 0 for strangers, and the age below which actions are new.
+
+    To a stranger, and to a shopper who had done nothing when the model was fitted, all are new.
+    """
+    for b in range(shopper_row.shape[0]):
+        shopper = shopper_row[b]
+        out[b, :] = 0.0
+        newer_than_days[b] = np.inf
+        if not 0 <= shopper < shopper_factors.shape[0]:
+            continue
+        if personal.shape[0] > 0 and not personal[b]:
+            continue
+        for d in range(out.shape[1]):
+            out[b, d] = shopper_factors[shopper, d]
+            if out[b, d] != 0.0:
+                newer_than_days[b] = max((now_ms[b] - fitted_until_ms) / 86_400_000.0, 0.0)
 
 
 @nb.njit(cache=True, nogil=True)
@@ -120,5 +148,8 @@ def warm() -> None:
     confidence = np.empty((1, 1), np.float32)
     confidences(items, one, 0, one, np.full(1, np.inf, np.float32), 1, 1.0, True, confidence)
     factors = np.ones((1, 1), np.float32)
+    prior = np.empty((1, 1), np.float32)
+    nobody, now = np.empty(0, np.bool_), np.zeros(1, np.int64)
     factors.setflags(write=False)
-    fold_in(one, items, confidence, factors, np.eye(1), np.empty((1, 1), np.float32))
+    priors(items[0], nobody, now, factors, 0, prior, np.empty(1, np.float32))
+    fold_in(prior, items, confidence, factors, np.eye(1), np.empty((1, 1), np.float32))

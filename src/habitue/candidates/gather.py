@@ -24,12 +24,12 @@ __all__ = [
     "gather_score",
     "gather_top",
     "keep_best",
+    "look_up",
     "plain",
     "profile_vectors",
     "scratch",
     "sealed",
     "settle_best",
-    "top_of_row",
     "warm",
     "weigh_profile",
 ]
@@ -263,11 +263,14 @@ def gather_top(
         )
         score = out_score[b]
         row = out_row[b]
+        n = row.shape[0]
         size = 0
         for x in range(count):
             j = touched[x]
-            size = keep_best(score, row, size, total[j], j)
+            s = total[j]
             total[j] = 0.0
+            if size < n or s >= score[0]:  # most fall short: spare them the call
+                size = keep_best(score, row, size, s, j)
         settle_best(score, row, size)
 
 
@@ -381,31 +384,30 @@ def dot_top(
     for b in range(wanted.shape[0]):
         score = out_score[b]
         row = out_row[b]
+        n = row.shape[0]
         size = 0
         for c in range(wanted.shape[1]):
             j = wanted[b, c]
             if 0 <= j < n_base:
                 s = _dot(query[b], vectors[j])
-                if s > least:
+                if s > least and (size < n or s >= score[0]):
                     size = keep_best(score, row, size, s, j)
         for t in range(tail_vectors.shape[0]):
             s = _dot(query[b], tail_vectors[t])
-            if s > least:
+            if s > least and (size < n or s >= score[0]):
                 size = keep_best(score, row, size, s, n_base + t)
         settle_best(score, row, size)
 
 
 @nb.njit(cache=True, nogil=True)
-def top_of_row(
-    values: NDArray[np.float32], out_row: NDArray[np.int32], out_score: NDArray[np.float32]
+def look_up(
+    values: NDArray[np.float32], wanted: NDArray[np.int32], out_score: NDArray[np.float32]
 ) -> None:
-    """The best positive entries of each dense row (B, n_rows)."""
-    for b in range(values.shape[0]):
-        size = 0
-        for j in range(values.shape[1]):
-            if values[b, j] > 0.0:
-                size = keep_best(out_score[b], out_row[b], size, values[b, j], j)
-        settle_best(out_score[b], out_row[b], size)
+    """Fill the values of the ``wanted`` rows (B, n); unknown: 0."""
+    for b in range(wanted.shape[0]):
+        for c in range(wanted.shape[1]):
+            j = wanted[b, c]
+            out_score[b, c] = values[j] if 0 <= j < values.shape[0] else 0.0
 
 
 def warm() -> None:
@@ -438,6 +440,4 @@ def warm() -> None:
     profile_vectors(items, weights, vectors, vectors, query)
     dot_score(query, vectors, vectors, nobody, out)
     dot_top(query, vectors, vectors, nobody, 0.0, np.zeros((1, 1), np.int32), out)
-    top_of_row(
-        np.eye(2, dtype=np.float32), np.zeros((2, 1), np.int32), np.zeros((2, 1), np.float32)
-    )
+    look_up(query[0], nobody, out)

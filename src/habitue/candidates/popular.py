@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from habitue.candidates.contract import Proposals, TrainingFacts
-from habitue.candidates.gather import sealed
+from habitue.candidates.gather import look_up, plain, sealed
 from habitue.candidates.profile import KindName, codes_of
 from habitue.candidates.saved import Saved, read, write
 from habitue.facts import MS_PER_DAY, NO_ROW, ActionLog, Context
 
 __all__ = ["PopularConfig", "PopularLearner", "PopularSource"]
+
+_PROPOSED_AT_MOST = 1000  # asked for more, the proposal is padded on the way
 
 
 class PopularConfig(BaseModel):
@@ -52,28 +54,27 @@ class PopularSource:
         self._score = sealed(score, np.float32)  # (n_items,)
         wanted = np.flatnonzero(self._score > 0)
         order = wanted[np.argsort(-self._score[wanted], kind="stable")]
-        self._best_row = sealed(order, np.int32)
-        self._best_score = sealed(self._score[order], np.float32)
+        spare = max(_PROPOSED_AT_MOST - len(order), 0)
+        self._best_row = sealed(np.pad(order, (0, spare), constant_values=NO_ROW), np.int32)
+        self._best_score = sealed(np.pad(self._score[order], (0, spare)), np.float32)
         self.measured: dict[str, float] = {"items": float(len(order))}
 
     def propose(self, context: Context, n: int) -> Proposals:
         """The most wanted ``n`` items; the rows of a batch share one read-only array."""
-        row = np.full(n, NO_ROW, np.int32)
-        score = np.zeros(n, np.float32)
-        found = min(n, len(self._best_row))
-        row[:found] = self._best_row[:found]
-        score[:found] = self._best_score[:found]
+        row, score = self._best_row[:n], self._best_score[:n]
+        if len(row) < n:
+            row = np.append(row, np.full(n - len(row), NO_ROW, np.int32))
+            score = np.append(score, np.zeros(n - len(score), np.float32))
+        if len(context) == 1:
+            return Proposals(row[None, :], score[None, :])
         shape = (len(context), n)
         return Proposals(np.broadcast_to(row, shape), np.broadcast_to(score, shape))
 
     def score(self, context: Context, item_row: NDArray[np.int32]) -> NDArray[np.float32]:
         """The same score for any item (B, n), whatever the context."""
         del context
-        n_items = len(self._score)
-        if n_items == 0:
-            return np.zeros(item_row.shape, np.float32)
-        score = self._score[np.clip(item_row, 0, n_items - 1)]
-        score[(item_row < 0) | (item_row >= n_items)] = 0
+        score = np.empty(item_row.shape, np.float32)
+        look_up(self._score, plain(item_row, np.int32), score)
         return score
 
     def save(self, path: Path) -> None:
