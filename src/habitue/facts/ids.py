@@ -55,7 +55,7 @@ def uuid7s(now_ms: int, n: int) -> list[str]:
 
 def _reserve(now_ms: int, n: int) -> int:
     """The first of ``n`` successive values above the last, all with one prefix in their text."""
-    global _last
+    global _last  # noqa: PLW0603  the one thing a process must remember: where it was
     fresh = (now_ms << _RANDOM_BITS) | (int.from_bytes(os.urandom(10)) >> 6)
     with _lock:
         first = fresh if fresh > _last else _last + 1

@@ -48,7 +48,9 @@ class Found:
 
 def by_outcome(outcome: Outcome) -> Becomes | None:
     """What a setting makes of a row; ``None`` when the finding is not even looked for."""
-    return {"reject": "rejected", "flag": "flagged", "ignore": None}[outcome]  # type: ignore[return-value]
+    if outcome == "ignore":
+        return None
+    return "rejected" if outcome == "reject" else "flagged"
 
 
 @dataclass(slots=True)

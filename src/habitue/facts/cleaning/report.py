@@ -42,8 +42,10 @@ class DataReport:
         lines = [
             f"## {self.source}",
             "",
-            f"{self.rows_read:,} rows read: {self.kept:,} kept, {self.mended:,} mended, "
-            f"{self.rejected:,} rejected.",
+            (
+                f"{self.rows_read:,} rows read: {self.kept:,} kept, {self.mended:,} mended, "
+                f"{self.rejected:,} rejected."
+            ),
             f"Made of them: {self._made()}.",
             "",
             "| found | field | rows | became | for example rows |",

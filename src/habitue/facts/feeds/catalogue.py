@@ -56,7 +56,8 @@ def gathered_versions(
     after it; those that change nothing are left out.
     """
     fields = [name for name in lines.columns if name.startswith(PREFIX)]
-    said = lines.select("row", "at_ms", id="item", *fields).filter(pl.col("id").is_not_null())
+    said = lines.select("row", "at_ms", pl.col("item").alias("id"), *fields)
+    said = said.filter(pl.col("id").is_not_null())
     said = _without_out_of_bounds(said).sort("at_ms", "row")
     first = said.unique("id", keep="first", maintain_order=True)
     if every == "row":

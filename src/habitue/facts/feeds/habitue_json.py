@@ -72,8 +72,12 @@ _raw_batch = msgspec.json.Decoder(_RawBatch)
 _raw_list = msgspec.json.Decoder(list[msgspec.Raw])
 _one: Final[dict[Sent, Any]] = {kind: msgspec.json.Decoder(_TYPES[kind]) for kind in _TYPES}
 _many: Final[dict[Sent, Any]] = {
-    kind: msgspec.json.Decoder(list[_TYPES[kind]])  # type: ignore[misc]
-    for kind in _TYPES
+    "action": msgspec.json.Decoder(list[Action]),
+    "item": msgspec.json.Decoder(list[Item]),
+    "shopper": msgspec.json.Decoder(list[Shopper]),
+    "link": msgspec.json.Decoder(list[Link]),
+    "alias": msgspec.json.Decoder(list[Alias]),
+    "consent": msgspec.json.Decoder(list[Consent]),
 }
 _anything = msgspec.json.Decoder()
 
@@ -93,11 +97,7 @@ class Decoded:
     facts: list[Fact]
     rejected: list[BadRow] = field(default_factory=list)
     late: int = 0  # accepted actions that arrived later than ``late_after_ms``
-
-    @property
-    def sent(self) -> int:
-        """Rows the body held: every one is in ``facts`` or in ``rejected``."""
-        return len(self.facts) + len(self.rejected)
+    skipped: dict[str, int] = field(default_factory=dict)  # GA4 events without a meaning here
 
 
 def decode(
@@ -114,8 +114,8 @@ def decode(
     object nor a list): then no row of it can be told from another.
 
     >>> body = b'{"actions": [{"kind": "view_item", "shopper": "s1", "item": "i1"}]}'
-    >>> decode(body, now_ms=1_700_000_000_000).facts
-    [Action(kind='view_item', shopper='s1', item='i1')]
+    >>> [(action.kind, action.item) for action in decode(body, now_ms=1_700_000_000_000).facts]
+    [('view_item', 'i1')]
     """
     try:
         lists = _lists_of(body, expect)
@@ -152,7 +152,14 @@ def _lists_of(body: bytes, expect: Sent) -> list[list[Any]]:
     if start == b"[":
         return [_many[expect].decode(body)]
     batch = _batch.decode(body)
-    lists = [batch.items, batch.shoppers, batch.links, batch.aliases, batch.consents, batch.actions]
+    lists: list[list[Any]] = [
+        batch.items,
+        batch.shoppers,
+        batch.links,
+        batch.aliases,
+        batch.consents,
+        batch.actions,
+    ]
     return [rows for rows in lists if rows]
 
 
@@ -199,26 +206,35 @@ def _raw_rows(body: bytes, expect: Sent) -> list[tuple[Sent, int, bytes]]:
 def _row_by_row(
     rows: list[tuple[Sent, int, bytes]], now_ms: int, max_future_ms: int, late_after_ms: int
 ) -> Decoded:
-    decoded = Decoded([], [], 0)
-    late = 0
+    good: list[tuple[Sent, int, Fact]] = []
+    rejected: list[BadRow] = []
+    broken_orders: dict[str, int] = {}  # order to the row that breaks it
     for kind, row, raw in rows:
         try:
             fact = _one[kind].decode(raw)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            place, reason = _why(str(error), kind)
-            decoded.rejected.append(BadRow(row, place, reason, _id_in(raw), kind))
+            wrong = _why_refused(fact, now_ms, max_future_ms) if kind == "action" else None
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            wrong = _why(str(error), kind)
+        if wrong is None:
+            good.append((kind, row, fact))
             continue
-        wrong = _why_refused(fact, now_ms, max_future_ms) if kind == "action" else None
-        if wrong is not None:
-            decoded.rejected.append(BadRow(row, wrong[0], wrong[1], fact.id, kind))
-            continue
-        if kind == "action" and fact.at is not None:
-            late += to_ms(fact.at, "ms") < now_ms - late_after_ms
-        decoded.facts.append(fact)
-    return Decoded(decoded.facts, decoded.rejected, late)
+        rejected.append(BadRow(row, wrong[0], wrong[1], _said(raw, "id"), kind))
+        if kind == "action" and (order := _said(raw, "order_id")) is not None:
+            broken_orders[order] = row
+    facts: list[Fact] = []
+    late = 0
+    for _, row, fact in good:
+        if isinstance(fact, Action):
+            if fact.order_id in broken_orders:
+                reason = f"row {broken_orders[fact.order_id]} of the same order is wrong"
+                rejected.append(BadRow(row, "order_id", reason, fact.id))
+                continue
+            late += fact.at is not None and to_ms(fact.at, "ms") < now_ms - late_after_ms
+        facts.append(fact)
+    return Decoded(facts, sorted(rejected, key=lambda bad: (bad.fact, bad.row)), late)
 
 
-def _why_refused(action: Action, now_ms: int, max_future_ms: int) -> tuple[str, str] | None:
+def _why_refused(action: Action, now_ms: int, max_future_ms: int) -> tuple[str | None, str] | None:
     """Field and reason of a well-formed action that still cannot be a fact."""
     if action.kind not in _KIND_NAMES:
         return "kind", f"{action.kind!r} is no kind of action{_nearest(action.kind, _KIND_NAMES)}"
@@ -250,12 +266,13 @@ def _nearest(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
-def _id_in(raw: bytes) -> str | None:
+def _said(raw: bytes, name: str) -> str | None:
+    """A text field of a row that could not be read as a fact."""
     try:
         said = _anything.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return None
-    found = said.get("id") if isinstance(said, dict) else None
+    found = said.get(name) if isinstance(said, dict) else None
     return found if isinstance(found, str) else None
 
 

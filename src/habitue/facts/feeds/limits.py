@@ -52,14 +52,14 @@ def _bounds(option: inspect.Type, column: pl.Expr) -> tuple[list[pl.Expr], list[
         broken.append(~column.is_in(list(option.values)))
         words.append(f"one of {', '.join(map(str, option.values))}")
     elif isinstance(option, inspect.IntType | inspect.FloatType):
-        for bound, word, test in (
-            (option.gt, "above", lambda b: column <= b),
-            (option.ge, "at least", lambda b: column < b),
-            (option.lt, "below", lambda b: column >= b),
-            (option.le, "at most", lambda b: column > b),
+        for bound, word, outside in (
+            (option.gt, "above", column.le),
+            (option.ge, "at least", column.lt),
+            (option.lt, "below", column.ge),
+            (option.le, "at most", column.gt),
         ):
             if bound is not None:
-                broken.append(test(bound))
+                broken.append(outside(bound))
                 words.append(f"{word} {bound:g}")
         if broken and isinstance(option, inspect.FloatType):
             broken.append(column.is_nan())
