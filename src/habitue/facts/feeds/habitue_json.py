@@ -99,6 +99,11 @@ class Decoded:
     late: int = 0  # accepted actions that arrived later than ``late_after_ms``
     skipped: dict[str, int] = field(default_factory=dict)  # GA4 events without a meaning here
 
+    @property
+    def sent(self) -> int:
+        """Rows a body of our own held: every one is in ``facts`` or in ``rejected``."""
+        return len(self.facts) + len(self.rejected)
+
 
 def decode(
     body: bytes,
