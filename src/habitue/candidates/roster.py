@@ -8,6 +8,7 @@ from typing import Annotated
 import msgspec
 from pydantic import Field
 
+from habitue.candidates.again import AgainConfig, AgainLearner, AgainSource
 from habitue.candidates.als import AlsConfig, AlsLearner, AlsSource
 from habitue.candidates.content import ContentConfig, ContentLearner, ContentSource
 from habitue.candidates.contract import Learner, Source
@@ -19,7 +20,8 @@ from habitue.errors import SnapshotError
 __all__ = ["DEFAULT_SOURCES", "SourceConfig", "learner_of", "load_source", "warm"]
 
 SourceConfig = Annotated[
-    PopularConfig | CovisitConfig | AlsConfig | ContentConfig, Field(discriminator="source")
+    PopularConfig | CovisitConfig | AlsConfig | ContentConfig | AgainConfig,
+    Field(discriminator="source"),
 ]
 """Any source's config; ``source`` says whose."""
 
@@ -41,6 +43,7 @@ DEFAULT_SOURCES: tuple[SourceConfig, ...] = (
     ),
     AlsConfig(),
     ContentConfig(),
+    AgainConfig(),
 )
 """What a shop gets that says nothing."""
 
@@ -56,6 +59,8 @@ def learner_of(config: SourceConfig) -> Learner[Source]:
             return AlsLearner(config)
         case ContentConfig():
             return ContentLearner(config)
+        case AgainConfig():
+            return AgainLearner(config)
 
 
 def load_source(path: Path) -> Source:
@@ -65,6 +70,7 @@ def load_source(path: Path) -> Source:
         "covisit": CovisitSource,
         "als": AlsSource,
         "content": ContentSource,
+        "again": AgainSource,
     }
     try:
         source = msgspec.json.decode((path / "source.json").read_bytes())["source"]

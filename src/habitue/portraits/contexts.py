@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from habitue.facts import MS_PER_DAY, NO_ROW, ActionKind, ActionLog, Context, Owned
 
-__all__ = ["ShopperIndex", "contexts_as_of"]
+__all__ = ["ShopperIndex", "contexts_as_of", "pick"]
 
 _PURCHASE = int(ActionKind.purchase)
 
@@ -189,3 +189,30 @@ def _owned(
             out_age[at - 1] = (now[b] - newest) / MS_PER_DAY
         out_ptr[b + 1] = at
     return out_ptr, out_item[:at].copy(), out_count[:at].copy(), out_age[:at].copy()
+
+
+def pick(context: Context, rows: NDArray[np.int64]) -> Context:
+    """The requests ``rows`` of a batch, in that order, as a batch of their own."""
+    owned = context.owned
+    counts = np.diff(owned.indptr)[rows]
+    indptr = np.zeros(len(rows) + 1, np.int64)
+    np.cumsum(counts, out=indptr[1:])
+    entries = np.repeat(owned.indptr[rows] - indptr[:-1], counts) + np.arange(indptr[-1])
+
+    def texts(column: tuple[str | None, ...]) -> tuple[str | None, ...]:
+        return tuple(column[row] for row in rows) if column else ()
+
+    return Context(
+        context.surface,
+        context.now_ms[rows],
+        context.shopper_row[rows],
+        context.recent_item[rows],
+        context.recent_kind[rows],
+        context.recent_age_days[rows],
+        context.anchor_item[rows],
+        Owned(indptr, owned.item[entries], owned.count[entries], owned.age_days[entries]),
+        texts(context.device),
+        texts(context.locale),
+        texts(context.query),
+        context.personal[rows] if len(context.personal) else context.personal,
+    )

@@ -255,12 +255,12 @@ class ItemStats:
     def _shop_mean(self, column: int) -> NDArray[np.float64]:
         sums, counts = self._table.sums[: self.n_items, column : column + 2].T
         shop = self.totals[column] / max(self.totals[column + 1], 1.0)
-        return np.where(counts > 0, sums / np.maximum(counts, 1.0), shop)
+        return np.asarray(np.where(counts > 0, sums / np.maximum(counts, 1.0), shop))
 
     def repeat_rate(self) -> NDArray[np.float64]:
         """Purchases for each buyer: (n_items,); 1 where nobody bought."""
         bought, buyers = self.total[:, _PURCHASE], self.total[:, _NEW_BUYER]
-        return np.where(buyers > 0, bought / np.maximum(buyers, 1.0), 1.0)
+        return np.asarray(np.where(buyers > 0, bought / np.maximum(buyers, 1.0), 1.0))
 
     def bytes_per_item(self) -> float:
         """Memory held for each item, without the pairs of shoppers and items."""

@@ -1,0 +1,116 @@
+"""What the shopper bought before, most often and most lately: for shops where people buy again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, Self
+
+import numba as nb
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from habitue.candidates.contract import Proposals, TrainingFacts
+from habitue.candidates.gather import plain
+from habitue.candidates.saved import Saved, read, write
+from habitue.facts import NO_ROW, Context
+
+__all__ = ["AgainConfig", "AgainLearner", "AgainSource"]
+
+
+class AgainConfig(BaseModel):
+    """How past purchases fade."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: Literal["again"] = "again"
+    name: str = Field(default="again", min_length=1, description="its name in slates and features")
+    half_life_days: float = Field(
+        default=60.0, gt=0, description="age of the last purchase at which an item counts half"
+    )
+
+
+class AgainSource:
+    """Scores an item by the shopper's own orders of it, halved with every half-life since the last.
+
+    It knows nothing but the request's ``owned``, so it needs no fitting and is never stale.
+    """
+
+    def __init__(self, config: AgainConfig) -> None:
+        self.config = config
+        self.name = config.name
+        self.measured: dict[str, float] = {}
+
+    def propose(self, context: Context, n: int) -> Proposals:
+        """The ``n`` items each shopper bought most often and most lately."""
+        owned = context.owned
+        row = np.full((len(context), n), NO_ROW, np.int32)
+        score = np.zeros((len(context), n), np.float32)
+        _best(owned.indptr, owned.item, self._weight(context), row, score)
+        return Proposals(row, score)
+
+    def score(self, context: Context, item_row: NDArray[np.int32]) -> NDArray[np.float32]:
+        """The same weight for any items (B, n): 0 for what was never bought."""
+        out = np.zeros(item_row.shape, np.float32)
+        owned = context.owned
+        wanted = plain(item_row, np.int32)
+        _look_up(owned.indptr, owned.item, self._weight(context), wanted, out)
+        return out
+
+    def _weight(self, context: Context) -> NDArray[np.float32]:
+        owned = context.owned
+        half_lives = owned.age_days / np.float32(self.config.half_life_days)
+        return np.asarray(owned.count * np.exp2(-half_lives), np.float32)
+
+    def save(self, path: Path) -> None:
+        """Write the config into the folder ``path``."""
+        write(path, Saved(source="again", config=self.config.model_dump()), {})
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """The source written there."""
+        saved, _ = read(path, "again")
+        return cls(AgainConfig.model_validate(saved.config))
+
+
+class AgainLearner:
+    """Makes the source; there is nothing to learn."""
+
+    def __init__(self, config: AgainConfig) -> None:
+        self.config = config
+
+    def fit(self, facts: TrainingFacts, rng: np.random.Generator) -> AgainSource:  # noqa: ARG002
+        """The source, whatever the facts."""
+        return AgainSource(self.config)
+
+
+@nb.njit(cache=True, nogil=True)
+def _best(
+    indptr: NDArray[np.int64],
+    item: NDArray[np.int32],
+    weight: NDArray[np.float32],
+    row: NDArray[np.int32],
+    score: NDArray[np.float32],
+) -> None:
+    for b in range(len(row)):
+        first, last = indptr[b], indptr[b + 1]
+        order = np.argsort(-weight[first:last], kind="mergesort")
+        for x in range(min(len(order), row.shape[1])):
+            row[b, x] = item[first + order[x]]
+            score[b, x] = weight[first + order[x]]
+
+
+@nb.njit(cache=True, nogil=True)
+def _look_up(
+    indptr: NDArray[np.int64],
+    item: NDArray[np.int32],
+    weight: NDArray[np.float32],
+    wanted: NDArray[np.int32],
+    out: NDArray[np.float32],
+) -> None:
+    for b in range(len(wanted)):
+        mine = item[indptr[b] : indptr[b + 1]]
+        for x in range(wanted.shape[1]):
+            at = np.searchsorted(mine, wanted[b, x])
+            if at < len(mine) and mine[at] == wanted[b, x]:
+                out[b, x] = weight[indptr[b] + at]
