@@ -75,6 +75,7 @@ class RulePolicy:
         """What the rules say of every item on the shelf: whether it is allowed, its boost."""
         shelf, rules = self.shelf, self.rules
         allowed = self._states[shelf.state]
+        allowed[shelf.n_items :] = False
         if rules.include is not None:
             allowed = allowed & shelf.mask(rules.include)
         if rules.exclude is not None:
@@ -236,7 +237,7 @@ class Continued:
             context.recent_age_days[b],
             self.policy.rules.not_interested_days,
         )
-        fine = (pins >= 0) & (pins < len(state))
+        fine = (pins >= 0) & (pins < self.policy.shelf.n_items)
         fine[fine] = self.policy._states[state[pins[fine]]]
         fine &= ~np.isin(pins, refused) & ~np.isin(pins, hidden)
         return np.where(fine, pins, NO_ROW).astype(np.int32)

@@ -140,10 +140,14 @@ class Shelf:
         with self._lock:
             if n_items <= self.n_items:
                 return
-            if n_items > len(self.state):
+            grown = n_items > len(self.state)
+            if grown:
                 self._grow(max(n_items, len(self.state) * 5 // 4, 1024))
             self._fields.extend([None] * (n_items - self.n_items))
-            self.n_items = n_items
+            first, self.n_items = self.n_items, n_items
+            for renew in self._derived:
+                for row in [None] if grown else range(first, n_items):
+                    renew(row)
             self.version += 1
 
     def _grow(self, capacity: int) -> None:
@@ -152,8 +156,6 @@ class Shelf:
         self.category = _longer(self.category, capacity, -1)
         for text, (expression, mask) in self._masks.items():
             self._masks[text] = (expression, _longer(mask, capacity, matches(expression, _NOTHING)))
-        for renew in self._derived:
-            renew(None)
 
     def _place(self, row: int, fields: Mapping[str, Scalar], *, deleted: bool) -> None:
         self.state[row] = _state(fields, deleted=deleted)
