@@ -173,7 +173,8 @@ def _with_lots(score: NDArray[np.float32], rng: np.random.Generator) -> NDArray[
     bits = (score + np.float32(0.0)).view(np.int32)  # -0.0 becomes 0.0: they are equal
     ordered = bits ^ ((bits >> 31) & np.int32(0x7FFFFFFF))  # negative floats count downwards
     lots = rng.integers(0, 1 << 32, score.shape, np.uint32)
-    return ordered.astype(np.int64) << 32 | lots
+    keys: NDArray[np.int64] = ordered.astype(np.int64) << 32 | lots
+    return keys
 
 
 def through(recommender: Recommender) -> Lister:
