@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-__all__ = ["ACTION", "ITEM"]
+__all__ = ["ACTION", "ALIAS", "CONSENT", "ITEM", "LINK", "SHOPPER", "SHOWN"]
 
 ACTION = pa.schema(
     [
@@ -46,5 +46,69 @@ ITEM = pa.schema(
         ("received_at_ms", pa.int64()),
         ("deleted", pa.bool_()),
         ("body", pa.string()),  # the whole version as JSON
+    ]
+)
+
+SHOPPER = pa.schema(
+    [
+        ("seq", pa.int64()),
+        ("shopper_row", pa.int32()),
+        ("at_ms", pa.int64()),
+        ("received_at_ms", pa.int64()),
+        ("body", pa.string()),  # JSON: country, locale, traits
+    ]
+)
+
+LINK = pa.schema(
+    [
+        ("seq", pa.int64()),
+        ("kind", pa.string()),
+        ("head", pa.string()),  # null when the shopper was erased
+        ("head_row", pa.int32()),  # shopper row of a friend or trust link, else -1
+        ("relation", pa.string()),
+        ("tail", pa.string()),
+        ("tail_row", pa.int32()),
+        ("weight", pa.float64()),
+        ("deleted", pa.bool_()),
+        ("at_ms", pa.int64()),
+        ("received_at_ms", pa.int64()),
+    ]
+)
+
+ALIAS = pa.schema(
+    [
+        ("seq", pa.int64()),
+        ("shopper_row", pa.int32()),
+        ("alias_row", pa.int32()),
+        ("undo", pa.bool_()),
+        ("at_ms", pa.int64()),
+        ("received_at_ms", pa.int64()),
+    ]
+)
+
+CONSENT = pa.schema(
+    [
+        ("seq", pa.int64()),
+        ("shopper_row", pa.int32()),
+        ("at_ms", pa.int64()),
+        ("received_at_ms", pa.int64()),
+        ("granted", pa.string()),  # JSON list of purposes
+        ("denied", pa.string()),
+    ]
+)
+
+SHOWN = pa.schema(
+    [
+        ("seq", pa.int64()),
+        ("id", pa.string()),
+        ("at_ms", pa.int64()),
+        ("received_at_ms", pa.int64()),
+        ("shopper_row", pa.int32()),  # -1 where nobody was known
+        ("surface", pa.string()),
+        ("snapshot", pa.string()),
+        ("arm", pa.string()),
+        ("first_slot", pa.int32()),
+        ("fallback", pa.string()),
+        ("body", pa.string()),  # JSON: [items, scores, propensities, sources]
     ]
 )

@@ -68,7 +68,7 @@ class Appended:
     last_seq: int  # the highest seq durable when the call returned
     rejected: tuple[Rejection, ...]
     actions: ActionColumns  # the new actions of the batch
-    new_items: tuple[str, ...] = ()  # ids that got an item row by this batch
+    new_items: tuple[str, ...] = ()  # ids that got an item row by this commit
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +87,7 @@ class Stored:
     facts: dict[FactKind, int]
     n_items: int  # one more than the highest item row
     n_shoppers: int
+    lineage: str = ""  # a restored store begins a new one: rows of another lineage mean others
 
 
 class FactStore(Protocol):
@@ -140,11 +141,17 @@ class FactStore(Protocol):
         ...
 
     def export(self, shopper: str) -> dict[str, list[dict[str, object]]]:
-        """Everything stored about a shopper, by kind of fact (access request)."""
+        """Everything stored about a shopper, aliases included, by kind of fact (access request).
+
+        Raises ``NotFound`` for a stranger.
+        """
         ...
 
-    def forget(self, shopper: str) -> Erased:
-        """Erase a shopper: rows deleted, the id gone, a keyless tombstone kept."""
+    def forget(self, shopper: str, *, now_ms: int = 0) -> Erased:
+        """Erase a shopper and every alias: rows deleted, ids gone, keyless tombstones kept.
+
+        ``now_ms`` dates the tombstones. Raises ``NotFound`` for a stranger.
+        """
         ...
 
     def erased_shoppers(self) -> NDArray[np.int32]:
@@ -202,5 +209,3 @@ class LiveState(Protocol):
     def healthy(self) -> bool:
         """Whether the state answers now."""
         ...
-
-

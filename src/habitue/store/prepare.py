@@ -1,0 +1,230 @@
+"""From a batch of action structs to columns, checked: everything that needs no database.
+
+Checks run over whole columns; only when one of them fails is each fact looked at alone, to say
+which row is wrong and why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import compress
+from typing import Any, Final
+
+import msgspec
+
+from habitue.errors import BadInput
+from habitue.facts import ITEM_KINDS, NAMES, Action, Fact, code_of
+from habitue.facts.ids import uuid7s
+from habitue.facts.time import to_ms
+from habitue.store.contract import Rejection
+
+__all__ = ["ActionBatch", "Unsound", "body_json", "clean", "columns_of", "time_of"]
+
+_FIELDS: Final = Action.__struct_fields__
+_CODES: Final = {name: int(code_of(name)) for name in NAMES.values()}
+_NEEDS_ITEM: Final = frozenset(int(kind) for kind in ITEM_KINDS)
+_FIRST_MS, _LAST_MS = -62_135_596_800_000, 253_402_300_799_999  # years 1 to 9999
+_NUMBER: Final = frozenset({int, float})
+_TYPES: Final[dict[str, frozenset[type]]] = {
+    "quantity": _NUMBER,
+    "rating": _NUMBER,
+    "seconds": _NUMBER,
+    "score": _NUMBER,
+    "price_micros": frozenset({int}),
+    "value_minor": frozenset({int}),
+    "slot": frozenset({int}),
+    "extra": frozenset({dict}),
+}
+_STR: Final = frozenset({str})
+_NONE: Final = frozenset({type(None)})
+_ENCODE: Final = msgspec.json.Encoder(order="deterministic").encode
+PLAIN: Final = tuple(f for f in _FIELDS if f not in ("kind", "shopper", "id", "at", "item"))
+
+
+@dataclass(slots=True)
+class ActionBatch:
+    """N actions as columns. Fields nobody filled are absent from ``said``."""
+
+    id: list[str]  # made up where not said
+    made_up: bool  # whether any id was
+    kind: list[int]
+    shopper: Sequence[str]
+    item: Sequence[str | None]
+    at_ms: list[int]
+    at_said: list[bool] | None  # None: all were
+    received_at_ms: list[int]
+    said: dict[str, Sequence[Any]]  # plain field → values, None where not said
+
+    def __len__(self) -> int:
+        return len(self.id)
+
+
+class Unsound(Exception):
+    """A check over a column failed: look at each row."""
+
+
+def columns_of(actions: Sequence[Action], received_at_ms: Sequence[int]) -> ActionBatch:
+    """The actions as columns; raises ``Unsound`` when one of them cannot be stored."""
+    values = dict(
+        zip(_FIELDS, zip(*map(msgspec.structs.astuple, actions), strict=True), strict=True)
+    )
+    n = len(actions)
+    kinds: list[Any] = list(map(_CODES.get, values["kind"]))
+    items: Sequence[str | None] = values["item"]
+    if None in kinds:
+        raise Unsound
+    if None in items and any(
+        item is None and kind in _NEEDS_ITEM for item, kind in zip(items, kinds, strict=True)
+    ):
+        raise Unsound
+    at_ms, at_said = _times(values["at"], received_at_ms)
+    said: dict[str, Sequence[Any]] = {
+        f: column for f in PLAIN if (column := values[f]).count(None) < n
+    }
+    _check_types(values["shopper"], values["id"], items, said)
+    ids, made_up = _ids(values["id"], received_at_ms)
+    if "extra" in said:
+        said["extra"] = [None if e is None else _ENCODE(e).decode() for e in said["extra"]]
+    return ActionBatch(
+        ids, made_up, kinds, values["shopper"], items, at_ms, at_said, list(received_at_ms), said
+    )
+
+
+def _times(
+    said: Sequence[int | datetime | None], received_at_ms: Sequence[int]
+) -> tuple[list[int], list[bool] | None]:
+    types = set(map(type, said))
+    if types == {int}:
+        at_ms: list[int] = list(said)  # type: ignore[arg-type]
+        missing = None
+    else:
+        missing = None if type(None) not in types else [at is not None for at in said]
+        at_ms = [
+            received if at is None else time_of(at)
+            for at, received in zip(said, received_at_ms, strict=True)
+        ]
+    if min(at_ms) < _FIRST_MS or max(at_ms) > _LAST_MS:
+        raise Unsound
+    return at_ms, missing
+
+
+def time_of(at: int | datetime) -> int:
+    """A time as UTC milliseconds; an ``int`` is that already."""
+    if type(at) is int:
+        return at
+    if isinstance(at, datetime):
+        return to_ms(at)
+    raise Unsound
+
+
+def _ids(said: Sequence[str | None], received_at_ms: Sequence[int]) -> tuple[list[str], bool]:
+    missing = said.count(None)
+    if not missing:
+        return list(said), False  # type: ignore[arg-type]
+    fresh = iter(uuid7s(max(received_at_ms[-1], 0), missing))
+    return [next(fresh) if i is None else i for i in said], True
+
+
+def _check_types(
+    shoppers: Sequence[Any],
+    ids: Sequence[Any],
+    items: Sequence[Any],
+    said: dict[str, Sequence[Any]],
+) -> None:
+    texts: list[Iterable[str]] = []
+    for column, allowed in ((shoppers, _STR), (ids, _STR | _NONE), (items, _STR | _NONE)):
+        if not set(map(type, column)) <= allowed or "" in column:
+            raise Unsound
+        texts.append(filter(None, column))
+    for field, column in said.items():
+        allowed = _TYPES.get(field, _STR)
+        if not set(map(type, column)) <= allowed | _NONE:
+            raise Unsound
+        if allowed is _STR:
+            texts.append(filter(None, column))
+        elif allowed is not _TYPES["extra"]:
+            numbers = [v for v in column if v is not None]
+            if not all(
+                -(10**18) < v < 10**18
+                for v in (min(numbers), max(numbers), sum(numbers) / len(numbers))
+            ):
+                raise Unsound
+    for text in texts:
+        if not _storable("".join(text)):
+            raise Unsound
+
+
+def _storable(text: str) -> bool:
+    """Whether every store can keep the text: no NUL, no half of a surrogate pair."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in text
+
+
+def clean(
+    facts: Sequence[Fact], received_at_ms: int
+) -> tuple[list[tuple[int, Fact]], list[Rejection]]:
+    """The facts that can be stored, with their places, and why the others cannot."""
+    wrong: dict[int, Rejection] = {}
+    for row, fact in enumerate(facts):
+        problem = _problem(fact, received_at_ms)
+        if problem is not None:
+            wrong[row] = Rejection(row, _id_of(fact), "invalid", *problem)
+    broken = {
+        fact.order_id
+        for fact in compress(facts, [row in wrong for row in range(len(facts))])
+        if isinstance(fact, Action) and fact.order_id is not None
+    }
+    for row, fact in enumerate(facts):
+        if row not in wrong and isinstance(fact, Action) and fact.order_id in broken:
+            wrong[row] = Rejection(
+                row,
+                fact.id,
+                "order_incomplete",
+                "order_id",
+                "another line of this order is wrong, and an order is stored whole; "
+                "mend that line and send the order again",
+            )
+    good = [(row, fact) for row, fact in enumerate(facts) if row not in wrong]
+    return good, [wrong[row] for row in sorted(wrong)]
+
+
+def _id_of(fact: Fact) -> str | None:
+    found = getattr(fact, "id", None)
+    return found if isinstance(found, str) else None
+
+
+def _problem(fact: Fact, received_at_ms: int) -> tuple[str | None, str] | None:
+    """The field and what is wrong with it; ``None`` when the fact can be stored."""
+    try:
+        body = msgspec.to_builtins(fact, builtin_types=(datetime,))
+        msgspec.convert(body, type(fact), builtin_types=(datetime,))
+        if isinstance(fact, Action):
+            if fact.kind not in _CODES:
+                return "kind", f"{fact.kind!r} is no kind of action"
+            if fact.item is None and _CODES[fact.kind] in _NEEDS_ITEM:
+                return "item", f"{fact.kind} means nothing without an item; name one"
+            columns_of([fact], [received_at_ms])
+        elif not _storable(_ENCODE(fact).decode().replace("\\u0000", "\0")):
+            return None, "holds a NUL character, which no store can keep"
+    except msgspec.ValidationError as error:
+        return _field_of(str(error)), str(error)
+    except (BadInput, UnicodeEncodeError, TypeError, ValueError) as error:
+        return getattr(error, "field", None), str(error)
+    except Unsound:
+        return None, "holds a number out of range, a NUL or half a character"
+    return None
+
+
+def _field_of(message: str) -> str | None:
+    _, found, path = message.partition("at `$.")
+    return path.rstrip("`").partition("[")[0] if found else None
+
+
+def body_json(body: dict[str, Any]) -> str:
+    """The body of a fact as JSON, the same text for the same content."""
+    return _ENCODE({field: value for field, value in body.items() if value is not None}).decode()

@@ -1,0 +1,113 @@
+"""Reading facts back: which columns a kind has, the SQL that fetches them, and Arrow tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final
+
+import pyarrow as pa
+
+from habitue.errors import BadInput
+from habitue.store.columns import ACTION, ALIAS, CONSENT, ITEM, LINK, SHOPPER, SHOWN
+from habitue.store.contract import FactKind
+
+__all__ = ["CHUNK", "PERSONAL", "SCHEMAS", "Select", "pages"]
+
+CHUNK: Final = 65_536
+
+SCHEMAS: Final[dict[FactKind, pa.Schema]] = {
+    "action": ACTION,
+    "item": ITEM,
+    "shopper": SHOPPER,
+    "link": LINK,
+    "alias": ALIAS,
+    "consent": CONSENT,
+    "shown": SHOWN,
+}
+
+_JOINS: Final[dict[tuple[FactKind, str], tuple[str, str]]] = {
+    ("item", "id"): ("k.id", "join item_key k on k.row = t.item_row"),
+    ("link", "head"): ("coalesce(t.head, h.id)", "left join shopper_key h on h.row = t.head_row"),
+    ("link", "tail"): ("coalesce(t.tail, l.id)", "left join shopper_key l on l.row = t.tail_row"),
+}
+_NO_ROW: Final = frozenset({"item_row", "shopper_row", "head_row", "tail_row"})
+
+Rows = Sequence[tuple[Any, ...]]
+
+
+class Select:
+    """A query over one kind of fact and how its rows become an Arrow table."""
+
+    def __init__(self, kind: FactKind, columns: Sequence[str] | None) -> None:
+        schema = SCHEMAS[kind]
+        names = schema.names if columns is None else list(columns)
+        unknown = [name for name in names if name not in schema.names]
+        if unknown:
+            raise BadInput(
+                f"{kind} has no column {unknown[0]!r}.",
+                remedy=f"Choose from {', '.join(schema.names)}.",
+                field="columns",
+            )
+        self.schema = pa.schema([schema.field(name) for name in names])
+        parts = [_expression(kind, name) for name in names]
+        joins = " ".join(dict.fromkeys(join for _, join in parts if join))
+        self.head = f"select {', '.join(['t.seq', *(e for e, _ in parts)])} from {kind} t {joins}"
+        self.packed_ids = [i for i, n in enumerate(names) if n == "id" and kind != "item"]
+
+    def table(self, rows: Rows, unpack: Callable[[Any], str]) -> pa.Table:
+        """Rows as an Arrow table; their first value is ``seq``, for paging."""
+        if not rows:
+            return self.schema.empty_table()
+        columns = list(zip(*rows, strict=True))[1:]
+        for place in self.packed_ids:
+            columns[place] = tuple(map(unpack, columns[place]))
+        arrays = [
+            pa.array(column, _wide(field.type)).cast(field.type)
+            for column, field in zip(columns, self.schema, strict=True)
+        ]
+        return pa.Table.from_arrays(arrays, schema=self.schema)
+
+
+def _wide(wanted: pa.DataType) -> pa.DataType:
+    """The type Python values are read as before the cast to the one wanted."""
+    if pa.types.is_boolean(wanted):
+        return pa.int64()
+    return pa.float64() if pa.types.is_floating(wanted) else wanted
+
+
+def _expression(kind: FactKind, name: str) -> tuple[str, str]:
+    if (kind, name) in _JOINS:
+        return _JOINS[kind, name]
+    return (f"coalesce(t.{name}, -1)" if name in _NO_ROW else f"t.{name}"), ""
+
+
+def pages(
+    select: Select,
+    query: Callable[[str, Sequence[Any]], Rows],
+    unpack: Callable[[Any], str],
+    since_seq: int,
+    until_seq: int,
+) -> Iterator[pa.Table]:
+    """Tables of at most ``CHUNK`` rows, each its own short read: writers are never held up.
+
+    Facts are only added, in order of ``seq``, so pages up to a fixed watermark fit together.
+    """
+    sql = f"{select.head} where t.seq > ? and t.seq <= ? order by t.seq limit {CHUNK}"
+    while True:
+        rows = query(sql, (since_seq, until_seq))
+        if rows:
+            yield select.table(rows, unpack)
+        if len(rows) < CHUNK:
+            return
+        since_seq = rows[-1][0]
+
+
+PERSONAL: Final[dict[str, tuple[str, ...]]] = {
+    "action": ("shopper_row",),
+    "shopper": ("shopper_row",),
+    "link": ("head_row", "tail_row"),
+    "alias": ("shopper_row", "alias_row"),
+    "consent": ("shopper_row",),
+    "shown": ("shopper_row",),
+}
+"""Where each table names a shopper: what export reads and erasure deletes."""

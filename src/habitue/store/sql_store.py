@@ -1,0 +1,230 @@
+"""What both SQL fact stores have in common: all of the contract but the driver's own doings."""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, ClassVar
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from habitue.errors import NotFound
+from habitue.facts import NO_ROW, Fact
+from habitue.store.appending import Batch, Separate, append_batches
+from habitue.store.contract import Appended, Erased, FactKind, Stored
+from habitue.store.erasing import erase, exported
+from habitue.store.keying import Known, parents, root_of
+from habitue.store.reading import Select, pages
+from habitue.store.session import Session
+from habitue.store.tables import FACT_TABLES
+
+__all__ = ["SqlFactStore"]
+
+
+class SqlFactStore(ABC):
+    """A ``FactStore`` over SQL; a dialect adds transactions, reads and backups."""
+
+    kinds: ClassVar[tuple[str, ...]] = FACT_TABLES
+
+    def __init__(self) -> None:
+        self._known = Known()
+        self._reads = Known()  # what reading threads remember; the writer's own is never shared
+        self._reads_lock = threading.Lock()
+        self._people: dict[int, list[int]] = {}
+
+    @abstractmethod
+    def _writing(self) -> AbstractContextManager[Session]:
+        """A write transaction: committed durably at the end, rolled back on an exception."""
+
+    @abstractmethod
+    def _query(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """All rows of a read-only query."""
+
+    @abstractmethod
+    def _among(self, select: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """As ``Session.among``, for reading threads."""
+
+    @abstractmethod
+    def _unpack(self, packed: Any) -> str:
+        """The id of a fact as ``Session.pack`` stored it."""
+
+    # -- appending ---------------------------------------------------------------------------
+
+    def append(self, facts: Sequence[Fact], *, received_at_ms: int) -> Appended:
+        """Store a batch durably: see ``FactStore.append``."""
+        return self.append_many([(facts, received_at_ms)])[0]
+
+    def append_many(self, batches: Sequence[tuple[Sequence[Fact], int]]) -> list[Appended]:
+        """Store several callers' batches, each (facts, received_at_ms), in one durable commit."""
+        taken = [Batch(facts, received_at_ms) for facts, received_at_ms in batches]
+        try:
+            return self._append(taken)
+        except Separate:
+            return [appended for batch in taken for appended in self._append([batch])]
+
+    def _append(self, batches: Sequence[Batch]) -> list[Appended]:
+        with self._writing() as session:
+            appended, keying = append_batches(session, self._known, batches)
+        keying.remember()
+        return appended
+
+    # -- reading -----------------------------------------------------------------------------
+
+    def scan(
+        self,
+        kind: FactKind,
+        *,
+        since_seq: int = 0,
+        until_seq: int | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> Iterator[pa.Table]:
+        """Facts with ``since_seq < seq <= until_seq`` in order of ``seq``, as Arrow tables."""
+        until = self._query("select last_seq from ledger")[0][0]
+        until = until if until_seq is None else min(until_seq, until)
+        return pages(Select(kind, columns), self._query, self._unpack, since_seq, until)
+
+    def history(self, shopper_row: int, n: int) -> pa.Table:
+        """The last ``n`` item actions of this row, most recent first."""
+        select = Select("action", None)
+        return select.table(self._last(select.head, shopper_row, n), self._unpack)
+
+    def recent(self, shopper_row: int, n: int) -> list[tuple[int, int, int, int]]:
+        """As ``history``, but only (seq, at_ms, kind, item_row): what live state is filled with."""
+        head = "select t.seq, t.at_ms, t.kind, t.item_row from action t"
+        return self._last(head, shopper_row, n)
+
+    def _last(self, head: str, shopper_row: int, n: int) -> list[tuple[Any, ...]]:
+        return self._query(
+            f"{head} where t.shopper_row = ? and t.item_row is not null "
+            "order by t.at_ms desc, t.seq desc limit ?",
+            (shopper_row, n),
+        )
+
+    def item_rows(self, ids: Sequence[str]) -> NDArray[np.int32]:
+        """Dense rows of item ids; ``NO_ROW`` for ids nobody has named."""
+        with self._reads_lock:
+            found = self._reads.items.get_many(ids)
+        if None in found:
+            missing = [i for i, row in zip(ids, found, strict=True) if row is None]
+            rows = dict(self._among("select id, row from item_key where id", missing))
+            with self._reads_lock:
+                self._reads.items.put(rows.items())
+            found = [
+                rows.get(i, NO_ROW) if row is None else row
+                for i, row in zip(ids, found, strict=True)
+            ]
+        return np.array(found, np.int32)
+
+    def shopper_rows(self, ids: Sequence[str]) -> NDArray[np.int32]:
+        """Dense rows of shopper ids, aliases resolved; ``NO_ROW`` for strangers and the erased."""
+        parent = self._refresh()
+        with self._reads_lock:
+            found = self._reads.shoppers.get_many(ids)
+        if None in found:
+            missing = [i for i, row in zip(ids, found, strict=True) if row is None]
+            rows = dict(self._among("select id, row from shopper_key where id", missing))
+            with self._reads_lock:
+                self._reads.shoppers.put(rows.items())
+            found = [
+                rows.get(i, NO_ROW) if row is None else row
+                for i, row in zip(ids, found, strict=True)
+            ]
+        if parent:
+            found = [root_of(parent, row) for row in found if row is not None]
+        return np.array(found, np.int32)
+
+    def item_ids(self, since_row: int = 0) -> list[str]:
+        """Item ids in row order, from ``since_row`` on."""
+        return [
+            i
+            for (i,) in self._query(
+                "select id from item_key where row >= ? order by row", (since_row,)
+            )
+        ]
+
+    def shopper_ids(self, since_row: int = 0) -> list[str | None]:
+        """Shopper ids in row order; ``None`` for the erased."""
+        return [
+            i
+            for (i,) in self._query(
+                "select id from shopper_key where row >= ? order by row", (since_row,)
+            )
+        ]
+
+    def canonical_shoppers(self) -> NDArray[np.int32]:
+        """For each shopper row the row of the person it stands for, aliases resolved."""
+        parent = self._refresh()
+        n = self._query("select n_shoppers from ledger")[0][0]
+        rows = np.arange(n, dtype=np.int32)
+        for alias in parent:
+            rows[alias] = root_of(parent, alias)
+        return rows
+
+    def erased_shoppers(self) -> NDArray[np.int32]:
+        """Rows of erased shoppers, ascending."""
+        rows = self._query("select shopper_row from erasure order by shopper_row")
+        return np.array([row for (row,) in rows], np.int32)
+
+    def stored(self) -> Stored:
+        """How much is stored, and the watermark."""
+        counts = ", ".join(f"n_{table}" for table in FACT_TABLES)
+        row = self._query(f"select last_seq, n_items, n_shoppers, lineage, {counts} from ledger")[0]
+        facts: dict[FactKind, int] = dict(zip(FACT_TABLES, row[4:], strict=True))
+        return Stored(row[0], facts, row[1], row[2], row[3])
+
+    # -- a shopper's rights ------------------------------------------------------------------
+
+    def export(self, shopper: str) -> dict[str, list[dict[str, object]]]:
+        """Everything stored about a shopper, aliases included, by kind of fact.
+
+        Raises ``NotFound`` for a stranger.
+        """
+        return exported(self._query, self._person(shopper), self._unpack)
+
+    def forget(self, shopper: str, *, now_ms: int = 0) -> Erased:
+        """Erase a shopper and every alias: rows deleted, ids gone, keyless tombstones kept.
+
+        ``now_ms`` dates the tombstones. Raises ``NotFound`` for a stranger.
+        """
+        self._person(shopper)
+        with self._writing() as session:
+            rows = self._person(shopper)
+            counts = erase(session, rows, now_ms)
+        return Erased(shopper, counts)
+
+    def _person(self, shopper: str) -> list[int]:
+        row = int(self.shopper_rows([shopper])[0])
+        if row == NO_ROW:
+            raise NotFound(
+                f"No shopper is known as {shopper!r}.",
+                remedy="Check the id; an erased shopper is not known either.",
+            )
+        return self._people_of(row)
+
+    def _people_of(self, shopper_row: int) -> list[int]:
+        """All rows of the person this row belongs to, the person's own first."""
+        parent = self._refresh()
+        if not parent:
+            return [shopper_row]
+        root = root_of(parent, shopper_row)
+        return [root, *self._people.get(root, ())]
+
+    def _refresh(self) -> dict[int, int]:
+        """Who is an alias of whom; what is remembered is dropped when that or an erasure moved."""
+        epoch = self._query("select epoch from ledger")[0][0]
+        if epoch != self._reads.epoch:
+            parent = parents(
+                self._query("select alias_row, shopper_row, undo from alias order by seq")
+            )
+            people: dict[int, list[int]] = {}
+            for alias in parent:
+                people.setdefault(root_of(parent, alias), []).append(alias)
+            with self._reads_lock:
+                self._reads.shoppers.clear()
+                self._reads.parent, self._people = parent, people
+                self._reads.epoch = epoch
+        return self._reads.parent

@@ -1,0 +1,299 @@
+"""Facts in one SQLite file: durable on return, one writer, many readers.
+
+All access goes through Python's own ``sqlite3``. A second copy of SQLite in the process (ADBC
+brings one) would undo this one's file locks and its write-ahead log: see docs/decisions.
+"""
+
+from __future__ import annotations
+
+import queue
+import sqlite3
+import threading
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import chain
+from pathlib import Path
+from typing import Any, Final
+
+from habitue.errors import StoreError, Unavailable
+from habitue.store.keys import pack_ids, unpack_id
+from habitue.store.schema import HEAD, migrate, refuse_newer
+from habitue.store.session import Ledger
+from habitue.store.sql_store import SqlFactStore
+from habitue.store.tables import FACT_TABLES
+
+__all__ = ["SqliteFactStore"]
+
+_AT_ONCE: Final = 200  # rows a statement: each statement gives up the interpreter lock once
+_LOOKUPS: Final = 500
+_PRAGMAS: Final = {
+    "journal_mode": "WAL",
+    "synchronous": "FULL",
+    "secure_delete": "ON",  # erased text is overwritten, not only unlinked
+    "temp_store": "MEMORY",
+    "wal_autocheckpoint": "16384",  # pages: 64 MB of log before it is folded into the file
+}
+
+
+def _connect(path: Path, wait_seconds: float, cache_mb: int) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        path, timeout=wait_seconds, isolation_level=None, check_same_thread=False
+    )
+    for name, value in _PRAGMAS.items():
+        connection.execute(f"pragma {name} = {value}")
+    connection.execute(f"pragma cache_size = {-1024 * cache_mb}")
+    return connection
+
+
+class SqliteSession:
+    """One write transaction on SQLite."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def lock_ledger(self) -> Ledger:
+        """The ledger; the transaction holds the write lock already."""
+        counts = ", ".join(f"n_{table}" for table in FACT_TABLES)
+        row = self._connection.execute(
+            f"select last_seq, n_items, n_shoppers, epoch, lineage, {counts} from ledger"
+        ).fetchone()
+        seq, items, shoppers, epoch, lineage, *counted = row
+        return Ledger(
+            seq, items, shoppers, epoch, lineage, dict(zip(FACT_TABLES, counted, strict=True))
+        )
+
+    def save_ledger(self, ledger: Ledger) -> None:
+        """Write the ledger back."""
+        counts = ", ".join(f"n_{table} = ?" for table in FACT_TABLES)
+        self._connection.execute(
+            f"update ledger set last_seq = ?, n_items = ?, n_shoppers = ?, epoch = ?, {counts}",
+            (
+                ledger.last_seq,
+                ledger.n_items,
+                ledger.n_shoppers,
+                ledger.epoch,
+                *(ledger.counts[table] for table in FACT_TABLES),
+            ),
+        )
+
+    def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """All rows of a query."""
+        return self._connection.execute(sql, parameters).fetchall()
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> int:
+        """Run a statement; how many rows it touched."""
+        return self._connection.execute(sql, parameters).rowcount
+
+    def execute_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Run a statement for each row of parameters."""
+        self._connection.executemany(sql, rows)
+
+    def among(self, select: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """The rows of ``select ... where column`` whose column is in ``values``."""
+        return among(self._connection, select, values)
+
+    def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """Insert rows none of which can be there yet."""
+        if rows:
+            marks = ", ".join("?" * len(columns))
+            self._connection.executemany(
+                f"insert into {table} ({', '.join(columns)}) values ({marks})", rows
+            )
+
+    def insert_actions(self, columns: dict[str, Sequence[Any]], n: int) -> int:
+        """Insert the actions whose ``id`` is new, many a statement.
+
+        Columns nobody filled are left out, and ``None`` travels as an empty text: the driver takes
+        half a microsecond to bind a ``None``, ten times what it takes for a text.
+        """
+        marks: list[str] = []
+        values: list[Sequence[Any]] = []
+        for column in columns.values():
+            if None in column:
+                marks.append("nullif(?, '')")
+                values.append(["" if value is None else value for value in column])
+            else:
+                marks.append("?")
+                values.append(column)
+        head = f"insert into action ({', '.join(columns)}) values "
+        row = f"({', '.join(marks)})"
+        tail = " on conflict (id) do nothing"
+        many = head + ", ".join([row] * _AT_ONCE) + tail
+        rows = list(zip(*values, strict=True))
+        whole = n - n % _AT_ONCE
+        inserted = 0
+        for since in range(0, whole, _AT_ONCE):
+            flat = list(chain.from_iterable(rows[since : since + _AT_ONCE]))
+            inserted += self._connection.execute(many, flat).rowcount
+        if whole < n:
+            inserted += self._connection.executemany(head + row + tail, rows[whole:]).rowcount
+        return inserted
+
+    def pack(self, ids: Sequence[str]) -> list[Any]:
+        """Ids as blobs of 16 bytes (UUIDs) or text."""
+        return pack_ids(ids)
+
+    def unpack(self, packed: Any) -> str:
+        """The id that ``pack`` packed."""
+        return unpack_id(packed)
+
+
+def among(
+    connection: sqlite3.Connection, select: str, values: Sequence[Any]
+) -> list[tuple[Any, ...]]:
+    """The rows of ``select ... where column`` whose column is in ``values``, some at a time."""
+    found: list[tuple[Any, ...]] = []
+    for since in range(0, len(values), _LOOKUPS):
+        some = values[since : since + _LOOKUPS]
+        marks = ", ".join("?" * len(some))
+        found += connection.execute(f"{select} in ({marks})", some).fetchall()
+    return found
+
+
+class SqliteFactStore(SqlFactStore):
+    """Facts in the SQLite file at ``path``, made when absent, brought to today's schema.
+
+    ``wait_seconds`` is how long a write waits for another process's; ``cache_mb`` is the memory
+    the writer keeps pages in.
+    """
+
+    def __init__(
+        self, path: Path | str, *, wait_seconds: float = 10.0, cache_mb: int = 128
+    ) -> None:
+        super().__init__()
+        self.path = Path(path)
+        self._wait_seconds = wait_seconds
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with _driver_errors(self.path):
+            self._writer = _connect(self.path, wait_seconds, cache_mb)
+            _bring_up_to_date(self._writer, self.path)
+        self._write_lock = threading.Lock()
+        self._readers: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
+        self._closed = False
+
+    @contextmanager
+    def _writing(self) -> Iterator[SqliteSession]:
+        with self._write_lock, _driver_errors(self.path):
+            self._writer.execute("begin immediate")
+            try:
+                yield SqliteSession(self._writer)
+                self._writer.execute("commit")
+            except BaseException:
+                if self._writer.in_transaction:
+                    self._writer.execute("rollback")
+                raise
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        with _driver_errors(self.path):
+            try:
+                connection = self._readers.get_nowait()
+            except queue.Empty:
+                connection = _connect(self.path, self._wait_seconds, 16)
+                connection.execute("pragma query_only = on")
+            try:
+                yield connection
+            finally:
+                if self._closed:
+                    connection.close()
+                else:
+                    self._readers.put(connection)
+
+    def _query(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        with self._reading() as connection:
+            return connection.execute(sql, parameters).fetchall()
+
+    def _among(self, select: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+        with self._reading() as connection:
+            return among(connection, select, values)
+
+    def _unpack(self, packed: Any) -> str:
+        return unpack_id(packed)
+
+    def backup(self, path: Path) -> None:
+        """Write a consistent copy to ``path``, while others go on writing."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with self._reading() as connection:
+            _copy(connection, path)
+
+    def durability(self) -> dict[str, str]:
+        """The settings on which durability rests, read back from the writing connection."""
+        with self._write_lock, _driver_errors(self.path):
+            read = {
+                name: str(self._writer.execute(f"pragma {name}").fetchone()[0])
+                for name in ("journal_mode", "synchronous", "secure_delete")
+            }
+        named = {"0": "OFF", "1": "NORMAL", "2": "FULL", "3": "EXTRA"}
+        return {**read, "synchronous": named[read["synchronous"]]}
+
+    def close(self) -> None:
+        """Let go of the file; the log is folded into it."""
+        self._closed = True
+        while not self._readers.empty():
+            self._readers.get_nowait().close()
+        with self._write_lock:
+            self._writer.close()
+
+
+@contextmanager
+def _driver_errors(path: Path) -> Iterator[None]:
+    """SQLite's errors as this package's."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise Unavailable(
+            f"{path}: {error}.",
+            remedy="Nothing was stored by this call. Check that the disk has room and the file can "
+            "be written and is not locked by another process, then send it again.",
+        ) from error
+    except sqlite3.Error as error:
+        raise StoreError(
+            f"{path}: {error}.",
+            remedy="Nothing was stored by this call. If the file is damaged, restore a backup.",
+        ) from error
+
+
+def _copy(source: sqlite3.Connection, path: Path) -> None:
+    """A copy of a whole database, complete or absent."""
+    part = path.with_name(path.name + ".part")
+    part.unlink(missing_ok=True)
+    target = sqlite3.connect(part)
+    try:
+        source.backup(target, pages=4096)
+        target.execute("pragma journal_mode = DELETE")
+    finally:
+        target.close()
+    part.replace(path)
+
+
+def _revision(connection: sqlite3.Connection) -> str | None:
+    found = connection.execute(
+        "select 1 from sqlite_master where type = 'table' and name = 'alembic_version'"
+    ).fetchone()
+    row = (
+        connection.execute("select version_num from alembic_version").fetchone() if found else None
+    )
+    return None if row is None else str(row[0])
+
+
+def _bring_up_to_date(connection: sqlite3.Connection, path: Path) -> None:
+    """Run missing migrations, after a copy of what was there; refuse a newer schema."""
+    revision = _revision(connection)
+    refuse_newer(revision, str(path))
+    if revision == HEAD:
+        return
+    if revision is not None:
+        _copy(connection, path.with_name(f"{path.name}.before-{HEAD}"))
+    from sqlalchemy import create_engine, event
+    from sqlalchemy.pool import StaticPool
+
+    engine = create_engine("sqlite://", creator=lambda: connection, poolclass=StaticPool)
+    event.listen(engine, "begin", lambda c: c.exec_driver_sql("begin immediate"))
+    with engine.begin() as migrating:
+        migrate(migrating)
+    connection.execute(
+        "insert into ledger select 1, 0, 0, 0, 0, ?, 0, 0, 0, 0, 0, 0, 0 "
+        "where not exists (select 1 from ledger)",
+        (uuid.uuid4().hex,),
+    )
