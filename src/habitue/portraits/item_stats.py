@@ -139,19 +139,24 @@ class ItemStats:
         fresh = (actions.seq > self.watermark) & ~np.isin(actions.seq, self._ahead)
         if not fresh.any():
             return
+        self.add(actions, fresh)
+        self._ahead = np.append(self._ahead, actions.seq[fresh])
+
+    def add(self, actions: ActionColumns, which: NDArray[np.bool_] | None = None) -> None:
+        """Take in these actions (of ``which``); the caller sees to it that none repeats."""
+        those = slice(None) if which is None else which
         quantity = actions.quantity if len(actions.quantity) else np.ones(len(actions), np.float32)
         self._add(
             _Events(
-                actions.at_ms[fresh],
-                actions.kind[fresh],
-                actions.shopper_row[fresh],
-                actions.item_row[fresh],
-                actions.price_micros[fresh],
-                actions.rating[fresh],
-                quantity[fresh],
+                actions.at_ms[those],
+                actions.kind[those],
+                actions.shopper_row[those],
+                actions.item_row[those],
+                actions.price_micros[those],
+                actions.rating[those],
+                quantity[those],
             )
         )
-        self._ahead = np.append(self._ahead, actions.seq[fresh])
 
     def caught_up(self, seq: int) -> None:
         """Everything up to ``seq`` has been observed."""

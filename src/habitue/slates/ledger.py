@@ -102,32 +102,19 @@ class Ledger:
     What is held beyond the table is about 150 bytes an entry, until the next snapshot's table.
     """
 
-    def __init__(self, kind: ActionKind, table: LedgerTable | None = None, watermark: int = 0):
-        """``watermark`` is the seq up to which ``table`` knows everything."""
+    def __init__(self, kind: ActionKind, table: LedgerTable | None = None) -> None:
         self.kind = kind
         self._table = table or LedgerTable.empty()
-        self._watermark = watermark
         self._since: dict[int, dict[int, tuple[float, int]]] = {}
-        self._ahead: set[int] = set()
 
-    def observe(self, actions: ActionColumns) -> None:
-        """Take in new actions, each ``seq`` once however often it is told."""
-        mine = np.flatnonzero((actions.kind == self.kind) & (actions.seq > self._watermark))
+    def add(self, actions: ActionColumns) -> None:
+        """Take in new actions; the caller sees to it that none repeats."""
+        mine = np.flatnonzero((actions.kind == self.kind) & (actions.item_row >= 0))
         for x in mine.tolist():
-            seq = int(actions.seq[x])
-            if seq in self._ahead:
-                continue
-            self._ahead.add(seq)
             held = self._since.setdefault(int(actions.shopper_row[x]), {})
             item, at_ms = int(actions.item_row[x]), int(actions.at_ms[x])
             count, last_ms = held.get(item, (0.0, at_ms))
             held[item] = (count + 1, max(last_ms, at_ms))
-
-    def caught_up(self, seq: int) -> None:
-        """Everything up to ``seq`` has been observed."""
-        if seq > self._watermark:
-            self._watermark = seq
-            self._ahead = {one for one in self._ahead if one > seq}
 
     def forget(self, shopper_row: int) -> None:
         """Drop what was told of a shopper since the table."""

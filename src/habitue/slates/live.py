@@ -24,7 +24,7 @@ from habitue.policy.shelf import Shelf
 from habitue.portraits import ItemColumns, ItemStats
 from habitue.slates.ledger import Entries, Ledger, LedgerTable
 from habitue.slates.people import People
-from habitue.store.contract import ActionColumns, Appended, FactStore, LiveState
+from habitue.store.contract import ActionColumns, Appended, FactStore, LiveState, Stored
 
 __all__ = ["Asked", "LiveShop", "Seen"]
 
@@ -98,6 +98,9 @@ class LiveShop:
         self._row: dict[str, int] = {}
         self._ids: list[str] = []
         self._tail_seq = 0
+        self._own: list[NDArray[np.int64]] = []  # seqs this process wrote after the tail
+        self._n_own = 0  # facts this process stored since the tail was at the watermark
+        self._n_stored = 0  # facts stored then
         self.seen_seq = 0
 
     # ------------------------------------------------------------------ taking in
@@ -112,13 +115,14 @@ class LiveShop:
     ) -> None:
         """Read the catalogue, and the actions after ``since_seq``, up to which the tables know."""
         with self._lock:
-            self.bought = Ledger(ActionKind.purchase, bought, since_seq)
-            self.refused = Ledger(ActionKind.not_interested, refused, since_seq)
-            until = self.store.stored().seq
+            self.bought = Ledger(ActionKind.purchase, bought)
+            self.refused = Ledger(ActionKind.not_interested, refused)
+            self._tail_seq = since_seq
+            stored = self.store.stored()
             self._extend_ids()
-            self._take_item_tables(0, until, now_ms)
-            self._take_action_tables(since_seq, until)
-            self._caught_up(until)
+            self._take_item_tables(0, stored.seq, now_ms)
+            self._take_action_tables(stored.seq)
+            self._caught_up(stored)
 
     def take(self, facts: Sequence[Fact], appended: Appended, now_ms: int) -> None:
         """Take in a batch this process has just stored, before it is acknowledged."""
@@ -128,7 +132,9 @@ class LiveShop:
             if appended.new_items:
                 self._extend_ids()
             if len(appended.actions):
-                self._observe(appended.actions)
+                self._add(appended.actions, appended.actions.seq > self._tail_seq)
+                self._own.append(appended.actions.seq)
+            self._n_own += appended.new
             refused = {rejection.row for rejection in appended.rejected}
             for row, fact in enumerate(facts):
                 if isinstance(fact, Item) and row not in refused:
@@ -139,19 +145,25 @@ class LiveShop:
 
     def catch_up(self, now_ms: int) -> int:
         """Take in what other processes wrote, and versions that came into force; the new seq."""
-        until = self.store.stored().seq
         with self._lock:
+            stored = self.store.stored()
             while self._versions.coming and self._versions.coming[0][0] <= now_ms:
                 at_ms, _, row, item = heappop(self._versions.coming)
                 self._place_items([row], [item], [at_ms], at_ms)
-            if until > self._tail_seq:
-                self._extend_ids()
-                self._take_item_tables(self._tail_seq, until, now_ms)
-                self._take_action_tables(self._tail_seq, until, live=True)
-                if any(t.num_rows for t in self.store.scan("alias", since_seq=self._tail_seq)):
-                    self.people.renew()
-                self._caught_up(until)
+            if stored.seq > self._tail_seq:
+                if sum(stored.facts.values()) != self._n_stored + self._n_own:
+                    self._tail(stored.seq, now_ms)
+                self._caught_up(stored)
             return self._tail_seq
+
+    def _tail(self, until_seq: int, now_ms: int) -> None:
+        """Read what somebody else wrote; what this process wrote is read and passed over."""
+        self._extend_ids()
+        self._take_item_tables(self._tail_seq, until_seq, now_ms)
+        self._take_action_tables(until_seq)
+        aliases = self.store.scan("alias", since_seq=self._tail_seq, columns=("seq",))
+        if any(table.num_rows for table in aliases):
+            self.people.renew()
 
     def forget(self, shopper: str) -> None:
         """Mask a shopper who is being erased, from this moment on; call it before the store's."""
@@ -165,20 +177,24 @@ class LiveShop:
             self.bought.forget(one)
             self.refused.forget(one)
 
-    def _caught_up(self, seq: int) -> None:
-        self._tail_seq = seq
-        self.seen_seq = max(self.seen_seq, seq)
-        self.stats.caught_up(seq)
-        self.bought.caught_up(seq)
-        self.refused.caught_up(seq)
+    def _caught_up(self, stored: Stored) -> None:
+        """Everything up to the store's watermark is known, whoever wrote it."""
+        self._tail_seq = stored.seq
+        self._n_stored, self._n_own = sum(stored.facts.values()), 0
+        self._own = [seq[seq > stored.seq] for seq in self._own if seq[-1] > stored.seq]
+        self.seen_seq = max(self.seen_seq, stored.seq)
+        self.stats.caught_up(stored.seq)
 
-    def _observe(self, actions: ActionColumns) -> None:
-        with_item = actions.item_row >= 0
-        if not with_item.any():
+    def _add(self, actions: ActionColumns, fresh: NDArray[np.bool_]) -> None:
+        """Count the ``fresh`` of these actions."""
+        fresh = fresh & (actions.item_row >= 0)
+        if not fresh.any():
             return
-        self.stats.observe(actions)
-        self.bought.observe(actions)
-        self.refused.observe(actions)
+        if not fresh.all():
+            actions = _taken(actions, fresh)
+        self.stats.add(actions)
+        self.bought.add(actions)
+        self.refused.add(actions)
 
     def _extend_ids(self) -> None:
         """Learn the ids of items that got a row since."""
@@ -239,16 +255,16 @@ class LiveShop:
         self.columns.put(where, [items[x] for x in newer], first_ms)
         self.stats.posted(where, np.full(len(where), first_ms, np.int64))
 
-    def _take_action_tables(self, since_seq: int, until_seq: int, *, live: bool = False) -> None:
+    def _take_action_tables(self, until_seq: int) -> None:
+        """Actions after the tail's watermark that this process did not write itself."""
+        own = np.concatenate([np.empty(0, np.int64), *self._own])
         for table in self.store.scan(
-            "action", since_seq=since_seq, until_seq=until_seq, columns=_ACTION_COLUMNS
+            "action", since_seq=self._tail_seq, until_seq=until_seq, columns=_ACTION_COLUMNS
         ):
-            actions = _columns(table)
-            if not len(actions):
-                continue
-            if live:
+            if table.num_rows:
+                actions = _columns(table)
                 self.live.observe(actions)
-            self._observe(actions)
+                self._add(actions, ~np.isin(actions.seq, own))
 
     # ------------------------------------------------------------------ items
 
@@ -372,6 +388,14 @@ def _columns(table: pa.Table) -> ActionColumns:
         rating=of("rating", np.float32),
         new_shopper=np.zeros(table.num_rows, np.bool_),
         quantity=_filled(table, "quantity", 1).astype(np.float32),
+    )
+
+
+def _taken(actions: ActionColumns, which: NDArray[np.bool_]) -> ActionColumns:
+    """Some of the actions."""
+    columns = {name: getattr(actions, name) for name in ActionColumns.__slots__}
+    return ActionColumns(
+        **{name: column[which] if len(column) else column for name, column in columns.items()}
     )
 
 
