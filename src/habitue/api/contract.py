@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 from habitue.api.wire import RecommendBody, SlateAnswer, SnapshotAnswer
 from habitue.facts import Fact
+from habitue.privacy import Caller, Scope
 from habitue.store.contract import Appended, Erased
 
 __all__ = ["Caller", "Keys", "Scope", "Shop", "Tokens"]
-
-Scope = Literal["browser", "server", "admin"]
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who asks: the name of a key, never the key itself."""
-
-    name: str
-    scope: Scope
 
 
 class Keys(Protocol):

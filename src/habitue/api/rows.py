@@ -64,7 +64,7 @@ def read_batch(
     ):
         raise Problem(422, "bad-input", f"Only {expect}s may be sent here.")
     rejected = [
-        RejectedRow(row.row, "invalid", row.reason, _short(row.id), row.field)
+        RejectedRow(row.row, row.problem, row.reason, _short(row.id), row.field)
         for row in decoded.rejected
     ]
     rows: Sequence[int] = range(len(facts))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 __all__ = ["BadRow"]
 
@@ -16,3 +17,5 @@ class BadRow:
     reason: str  # what is wrong and what to do
     id: str | None = None  # the fact's own id, where it could be read
     fact: str = "action"  # the kind of fact it was sent as
+    problem: Literal["invalid", "order_incomplete"] = "invalid"  # the latter: sound, but another
+    # line of its order is wrong

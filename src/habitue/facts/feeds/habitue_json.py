@@ -231,8 +231,11 @@ def _row_by_row(
     for _, row, fact in good:
         if isinstance(fact, Action):
             if fact.order_id in broken_orders:
-                reason = f"row {broken_orders[fact.order_id]} of the same order is wrong"
-                rejected.append(BadRow(row, "order_id", reason, fact.id))
+                reason = f"row {broken_orders[fact.order_id]} of this order is wrong, and an order"
+                reason += " is stored whole or not at all"
+                rejected.append(
+                    BadRow(row, "order_id", reason, fact.id, problem="order_incomplete")
+                )
                 continue
             late += fact.at is not None and to_ms(fact.at, "ms") < now_ms - late_after_ms
         facts.append(fact)
