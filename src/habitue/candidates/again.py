@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from habitue.candidates.contract import Proposals, TrainingFacts
-from habitue.candidates.gather import plain
+from habitue.candidates.gather import keep_best, plain, settle_best
 from habitue.candidates.saved import Saved, read, write
-from habitue.facts import NO_ROW, Context
+from habitue.facts import Context
 
-__all__ = ["AgainConfig", "AgainLearner", "AgainSource"]
+__all__ = ["AgainConfig", "AgainLearner", "AgainSource", "warm"]
 
 
 class AgainConfig(BaseModel):
@@ -43,24 +43,29 @@ class AgainSource:
 
     def propose(self, context: Context, n: int) -> Proposals:
         """The ``n`` items each shopper bought most often and most lately."""
-        owned = context.owned
-        row = np.full((len(context), n), NO_ROW, np.int32)
-        score = np.zeros((len(context), n), np.float32)
-        _best(owned.indptr, owned.item, self._weight(context), row, score)
+        row = np.empty((len(context), n), np.int32)
+        score = np.empty((len(context), n), np.float32)
+        _best(*self._weighed(context), row, score)
         return Proposals(row, score)
 
     def score(self, context: Context, item_row: NDArray[np.int32]) -> NDArray[np.float32]:
         """The same weight for any items (B, n): 0 for what was never bought."""
-        out = np.zeros(item_row.shape, np.float32)
-        owned = context.owned
-        wanted = plain(item_row, np.int32)
-        _look_up(owned.indptr, owned.item, self._weight(context), wanted, out)
+        out = np.empty(item_row.shape, np.float32)
+        _look_up(*self._weighed(context), plain(item_row, np.int32), out)
         return out
 
-    def _weight(self, context: Context) -> NDArray[np.float32]:
+    def _weighed(
+        self, context: Context
+    ) -> tuple[NDArray[np.bool_], NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
+        """Who allows personalisation, and what each shopper bought with its weight."""
         owned = context.owned
         half_lives = owned.age_days / np.float32(self.config.half_life_days)
-        return np.asarray(owned.count * np.exp2(-half_lives), np.float32)
+        return (
+            plain(context.personal, np.bool_),
+            plain(owned.indptr, np.int64),
+            plain(owned.item, np.int32),
+            np.asarray(owned.count * np.exp2(-half_lives), np.float32),
+        )
 
     def save(self, path: Path) -> None:
         """Write the config into the folder ``path``."""
@@ -86,31 +91,45 @@ class AgainLearner:
 
 @nb.njit(cache=True, nogil=True)
 def _best(
+    personal: NDArray[np.bool_],
     indptr: NDArray[np.int64],
     item: NDArray[np.int32],
     weight: NDArray[np.float32],
     row: NDArray[np.int32],
     score: NDArray[np.float32],
 ) -> None:
-    for b in range(len(row)):
-        first, last = indptr[b], indptr[b + 1]
-        order = np.argsort(-weight[first:last], kind="mergesort")
-        for x in range(min(len(order), row.shape[1])):
-            row[b, x] = item[first + order[x]]
-            score[b, x] = weight[first + order[x]]
+    for b in range(row.shape[0]):
+        size = 0
+        if personal.shape[0] == 0 or personal[b]:
+            for x in range(indptr[b], indptr[b + 1]):
+                if weight[x] > 0.0:
+                    size = keep_best(score[b], row[b], size, weight[x], item[x])
+        settle_best(score[b], row[b], size)
 
 
 @nb.njit(cache=True, nogil=True)
 def _look_up(
+    personal: NDArray[np.bool_],
     indptr: NDArray[np.int64],
     item: NDArray[np.int32],
     weight: NDArray[np.float32],
     wanted: NDArray[np.int32],
     out: NDArray[np.float32],
 ) -> None:
-    for b in range(len(wanted)):
+    for b in range(wanted.shape[0]):
         mine = item[indptr[b] : indptr[b + 1]]
         for x in range(wanted.shape[1]):
+            out[b, x] = 0.0
             at = np.searchsorted(mine, wanted[b, x])
-            if at < len(mine) and mine[at] == wanted[b, x]:
+            allowed = personal.shape[0] == 0 or personal[b]
+            if allowed and at < len(mine) and mine[at] == wanted[b, x]:
                 out[b, x] = weight[indptr[b] + at]
+
+
+def warm() -> None:
+    """Compile this module's kernels for the types requests bring, or read them from disk."""
+    one = np.zeros((1, 1), np.int32)
+    score = np.zeros((1, 1), np.float32)
+    bought = (np.empty(0, np.bool_), np.zeros(2, np.int64), one[0], score[0])
+    _best(*bought, one, score)
+    _look_up(*bought, one, score)

@@ -9,7 +9,7 @@ Scratch arrays are all zero between calls: a kernel clears exactly what it touch
 from __future__ import annotations
 
 import threading
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numba as nb
 import numpy as np
@@ -38,7 +38,7 @@ __all__ = [
 T = TypeVar("T", bound=np.generic)
 
 
-def sealed(array: NDArray[T], dtype: type[T]) -> NDArray[T]:
+def sealed(array: NDArray[Any], dtype: type[T]) -> NDArray[T]:
     """A read-only plain array: what models hold, so that a kernel is compiled for one type only.
 
     A memory-mapped array stays mapped; only its wrapper changes.
@@ -48,7 +48,7 @@ def sealed(array: NDArray[T], dtype: type[T]) -> NDArray[T]:
     return whole
 
 
-def plain(array: NDArray[T], dtype: type[T]) -> NDArray[T]:
+def plain(array: NDArray[Any], dtype: type[T]) -> NDArray[T]:
     """A writeable, contiguous array: what requests bring, copied only where it is neither."""
     whole = np.ascontiguousarray(array, dtype)
     return whole if whole.flags.writeable else whole.copy()

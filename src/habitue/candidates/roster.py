@@ -85,7 +85,8 @@ def load_source(path: Path) -> Source:
 
 def warm() -> None:
     """Compile every kernel that serves requests, or read it from the cache on disk."""
-    from habitue.candidates import foldin, gather
+    from habitue.candidates import again, foldin, gather
 
     gather.warm()
     foldin.warm()
+    again.warm()

@@ -1,0 +1,182 @@
+"""Two tiny shops whose truth is known, and the requests that come to them.
+
+Half the shoppers like tea, half like coffee, and nobody looks at the other shelf. One shop has more
+shoppers than items, the other more items than shoppers: whoever swaps the two is found out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from habitue.candidates import TrainingFacts
+from habitue.facts import MS_PER_DAY, NO_ROW, ActionKind, ActionLog, Catalogue, Context, Owned
+
+VIEW, CART, BUY = (
+    int(ActionKind.view_item),
+    int(ActionKind.add_to_cart),
+    int(ActionKind.purchase),
+)
+NOW_MS = 400 * MS_PER_DAY
+
+
+def log_of(
+    rows: Sequence[tuple[float, int, int, int, int]], *, n_shoppers: int = 0, n_items: int = 0
+) -> ActionLog:
+    """A log of (day, kind, shopper, item, order), in any order."""
+    rows = sorted(rows, key=lambda row: row[0])
+    day, kind, shopper, item, order = (
+        np.array([row[c] for row in rows], np.float64) for c in range(5)
+    )
+    n = len(rows)
+    return ActionLog(
+        seq=np.arange(1, n + 1),
+        at_ms=(day * MS_PER_DAY).astype(np.int64),
+        kind=kind.astype(np.uint8),
+        shopper_row=shopper.astype(np.int32),
+        item_row=item.astype(np.int32),
+        order_row=order.astype(np.int32),
+        quantity=np.ones(n, np.float32),
+        price_micros=np.zeros(n, np.int64),
+        value_minor=np.zeros(n, np.int64),
+        rating=np.full(n, np.nan, np.float32),
+        n_shoppers=max(n_shoppers, int(shopper.max(initial=-1)) + 1),
+        n_items=max(n_items, int(item.max(initial=-1)) + 1),
+    )
+
+
+def catalogue_of(n_items: int, **columns: Sequence[object]) -> Catalogue:
+    """A catalogue of ``n_items`` rows with these columns."""
+    rows = np.arange(n_items, dtype=np.int32)
+    ids = [f"item-{row}" for row in range(n_items)]
+    return Catalogue(pl.DataFrame({"item_row": rows, "id": ids, **columns}, strict=False))
+
+
+def facts_of(log: ActionLog, catalogue: Catalogue | None = None) -> TrainingFacts:
+    """What a learner may see, as of ``NOW_MS``."""
+    return TrainingFacts(log, catalogue or catalogue_of(log.n_items), NOW_MS)
+
+
+def requests(
+    recent: Sequence[Sequence[tuple[int, int, float]]],
+    *,
+    shoppers: Sequence[int] | None = None,
+    anchors: Sequence[Sequence[int]] | None = None,
+    owned: Sequence[Sequence[tuple[int, float, float]]] | None = None,
+    personal: Sequence[bool] = (),
+) -> Context:
+    """Requests from recent (item, kind, age in days), most recent first, of strangers by default.
+
+    ``owned`` is (item, orders, days since the last) of each.
+    """
+    n = len(recent)
+    length = max((len(row) for row in recent), default=0)
+    item = np.full((n, length), NO_ROW, np.int32)
+    kind = np.zeros((n, length), np.uint8)
+    age = np.zeros((n, length), np.float32)
+    for b, row in enumerate(recent):
+        for p, action in enumerate(row):
+            item[b, p], kind[b, p], age[b, p] = action
+    anchors = anchors or [()] * n
+    anchor = np.full((n, max((len(row) for row in anchors), default=0)), NO_ROW, np.int32)
+    for b, given in enumerate(anchors):
+        anchor[b, : len(given)] = given
+    return Context(
+        surface="home" if anchor.shape[1] == 0 else "item",
+        now_ms=np.full(n, NOW_MS),
+        shopper_row=np.array(shoppers if shoppers is not None else [NO_ROW] * n, np.int32),
+        recent_item=item,
+        recent_kind=kind,
+        recent_age_days=age,
+        anchor_item=anchor,
+        owned=_owned(owned or [()] * n),
+        personal=np.array(personal, np.bool_),
+    )
+
+
+def _owned(bought: Sequence[Sequence[tuple[int, float, float]]]) -> Owned:
+    lines = [line for row in bought for line in sorted(row)]
+    return Owned(
+        indptr=np.cumsum([0, *(len(row) for row in bought)]).astype(np.int64),
+        item=np.array([line[0] for line in lines], np.int32),
+        count=np.array([line[1] for line in lines], np.float32),
+        age_days=np.array([line[2] for line in lines], np.float32),
+    )
+
+
+def _owned_by(owned: Owned, b: int) -> Owned:
+    lines = slice(owned.indptr[b], owned.indptr[b + 1])
+    return Owned(
+        np.array([0, lines.stop - lines.start], np.int64),
+        owned.item[lines],
+        owned.count[lines],
+        owned.age_days[lines],
+    )
+
+
+def one(context: Context, b: int) -> Context:
+    """Request ``b`` of a batch alone."""
+    rows = slice(b, b + 1)
+    return Context(
+        surface=context.surface,
+        now_ms=context.now_ms[rows],
+        shopper_row=context.shopper_row[rows],
+        recent_item=context.recent_item[rows],
+        recent_kind=context.recent_kind[rows],
+        recent_age_days=context.recent_age_days[rows],
+        anchor_item=context.anchor_item[rows],
+        owned=_owned_by(context.owned, b),
+        personal=context.personal[rows],
+    )
+
+
+@dataclass(frozen=True)
+class TwoTastes:
+    """A shop of tea (even items) and coffee (odd items); even shoppers drink tea."""
+
+    n_shoppers: int
+    n_items: int
+    facts: TrainingFacts
+
+    def likes(self, shopper: int) -> set[int]:
+        """The items on the shelf this shopper looks at."""
+        return set(range(shopper % 2, self.n_items, 2))
+
+    def contexts(self) -> Context:
+        """A tea drinker and a coffee drinker whom everybody knows, and who looked around today."""
+        return requests(
+            [[(0, VIEW, 1.5), (2, BUY, 2.0)], [(1, VIEW, 1.5), (3, BUY, 2.0)]],
+            shoppers=[0, 1],
+            owned=[[(2, 1, 2.0), (4, 3, 50.0)], [(3, 1, 2.0), (1, 1, 60.0)]],
+        )
+
+
+def two_tastes(n_shoppers: int, n_items: int) -> TwoTastes:
+    """Everyone looks at most of the items on one shelf, and buys half of those together."""
+    rng = np.random.default_rng(5)
+    rows = []
+    for shopper in range(n_shoppers):
+        shelf = rng.permutation(np.arange(shopper % 2, n_items, 2))
+        looked_at = shelf[: max(2, len(shelf) * 2 // 3)]
+        start = 1.0 + 396.0 * shopper / (n_shoppers - 1)
+        rows += [(start + p / 24, VIEW, shopper, int(i), -1) for p, i in enumerate(looked_at)]
+        rows += [(start + 1.5, BUY, shopper, int(i), shopper) for i in looked_at[::2]]
+    tea, coffee = "green tea pot", "espresso coffee grinder"
+    catalogue = catalogue_of(
+        n_items,
+        title=[f"{(tea, coffee)[i % 2]} {i}" for i in range(n_items)],
+        brand=[("Leaf", "Bean")[i % 2] for i in range(n_items)],
+        product_type=[("Kitchen > Tea", "Kitchen > Coffee")[i % 2] for i in range(n_items)],
+        price_micros=[10_000_000 + 1_000_000 * (i % 5) for i in range(n_items)],
+    )
+    log = log_of(rows, n_shoppers=n_shoppers, n_items=n_items)
+    return TwoTastes(n_shoppers, n_items, facts_of(log, catalogue))
+
+
+def rows_of(row: NDArray[np.int32]) -> list[int]:
+    """The filled slots of one proposal."""
+    return [int(item) for item in row if item != NO_ROW]
