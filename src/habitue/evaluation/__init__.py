@@ -1,5 +1,14 @@
-"""Was it right? Splits, replay of the whole pipeline, reports."""
+"""Was it right? Splits, replay of the whole pipeline, outcomes of what was shown, reports."""
 
+from habitue.evaluation.outcomes import (
+    Rates,
+    attribute,
+    off_policy,
+    outcomes_of,
+    rates_by,
+    rates_table,
+    slots_of,
+)
 from habitue.evaluation.replay import (
     Asked,
     Lister,
@@ -32,11 +41,13 @@ __all__ = [
     "Lister",
     "Measured",
     "Ragged",
+    "Rates",
     "Recommender",
     "Report",
     "Scorer",
     "Split",
     "ask",
+    "attribute",
     "by_score",
     "by_time",
     "evaluate",
@@ -44,7 +55,12 @@ __all__ = [
     "lists_of",
     "measure_lists",
     "measure_ranks",
+    "off_policy",
+    "outcomes_of",
     "ranks_of",
+    "rates_by",
+    "rates_table",
     "report_of",
+    "slots_of",
     "through",
 ]

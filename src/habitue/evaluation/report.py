@@ -27,6 +27,7 @@ from habitue.metrics import (
     ndcg_of_rank,
     novelty,
     paired_lift,
+    percentile_interval,
     popularity_percentile,
     reciprocal_of_rank,
 )
@@ -269,13 +270,11 @@ def _line(one: Measured, rng: np.random.Generator, config: EvaluationConfig) -> 
     if not len(values):
         return Line(one.name, {}, one.overall)
     means = bootstrap_means(values, rng, n_resamples=config.n_resamples)
-    tail = (1.0 - config.level) / 2.0
-    low, high = np.quantile(means, [tail, 1.0 - tail], axis=0)
     estimate = values.mean(axis=0)
     return Line(
         one.name,
         {
-            name: Interval(float(estimate[m]), float(low[m]), float(high[m]), config.level)
+            name: percentile_interval(float(estimate[m]), means[:, m], config.level)
             for m, name in enumerate(names)
         },
         one.overall,

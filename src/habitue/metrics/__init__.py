@@ -14,6 +14,7 @@ from habitue.metrics.intervals import (
     bootstrap_means,
     paired_difference,
     paired_lift,
+    percentile_interval,
 )
 from habitue.metrics.lists import (
     LIST_METRICS,
@@ -53,6 +54,7 @@ __all__ = [
     "novelty",
     "paired_difference",
     "paired_lift",
+    "percentile_interval",
     "popularity_percentile",
     "precision",
     "rate",

@@ -8,7 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Interval", "bootstrap_mean", "bootstrap_means", "paired_difference", "paired_lift"]
+__all__ = [
+    "Interval",
+    "bootstrap_mean",
+    "bootstrap_means",
+    "paired_difference",
+    "paired_lift",
+    "percentile_interval",
+]
 
 _CHUNK = 2_000_000  # resampled groups held at once: 16 MB of counts
 
@@ -70,7 +77,7 @@ def bootstrap_mean(
 ) -> Interval:
     """The mean of ``values`` (L,) and its percentile bootstrap interval."""
     means = bootstrap_means(values[:, None], rng, n_resamples=n_resamples, group=group)
-    return _interval(float(_mean(values)), means[:, 0], level)
+    return percentile_interval(float(_mean(values)), means[:, 0], level)
 
 
 def paired_lift(
@@ -91,7 +98,7 @@ def paired_lift(
     with np.errstate(invalid="ignore", divide="ignore"):
         lifts = means[:, 0] / means[:, 1] - 1.0
         estimate = np.float64(_mean(values)) / np.float64(_mean(against)) - 1.0
-    return _interval(float(estimate), lifts, level)
+    return percentile_interval(float(estimate), lifts, level)
 
 
 def paired_difference(
@@ -105,7 +112,9 @@ def paired_difference(
 ) -> Interval:
     """How far the mean of ``values`` lies above that of ``against``, list by list."""
     means = _pair(values, against, rng, n_resamples, group)
-    return _interval(float(_mean(values) - _mean(against)), means[:, 0] - means[:, 1], level)
+    return percentile_interval(
+        float(_mean(values) - _mean(against)), means[:, 0] - means[:, 1], level
+    )
 
 
 def _pair(
@@ -143,7 +152,10 @@ def _mean(values: NDArray[np.float64]) -> float:
     return float(known.mean()) if known.size else float("nan")
 
 
-def _interval(estimate: float, resampled: NDArray[np.float64], level: float) -> Interval:
+def percentile_interval(
+    estimate: float, resampled: NDArray[np.float64], level: float = 0.95
+) -> Interval:
+    """The middle ``level`` of what resampling gave (R,); what is not finite is left out."""
     resampled = resampled[np.isfinite(resampled)]
     if not resampled.size:
         return Interval(estimate, float("nan"), float("nan"), level)
