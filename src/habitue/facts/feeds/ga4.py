@@ -125,7 +125,7 @@ def decode_ga4(
     """
     try:
         said = _body.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadInput(
             f"The body is no GA4 body: {error}.",
             remedy='Send {"client_id": "...", "events": [{"name": "...", "params": {...}}]}.',
@@ -134,6 +134,7 @@ def decode_ga4(
     if not shopper:
         raise BadInput("The body names nobody.", remedy="Send client_id or user_id.")
     facts: list[Fact] = list(_about_shopper(said, shopper))
+    places = [0] * len(facts)
     rejected: list[BadRow] = []
     skipped: Counter[str] = Counter()
     late = 0
@@ -157,7 +158,8 @@ def decode_ga4(
         at = next((fact.at for fact in made if isinstance(fact, Action)), None)
         late += isinstance(at, int) and at < now_ms - late_after_ms
         facts += made
-    return Decoded(facts, rejected, late, dict(skipped))
+        places += [row] * len(made)
+    return Decoded(facts, rejected, late, dict(skipped), places)
 
 
 def facts_of_ga4(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
@@ -98,6 +98,7 @@ class Decoded:
     rejected: list[BadRow] = field(default_factory=list)
     late: int = 0  # accepted actions that arrived later than ``late_after_ms``
     skipped: dict[str, int] = field(default_factory=dict)  # GA4 events without a meaning here
+    rows: Sequence[int] | None = None  # each fact's place among the rows sent; None: 0, 1, 2, ...
 
     @property
     def sent(self) -> int:
@@ -227,6 +228,7 @@ def _row_by_row(
         if kind == "action" and (order := _said(raw, "order_id")) is not None:
             broken_orders[order] = row
     facts: list[Fact] = []
+    places: list[int] = []
     late = 0
     for _, row, fact in good:
         if isinstance(fact, Action):
@@ -239,7 +241,9 @@ def _row_by_row(
                 continue
             late += fact.at is not None and to_ms(fact.at, "ms") < now_ms - late_after_ms
         facts.append(fact)
-    return Decoded(facts, sorted(rejected, key=lambda bad: (bad.fact, bad.row)), late)
+        places.append(row)
+    rejected.sort(key=lambda bad: (bad.fact, bad.row))
+    return Decoded(facts, rejected, late, rows=places)
 
 
 def _why_refused(action: Action, now_ms: int, max_future_ms: int) -> tuple[str | None, str] | None:
