@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from habitue.candidates.contract import Proposals
 from habitue.errors import SnapshotError
-from habitue.facts import NO_ROW, Context
+from habitue.facts import NO_ROW, ActionKind, Context
 from habitue.policy.contract import Policy
 from habitue.policy.shelf import DELETED, SOLD_OUT, Shelf
 from habitue.portraits import CHANNELS, ItemStats
@@ -42,6 +42,7 @@ _FLOOR: Final = 1e-4
 _SAME_CATEGORY: Final = np.float32(3.0)
 _SAME_BRAND: Final = np.float32(1.0)
 _LATELY: Final = 10  # recent actions that still colour the answer
+_AGAINST: Final = [ActionKind.not_interested, ActionKind.remove_from_cart, ActionKind.refund]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +125,8 @@ class PopularNow:
 
     def _at_hand(self, context: Context, b: int) -> NDArray[np.int32]:
         """Anchors and latest items of a request."""
-        rows = np.concatenate([context.anchor_item[b], context.recent_item[b, :_LATELY]])
+        liked = ~np.isin(context.recent_kind[b, :_LATELY], _AGAINST)
+        rows = np.concatenate([context.anchor_item[b], context.recent_item[b, :_LATELY][liked]])
         return rows[(rows >= 0) & (rows < self._shelf.n_items)]
 
     def score(self, context: Context, item_row: NDArray[np.int32]) -> NDArray[np.float32]:

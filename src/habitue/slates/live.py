@@ -11,33 +11,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from itertools import groupby
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from habitue.errors import StoreError
-from habitue.facts import MS_PER_DAY, NO_ROW, ActionKind, Alias, Context, Fact, Item, Owned
+from habitue.facts import MS_PER_DAY, NO_ROW, ActionKind, Alias, Consent, Context, Fact, Item, Owned
 from habitue.policy.shelf import Shelf
 from habitue.portraits import ItemColumns, ItemStats
 from habitue.slates.ledger import Entries, Ledger, LedgerTable
 from habitue.slates.people import People
+from habitue.slates.scanned import ACTION_COLUMNS, columns_of, some_of
 from habitue.store.contract import ActionColumns, Appended, FactStore, LiveState, Stored
 
 __all__ = ["Asked", "LiveShop", "Seen"]
 
-_ACTION_COLUMNS: Final = (
-    "seq",
-    "at_ms",
-    "kind",
-    "shopper_row",
-    "item_row",
-    "price_micros",
-    "rating",
-    "quantity",
-)
 _ITEM = msgspec.json.Decoder(Item)
 
 
@@ -122,6 +112,7 @@ class LiveShop:
             self._extend_ids()
             self._take_item_tables(0, stored.seq, now_ms)
             self._take_action_tables(stored.seq)
+            self._take_consents(0)
             self._caught_up(stored)
 
     def take(self, facts: Sequence[Fact], appended: Appended, now_ms: int) -> None:
@@ -139,8 +130,11 @@ class LiveShop:
             for row, fact in enumerate(facts):
                 if isinstance(fact, Item) and row not in refused:
                     self._take_item(self._row[fact.id], fact, now_ms, now_ms)
-            if any(isinstance(fact, Alias) for fact in facts):
+            kinds = {type(fact) for fact in facts}
+            if Alias in kinds:
                 self.people.renew()
+            if Consent in kinds:
+                self._take_consents(self._tail_seq)
             self.seen_seq = max(self.seen_seq, appended.last_seq)
 
     def catch_up(self, now_ms: int) -> int:
@@ -160,7 +154,8 @@ class LiveShop:
         """Read what somebody else wrote; what this process wrote is read and passed over."""
         self._extend_ids()
         self._take_item_tables(self._tail_seq, until_seq, now_ms)
-        self._take_action_tables(until_seq)
+        self._take_action_tables(until_seq, live=self.live)
+        self._take_consents(self._tail_seq)
         aliases = self.store.scan("alias", since_seq=self._tail_seq, columns=("seq",))
         if any(table.num_rows for table in aliases):
             self.people.renew()
@@ -191,7 +186,7 @@ class LiveShop:
         if not fresh.any():
             return
         if not fresh.all():
-            actions = _taken(actions, fresh)
+            actions = some_of(actions, fresh)
         self.stats.add(actions)
         self.bought.add(actions)
         self.refused.add(actions)
@@ -255,15 +250,22 @@ class LiveShop:
         self.columns.put(where, [items[x] for x in newer], first_ms)
         self.stats.posted(where, np.full(len(where), first_ms, np.int64))
 
-    def _take_action_tables(self, until_seq: int) -> None:
+    def _take_consents(self, since_seq: int) -> None:
+        for table in self.store.scan(
+            "consent", since_seq=since_seq, columns=("shopper_row", "at_ms", "granted", "denied")
+        ):
+            self.people.consent.observe(table)
+
+    def _take_action_tables(self, until_seq: int, *, live: LiveState | None = None) -> None:
         """Actions after the tail's watermark that this process did not write itself."""
         own = np.concatenate([np.empty(0, np.int64), *self._own])
         for table in self.store.scan(
-            "action", since_seq=self._tail_seq, until_seq=until_seq, columns=_ACTION_COLUMNS
+            "action", since_seq=self._tail_seq, until_seq=until_seq, columns=ACTION_COLUMNS
         ):
             if table.num_rows:
-                actions = _columns(table)
-                self.live.observe(actions)
+                actions = columns_of(table)
+                if live is not None:
+                    live.observe(actions)
                 self._add(actions, ~np.isin(actions.seq, own))
 
     # ------------------------------------------------------------------ items
@@ -324,7 +326,7 @@ class LiveShop:
             return NO_ROW, "store_down"
         if row == NO_ROW:
             return NO_ROW, "unknown_shopper"
-        if not self.people.allows(row):
+        if not self.people.consent.allows(row):
             return NO_ROW, "no_consent"
         return row, ""
 
@@ -370,38 +372,6 @@ class LiveShop:
 _ALL: Final = np.ones(1, np.bool_)
 _NONE: Final = np.zeros(1, np.bool_)
 _NOTHING: Final = Entries(np.empty(0, np.int32), np.empty(0, np.float32), np.empty(0, np.float32))
-
-
-def _columns(table: pa.Table) -> ActionColumns:
-    """A scanned table as newly stored actions."""
-
-    def of(name: str, dtype: type) -> Any:
-        return table.column(name).to_numpy().astype(dtype, copy=False)
-
-    return ActionColumns(
-        seq=of("seq", np.int64),
-        at_ms=of("at_ms", np.int64),
-        kind=of("kind", np.uint8),
-        shopper_row=of("shopper_row", np.int32),
-        item_row=of("item_row", np.int32),
-        price_micros=_filled(table, "price_micros", 0).astype(np.int64),
-        rating=of("rating", np.float32),
-        new_shopper=np.zeros(table.num_rows, np.bool_),
-        quantity=_filled(table, "quantity", 1).astype(np.float32),
-    )
-
-
-def _taken(actions: ActionColumns, which: NDArray[np.bool_]) -> ActionColumns:
-    """Some of the actions."""
-    columns = {name: getattr(actions, name) for name in ActionColumns.__slots__}
-    return ActionColumns(
-        **{name: column[which] if len(column) else column for name, column in columns.items()}
-    )
-
-
-def _filled(table: pa.Table, name: str, default: float) -> NDArray[np.float64]:
-    """A column with its nulls said."""
-    return np.asarray(table.column(name).fill_null(default).to_numpy())
 
 
 def _woven(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import numpy as np
 
 from habitue.facts import NO_ROW
+from habitue.privacy.consent import ConsentGate
 from habitue.store.contract import FactStore
 
 __all__ = ["People"]
@@ -23,14 +24,14 @@ class People:
         self,
         store: FactStore,
         *,
-        allows: Callable[[int], bool] = lambda _: True,
+        consent: ConsentGate,
         max_held: int = 1_000_000,
     ) -> None:
-        """``allows(shopper_row)`` says whether a person has allowed personalisation."""
+        """``consent`` is told here who is one person; what they say is told by the live shop."""
         self._store = store
         self._lock = threading.Lock()
         self._max_held = max_held
-        self.allows = allows
+        self.consent = consent
         self._row: dict[str, int] = {}
         self._members: dict[int, tuple[int, ...]] = {}
         self._erased: set[int] = set()
@@ -39,6 +40,7 @@ class People:
     def renew(self) -> None:
         """Read aliases and erasures again: call it when any was appended."""
         canonical = self._store.canonical_shoppers()
+        self.consent.regroup(canonical)
         erased = set(self._store.erased_shoppers().tolist())
         moved = np.flatnonzero(canonical != np.arange(len(canonical)))
         members: dict[int, list[int]] = {}
