@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from habitue.api import examples, wire
 from habitue.api.ask import ASK, Ask, Reply
-from habitue.api.contract import Scope, Shop
+from habitue.api.contract import Shop
 from habitue.api.edge import Edge
 from habitue.api.facts import FactsDoor, JsonBody
 from habitue.api.gate import Gate
@@ -29,7 +29,9 @@ from habitue.api.running import RunningDoor
 from habitue.api.slates import SlatesDoor
 from habitue.errors import HabitueError
 from habitue.facts.feeds.habitue_json import Sent
+from habitue.privacy import Scope
 from habitue.settings import Settings
+from habitue.surfaces import SlateAnswer, SurfaceRequest
 
 __all__ = ["create_app"]
 
@@ -41,6 +43,13 @@ class _Api(FastAPI):
 
     edge: Callable[[Any], Any]
     operations: tuple[Operation, ...]
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Straight to the edge: the framework's own telemetry asks the environment every time."""
+        if self.middleware_stack is None:
+            self.middleware_stack = self.build_middleware_stack()
+        scope["app"] = self
+        await self.middleware_stack(scope, receive, send)
 
     def build_middleware_stack(self) -> Any:
         """The usual layers, with the edge outside all of them."""
@@ -141,8 +150,8 @@ def _slate_operation(shop: Shop, settings: Settings, gate: Gate, meters: Meters)
         answer=SlatesDoor(JsonBody(settings.limits), shop, gate, meters).answer,
         gate=gate,
         needs="browser",
-        takes=wire.RecommendBody,
-        gives={200: wire.SlateAnswer},
+        takes=SurfaceRequest,
+        gives={200: SlateAnswer},
         problems=(404,),
         examples=examples.RECOMMEND,
         tag="slates",

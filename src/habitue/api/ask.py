@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import re
+import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
-from habitue.api.contract import Caller
 from habitue.api.problems import MEDIA_TYPE, Problem
-from habitue.facts.ids import uuid7
+from habitue.privacy import Caller
 
 __all__ = [
     "ASK",
@@ -33,6 +34,8 @@ Send = Callable[[Message], Awaitable[None]]
 JSON = b"application/json"
 ASK = "habitue.ask"  # where the edge leaves the request for what lies behind the router
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}").fullmatch
+_PROCESS = secrets.token_hex(6).encode()  # request ids: this process, then 0, 1, 2, ...
+_count = itertools.count()
 NOBODY = Caller("nobody", "browser")
 
 
@@ -67,8 +70,10 @@ class Ask:
         self.scope = scope
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.now_ms = now_ms
-        sent = self.headers.get(b"x-request-id", b"")
-        self.request_id = sent if _REQUEST_ID(sent) else uuid7(now_ms).encode()
+        sent = self.headers.get(b"x-request-id")
+        if sent is None or not _REQUEST_ID(sent):
+            sent = b"%b-%x" % (_PROCESS, next(_count))
+        self.request_id = sent
         self.caller = NOBODY
         self.shopper: str | None = None  # the one a token speaks for
         self._receive = receive

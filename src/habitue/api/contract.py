@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from habitue.api.wire import RecommendBody, SlateAnswer, SnapshotAnswer
+from habitue.api.wire import SnapshotAnswer
 from habitue.facts import Fact
-from habitue.privacy import Caller, Scope
+from habitue.privacy import Caller
 from habitue.store.contract import Appended, Erased
+from habitue.surfaces import SlateAnswer, SurfaceRequest
 
-__all__ = ["Caller", "Keys", "Scope", "Shop", "Tokens"]
+__all__ = ["Keys", "Shop", "Tokens"]
 
 
 class Keys(Protocol):
@@ -41,7 +42,7 @@ class Shop(Protocol):
         """Store facts; on return they are durable and live state knows them."""
         ...
 
-    def recommend(self, request: RecommendBody, *, now_ms: int) -> SlateAnswer:
+    def recommend(self, request: SurfaceRequest, *, now_ms: int) -> SlateAnswer:
         """Make and log one slate."""
         ...
 

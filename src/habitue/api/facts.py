@@ -15,7 +15,7 @@ from habitue.api.meters import Meters
 from habitue.api.problems import Problem
 from habitue.api.rows import Batch, read_batch
 from habitue.api.wire import AppendedAnswer, RejectedRow
-from habitue.facts import Fact
+from habitue.facts import Alias, Fact
 from habitue.facts.feeds.habitue_json import Sent
 from habitue.facts.time import ClockConfig
 from habitue.settings import LimitSettings
@@ -87,7 +87,7 @@ class FactsDoor:
         if appended.rejected:
             rejected = rejected + [_row(one, batch.rows) for one in appended.rejected]
             rejected.sort(key=lambda one: one.row)
-        self._count(appended, len(rejected))
+        self._count(appended, len(rejected), batch.late)
         accepted = appended.new + appended.duplicate
         if rejected and not accepted:
             raise _nothing_stored(rejected)
@@ -96,10 +96,12 @@ class FactsDoor:
         )
         return Reply(207 if rejected else 200, _encode(answer))
 
-    def _count(self, appended: Appended, rejected: int) -> None:
-        self.meters.facts(
-            self.kind, new=appended.new, duplicate=appended.duplicate, rejected=rejected
-        )
+    def _count(self, appended: Appended, rejected: int, late: int) -> None:
+        count = self.meters.facts
+        count(self.kind, "new", appended.new)
+        count(self.kind, "duplicate", appended.duplicate)
+        count(self.kind, "rejected", rejected)
+        count(self.kind, "late", late)
         self.meters.last_seq.set(appended.last_seq)
 
 
@@ -116,7 +118,8 @@ def _check_type(header: str) -> None:
 
 
 def _shoppers(facts: Sequence[Fact]) -> Iterable[str | None]:
-    return {getattr(fact, "shopper", None) for fact in facts}
+    said = {getattr(fact, "shopper", None) for fact in facts}
+    return said | {fact.alias for fact in facts if isinstance(fact, Alias)}
 
 
 def _row(rejection: Rejection, rows: Sequence[int]) -> RejectedRow:

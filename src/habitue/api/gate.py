@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import ipaddress
+from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
 from habitue.api.ask import Ask
-from habitue.api.contract import Caller, Keys, Scope, Tokens
+from habitue.api.contract import Keys, Tokens
 from habitue.api.problems import Problem
 from habitue.api.rates import Buckets
 from habitue.errors import Refused, Unauthorised
+from habitue.privacy import Caller, Scope
 from habitue.settings import LimitSettings, ServerSettings
 
 __all__ = ["Gate", "is_loopback"]
@@ -82,14 +84,13 @@ class Gate:
         origin = ask.header(b"origin").lower()
         if not origin or origin in self._origins:
             return True
-        parts = urlsplit(origin)
-        if parts.netloc and parts.netloc == ask.header(b"host").lower():
+        site = origin.partition("://")[2]
+        if site and site == ask.header(b"host").lower():
             return True
-        return not len(self._keys) and is_loopback(parts.hostname or "")
+        return not len(self._keys) and is_loopback(_host_of(site))
 
     def _admit_local(self, ask: Ask) -> None:
-        host = urlsplit("//" + ask.header(b"host")).hostname or ""
-        if not is_loopback(host) or not self.origin_allowed(ask):
+        if not is_loopback(_host_of(ask.header(b"host"))) or not self.origin_allowed(ask):
             raise Refused(
                 "Without an API key only pages and programs of this machine may call.",
                 remedy="Make a key with `habitue keys add`, or call http://127.0.0.1.",
@@ -129,6 +130,7 @@ class Gate:
         return caller
 
 
+@lru_cache(maxsize=1024)
 def is_loopback(host: str) -> bool:
     """Whether a host name or address means this machine only.
 
@@ -141,6 +143,15 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
+
+
+@lru_cache(maxsize=1024)
+def _host_of(header: str) -> str:
+    """The name in a Host header, without its port."""
+    try:
+        return urlsplit("//" + header).hostname or ""
+    except ValueError:
+        return ""
 
 
 def _hold(wait_seconds: float) -> None:

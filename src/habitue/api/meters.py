@@ -23,7 +23,7 @@ class Meters:
         )
         self._facts = Counter(
             "habitue_facts",
-            "Facts received, by what became of them.",
+            "Facts received, by what became of them (late ones are among the new).",
             ["kind", "outcome"],
             registry=self.registry,
         )
@@ -36,32 +36,42 @@ class Meters:
         self.last_seq = Gauge(
             "habitue_last_seq", "The highest seq acknowledged here.", registry=self.registry
         )
-        self.snapshot = Gauge(
+        self._snapshot = Gauge(
             "habitue_snapshot_active",
             "1 for the snapshot slates are made from.",
             ["snapshot"],
             registry=self.registry,
         )
-        self._children: dict[tuple[str, int], Histogram] = {}
+        self._times: dict[tuple[str, int], Histogram] = {}
+        self._counts: dict[tuple[str, str], Counter] = {}
+        self._shown: dict[tuple[str, str], Counter] = {}
+        self._active = ""
 
     def request(self, route: str, status: int, seconds: float) -> None:
         """A request was answered."""
-        child = self._children.get((route, status))
+        child = self._times.get((route, status))
         if child is None:
-            child = self._children[route, status] = self._latency.labels(route, str(status))
+            child = self._times[route, status] = self._latency.labels(route, str(status))
         child.observe(seconds)
 
-    def facts(self, kind: str, *, new: int, duplicate: int, rejected: int) -> None:
-        """A batch was stored."""
-        for outcome, count in (("new", new), ("duplicate", duplicate), ("rejected", rejected)):
-            if count:
-                self._facts.labels(kind, outcome).inc(count)
+    def facts(self, kind: str, outcome: str, count: int) -> None:
+        """So many facts of a batch came out so."""
+        if count:
+            child = self._counts.get((kind, outcome))
+            if child is None:
+                child = self._counts[kind, outcome] = self._facts.labels(kind, outcome)
+            child.inc(count)
 
     def slate(self, surface: str, fallback: str, snapshot: str) -> None:
         """A slate was answered."""
-        self._slates.labels(surface, fallback).inc()
-        self.snapshot.clear()
-        self.snapshot.labels(snapshot).set(1)
+        child = self._shown.get((surface, fallback))
+        if child is None:
+            child = self._shown[surface, fallback] = self._slates.labels(surface, fallback)
+        child.inc()
+        if snapshot != self._active:
+            self._active = snapshot
+            self._snapshot.clear()
+            self._snapshot.labels(snapshot).set(1)
 
     def text(self) -> bytes:
         """Everything, in Prometheus' text format."""

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from habitue.api.ask import ASK, Ask, Receive, Reply, Scope, Send, send_reply
-from habitue.api.contract import Scope as KeyScope
 from habitue.api.gate import Gate
+from habitue.privacy import Scope as KeyScope
 
 __all__ = ["Example", "Operation"]
 

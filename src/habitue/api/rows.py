@@ -4,33 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
 from habitue.api.problems import Problem
 from habitue.api.wire import RejectedRow
 from habitue.facts import Action, Alias, Consent, Fact, Item, Link, Shopper
-from habitue.facts.feeds.habitue_json import NotJson, Sent
+from habitue.facts.feeds.ga4 import decode_ga4
+from habitue.facts.feeds.habitue_json import Decoded, NotJson, Sent
 from habitue.facts.feeds.habitue_json import decode as decode_facts
 from habitue.facts.time import ClockConfig
 
-__all__ = ["Batch", "decode", "read_batch", "refuse_nul"]
+__all__ = ["Batch", "decode", "read_batch"]
 
 Body = TypeVar("Body")
 
 _NUL_ESCAPE: Final = b"\\u0000"  # the only way a NUL can stand in JSON
 _FIRST_MS: Final = -(10**14)  # before the year 1200
 _LAST_MS: Final = 253_402_300_799_999  # the end of the year 9999
-_TYPES: Final[dict[Sent, type[Fact]]] = {
-    "action": Action,
-    "item": Item,
-    "shopper": Shopper,
-    "link": Link,
-    "alias": Alias,
-    "consent": Consent,
+_TYPES: Final[dict[Sent, frozenset[type]]] = {
+    "action": frozenset({Action}),
+    "item": frozenset({Item}),
+    "shopper": frozenset({Shopper}),
+    "link": frozenset({Link}),
+    "alias": frozenset({Alias}),
+    "consent": frozenset({Consent}),
 }
+_FROM_GA4: Final[frozenset[type]] = frozenset({Action, Alias, Consent})
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,41 +41,34 @@ class Batch:
     facts: Sequence[Fact]
     rows: Sequence[int]
     rejected: list[RejectedRow]
+    late: int = 0  # accepted, but older on arrival than clock.late_after_seconds
 
 
 def read_batch(
     body: bytes, expect: Sent, *, now_ms: int, clock: ClockConfig, most_rows: int
 ) -> Batch:
-    """The facts of a body that may hold facts of one kind only; raises ``Problem``."""
+    """The facts of a body that may hold facts of one kind only; raises ``Problem``.
+
+    Where actions are expected a GA4 body may stand as well, with what it says of the shopper.
+    """
+    skew = clock.max_future_seconds * 1000, clock.late_after_seconds * 1000
+    allowed = _TYPES[expect]
     try:
-        decoded = decode_facts(
-            body,
-            now_ms=now_ms,
-            expect=expect,
-            max_future_ms=clock.max_future_seconds * 1000,
-            late_after_ms=clock.late_after_seconds * 1000,
-        )
+        if expect == "action" and b'"events"' in body and _is_ga4(body):
+            decoded, allowed = _read_ga4(body, now_ms, *skew), _FROM_GA4
+        else:
+            decoded = _read_own(body, expect, now_ms, *skew)
     except NotJson as error:
         raise Problem(400, "not-json", error.message, remedy=error.remedy) from None
-    if decoded.sent > most_rows:
-        raise _too_many(decoded.sent, most_rows)
-    facts: Sequence[Fact] = decoded.facts
-    if {type(fact) for fact in facts} - {_TYPES[expect]} or any(
-        row.fact != expect for row in decoded.rejected
-    ):
-        raise Problem(422, "bad-input", f"Only {expect}s may be sent here.")
+    _check_batch(decoded, allowed, expect, most_rows)
     rejected = [
-        RejectedRow(row.row, row.problem, row.reason, _short(row.id), row.field)
-        for row in decoded.rejected
+        RejectedRow(bad.row, bad.problem, bad.reason, _short(bad.id), bad.field)
+        for bad in decoded.rejected
     ]
-    rows: Sequence[int] = range(len(facts))
-    if rejected:
-        bad = {row.row for row in rejected}
-        rows = [row for row in range(decoded.sent) if row not in bad]
-    batch = Batch(facts, rows, rejected)
-    if expect != "action" or _NUL_ESCAPE in body:
-        batch = _look_closer(batch, nul=_NUL_ESCAPE in body)
-    return _whole_orders(batch, body) if batch.rejected and expect == "action" else batch
+    rows = decoded.rows if decoded.rows is not None else range(len(decoded.facts))
+    batch = Batch(decoded.facts, rows, rejected, decoded.late)
+    plain = expect == "action" and allowed is not _FROM_GA4
+    return batch if plain else _without_odd_times(batch)
 
 
 def decode(decoder: msgspec.json.Decoder[Body], body: bytes) -> Body:
@@ -88,94 +82,77 @@ def decode(decoder: msgspec.json.Decoder[Body], body: bytes) -> Body:
             field = text.rsplit("`", 2)[1]
         raise Problem(422, "bad-input", f"{text}.", field=field) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _not_json(error) from None
-    refuse_nul(body, value)
+        raise Problem(
+            400, "not-json", f"The body is no JSON: {error}.", remedy="Send UTF-8 JSON."
+        ) from None
+    if _NUL_ESCAPE in body and _holds_nul(msgspec.to_builtins(value)):
+        raise Problem(422, "bad-input", "A text holds a NUL character, which no store can keep.")
     return value
 
 
-def refuse_nul(body: bytes, value: object) -> None:
-    """Refuse a decoded body that holds a NUL: no store can keep one."""
-    if _NUL_ESCAPE in body:
-        wrong = _nul(msgspec.to_builtins(value))
-        if wrong is not None:
-            raise Problem(422, "bad-input", wrong[1], field=wrong[0])
+def _read_own(body: bytes, expect: Sent, now_ms: int, ahead_ms: int, late_ms: int) -> Decoded:
+    return decode_facts(
+        body, now_ms=now_ms, expect=expect, max_future_ms=ahead_ms, late_after_ms=late_ms
+    )
 
 
-def _not_json(error: Exception) -> Problem:
-    return Problem(400, "not-json", f"The body is no JSON: {error}.", remedy="Send UTF-8 JSON.")
+def _read_ga4(body: bytes, now_ms: int, ahead_ms: int, late_ms: int) -> Decoded:
+    return decode_ga4(body, now_ms=now_ms, max_future_ms=ahead_ms, late_after_ms=late_ms)
 
 
-def _look_closer(batch: Batch, *, nul: bool) -> Batch:
-    """Refuse rows with a NUL in a text, or a time no calendar holds."""
+def _is_ga4(body: bytes) -> bool:
+    try:
+        said = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return "events" in said and "actions" not in said
+
+
+def _check_batch(decoded: Decoded, allowed: frozenset[type], expect: Sent, most_rows: int) -> None:
+    if decoded.sent > most_rows:
+        raise Problem(
+            413,
+            "too-many-rows",
+            f"{decoded.sent} rows in one request; {most_rows} are allowed.",
+            remedy="Send fewer at a time, or raise limits.batch_rows.",
+        )
+    other = any(bad.fact != expect for bad in decoded.rejected)
+    if other or not allowed.issuperset(map(type, decoded.facts)):
+        raise Problem(422, "bad-input", f"Only facts of kind {expect} may be sent here.")
+
+
+def _without_odd_times(batch: Batch) -> Batch:
+    """The batch without times no calendar holds; an action's time is looked at when it is read."""
     facts: list[Fact] = []
     rows: list[int] = []
     rejected = list(batch.rejected)
     for fact, row in zip(batch.facts, batch.rows, strict=True):
-        wrong = _time_of(fact) or (_nul(msgspec.to_builtins(fact)) if nul else None)
-        if wrong is None:
+        field = _odd_time(fact)
+        if field is None:
             facts.append(fact)
             rows.append(row)
         else:
-            rejected.append(RejectedRow(row, "invalid", wrong[1], None, wrong[0]))
+            reason = "is out of bounds: send UTC milliseconds since 1970"
+            rejected.append(RejectedRow(row, "invalid", reason, getattr(fact, "id", None), field))
     rejected.sort(key=lambda one: one.row)
-    return Batch(facts, rows, rejected)
+    return Batch(facts, rows, rejected, batch.late)
 
 
-def _time_of(fact: Fact) -> tuple[str, str] | None:
+def _odd_time(fact: Fact) -> str | None:
     for name in ("at", "valid_from", "published_at"):
         at: object = getattr(fact, name, None)
-        if isinstance(at, datetime):
-            continue
         if isinstance(at, int) and not _FIRST_MS <= at <= _LAST_MS:
-            return name, "is out of bounds: send UTC milliseconds since 1970"
+            return name
     return None
 
 
-def _nul(value: object, field: str = "") -> tuple[str, str] | None:
+def _holds_nul(value: object) -> bool:
     if isinstance(value, str):
-        return (field, "holds a NUL character") if "\0" in value else None
-    inner: list[tuple[str, object]] = []
+        return "\0" in value
     if isinstance(value, dict):
-        inner = [(str(key), part) for key, part in value.items()]
-        inner += [(field, key) for key in value]
-    elif isinstance(value, list | tuple):
-        inner = [(field, part) for part in value]
-    return next((wrong for key, part in inner if (wrong := _nul(part, field or key))), None)
-
-
-def _whole_orders(batch: Batch, body: bytes) -> Batch:
-    """The batch without the good lines of orders that have a bad one: an order is whole or not."""
-    try:
-        sent: Any = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _not_json(error) from None
-    if isinstance(sent, dict):
-        sent = sent.get("actions", [sent])
-    bad_rows = [sent[one.row] for one in batch.rejected]
-    broken = {row.get("order_id") for row in bad_rows if isinstance(row, dict)}
-    broken = {order for order in broken if isinstance(order, str)}
-    if not broken:
-        return batch
-    rejected = list(batch.rejected)
-    kept: list[tuple[Fact, int]] = []
-    for fact, row in zip(batch.facts, batch.rows, strict=True):
-        if isinstance(fact, Action) and fact.order_id in broken:
-            message = "another line of this order is wrong, and an order is stored whole"
-            rejected.append(RejectedRow(row, "order_incomplete", message, fact.id, "order_id"))
-        else:
-            kept.append((fact, row))
-    rejected.sort(key=lambda one: one.row)
-    return Batch([fact for fact, _ in kept], [row for _, row in kept], rejected)
+        return any(_holds_nul(part) for pair in value.items() for part in pair)
+    return isinstance(value, list) and any(_holds_nul(part) for part in value)
 
 
 def _short(identity: str | None) -> str | None:
     return identity[:200].replace("\0", "") if identity else None
-
-
-def _too_many(n: int, most: int) -> Problem:
-    return Problem(
-        413,
-        "too-many-rows",
-        f"{n} rows in one request; {most} are allowed.",
-        remedy="Send fewer at a time, or raise limits.batch_rows.",
-    )

@@ -12,12 +12,12 @@ from habitue.api.facts import JsonBody
 from habitue.api.gate import Gate
 from habitue.api.meters import Meters
 from habitue.api.rows import decode
-from habitue.api.wire import RecommendBody
+from habitue.surfaces import SurfaceRequest
 
 __all__ = ["SlatesDoor"]
 
 _encode = msgspec.json.Encoder().encode
-_decoder = msgspec.json.Decoder(RecommendBody)
+_decoder = msgspec.json.Decoder(SurfaceRequest)
 
 
 @dataclass(frozen=True, slots=True)

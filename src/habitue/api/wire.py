@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
 import msgspec
 
-from habitue.facts import Action, Alias, Consent, Id, Item, Link, Shopper
+from habitue.facts import Action, Alias, Consent, Item, Link, Shopper
 
 __all__ = [
     "ActionsBody",
@@ -18,16 +18,11 @@ __all__ = [
     "ItemsBody",
     "LinksBody",
     "ReadyAnswer",
-    "RecommendBody",
     "RejectedRow",
     "ShoppersBody",
-    "SlateAnswer",
-    "SlotAnswer",
     "SnapshotAnswer",
     "SnapshotsAnswer",
 ]
-
-Short = Annotated[str, msgspec.Meta(max_length=500)]
 
 
 class _Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -88,45 +83,6 @@ class AppendedAnswer(msgspec.Struct):
     duplicate: int
     last_seq: int
     rejected: list[RejectedRow] = []
-
-
-class RecommendBody(_Body, frozen=True, omit_defaults=True, kw_only=True):
-    """Asks for a slate."""
-
-    surface: Short
-    shopper: Id | None = None
-    items: Annotated[list[Id], msgspec.Meta(max_length=100)] = []
-    n: Annotated[int, msgspec.Meta(ge=1, le=200)] = 12
-    page: Annotated[str, msgspec.Meta(max_length=500)] | None = None
-    filter: Annotated[str, msgspec.Meta(max_length=2000)] | None = None
-    query: Short | None = None
-    device: Short | None = None
-    locale: Short | None = None
-    session_id: Id | None = None
-    reasons: bool = True
-
-
-class SlotAnswer(msgspec.Struct, omit_defaults=True):
-    """One place of a slate."""
-
-    item: str
-    score: float
-    propensity: float
-    source: str = ""
-    reason: str = ""
-
-
-class SlateAnswer(msgspec.Struct):
-    """A slate: its slots in order, and what it was made from."""
-
-    slate_id: str
-    surface: str
-    items: list[SlotAnswer]
-    snapshot: str
-    arm: str
-    seen_seq: int
-    fallback: str = ""
-    next_page: str | None = None
 
 
 class ErasedAnswer(msgspec.Struct):
