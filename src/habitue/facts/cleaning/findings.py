@@ -69,7 +69,8 @@ class Ledger:
         looked = [finding for finding in findings if finding is not None]
         if not looked:
             return frame
-        hits = frame.select(_ROW, *(f.where.fill_null(False).alias(f.name) for f in looked))
+        tests = (f.where.fill_null(False).alias(f.name) for f in looked)
+        hits = frame.lazy().select(_ROW, *tests).collect()
         sums = hits.select(pl.exclude(_ROW).sum()).row(0)
         present = [f for f, rows in zip(looked, sums, strict=True) if rows]
         for finding, rows in zip(looked, sums, strict=True):

@@ -71,8 +71,10 @@ def repeats(raw: pl.DataFrame, config: CleaningConfig) -> Finding | None:
     becomes = by_outcome(config.duplicates)
     if becomes is None:
         return None
-    first = raw.select(pl.struct(pl.exclude("row")).is_first_distinct()).to_series()
-    rows = raw["row"].filter(~first)
+    said = raw.select(pl.exclude("row"))
+    alike = raw.filter(said.hash_rows().is_duplicated())  # a hash may meet by chance: look again
+    first = alike.select(pl.struct(pl.exclude("row")).is_first_distinct()).to_series()
+    rows = alike["row"].filter(~first)
     reason = "identical in every column to an earlier row"
     return Finding("duplicate_line", None, reason, becomes, pl.col("row").is_in(rows.implode()))
 

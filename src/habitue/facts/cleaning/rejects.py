@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
-__all__ = ["BadRow"]
+import msgspec
+import polars as pl
+
+from habitue.errors import BadInput
+
+__all__ = ["BadRow", "erase_from_rejects", "write_rejects"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,3 +26,86 @@ class BadRow:
     fact: str = "action"  # the kind of fact it was sent as
     problem: Literal["invalid", "order_incomplete"] = "invalid"  # the latter: sound, but another
     # line of its order is wrong
+
+
+def write_rejects(rejects: pl.DataFrame, path: Path) -> None:
+    """Write a reject file: columns line, field, reason, said (the raw row).
+
+    A .parquet file holds ``said`` as JSON text, a .jsonl file as the object it is.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".parquet":
+        rejects.write_parquet(path)
+    elif path.suffix == ".jsonl":
+        with path.open("wb") as file:
+            for line, field, reason, said in rejects.iter_rows():
+                row = {"line": line, "field": field, "reason": reason, "said": _raw(said)}
+                file.write(msgspec.json.encode(row) + b"\n")
+    else:
+        raise BadInput(f"{path.name} is no reject file.", remedy="Name it .jsonl or .parquet.")
+
+
+def _raw(said: str | None) -> object:
+    """The raw row put in as it is; a line that was no JSON as the text it was."""
+    if said is None:
+        return None
+    try:
+        msgspec.json.decode(said)
+    except msgspec.DecodeError:
+        return said
+    return msgspec.Raw(said.encode())
+
+
+def erase_from_rejects(folder: Path, ids: Iterable[str]) -> int:
+    """Blank every rejected row in ``folder`` that holds one of these ids; how many there were.
+
+    Which column names a shopper is the mapping's affair, so a row that has an id in any of its
+    fields is blanked: line, field and reason stay, what the row said goes.
+    """
+    erased = 0
+    wanted = frozenset(ids)
+    for path in sorted(folder.glob("*.jsonl")) if folder.is_dir() else ():
+        lines = path.read_bytes().splitlines()
+        rows = [msgspec.json.decode(line) for line in lines]
+        hits = [row.get("said") is not None and _names(row["said"], wanted) for row in rows]
+        if any(hits):
+            blanked = [
+                msgspec.json.encode({**row, "said": None}) if hit else line
+                for row, hit, line in zip(rows, hits, lines, strict=True)
+            ]
+            _replace(path, b"\n".join(blanked) + b"\n")
+            erased += sum(hits)
+    for path in sorted(folder.glob("*.parquet")) if folder.is_dir() else ():
+        frame = pl.read_parquet(path)
+        said = frame["said"].to_list()
+        hit = pl.Series([row is not None and _names(row, wanted) for row in said], dtype=pl.Boolean)
+        if hit.any():
+            blank = pl.when(~hit).then(pl.col("said")).alias("said")
+            fresh = path.with_name(f".{path.name}")
+            frame.with_columns(blank).write_parquet(fresh)
+            fresh.replace(path)
+            erased += int(hit.sum())
+    return erased
+
+
+def _names(said: Any, ids: frozenset[str]) -> bool:
+    """Whether a value of the row is one of the ids, as text or as a number."""
+    if isinstance(said, dict):
+        return any(_names(value, ids) for value in said.values())
+    if isinstance(said, list):
+        return any(_names(value, ids) for value in said)
+    if isinstance(said, str):
+        if said in ids:
+            return True
+        try:
+            inner = msgspec.json.decode(said)
+        except msgspec.DecodeError:  # a line that could not be read: look for the id in its text
+            return any(identity in said for identity in ids)
+        return isinstance(inner, dict | list) and _names(inner, ids)
+    return said is not None and not isinstance(said, bool) and str(said) in ids
+
+
+def _replace(path: Path, content: bytes) -> None:
+    fresh = path.with_name(f".{path.name}")
+    fresh.write_bytes(content)
+    fresh.replace(path)

@@ -1,21 +1,31 @@
-"""Item versions: from the rows of a catalogue, or gathered from what the lines of orders say."""
+"""Versions of items and shoppers: a row each, or gathered from what the lines of orders say."""
 
 from __future__ import annotations
 
 from typing import Final, Literal
 
+import msgspec
 import polars as pl
 
-from habitue.facts.facts import Item
+from habitue.facts.facts import Item, Shopper
 from habitue.facts.feeds import typed
 from habitue.facts.feeds.json_columns import json_object
 from habitue.facts.feeds.limits import out_of_bounds
-from habitue.facts.feeds.mapping import ItemMap, Mapping
+from habitue.facts.feeds.mapping import ItemMap, Mapping, ShopperMap
 from habitue.facts.feeds.translate import Draft
 
-__all__ = ["draw_item", "gathered_versions", "item_bodies"]
+__all__ = [
+    "draw_item",
+    "draw_shopper",
+    "gathered_shoppers",
+    "gathered_versions",
+    "item_bodies",
+    "row_versions",
+    "shopper_bodies",
+]
 
 PREFIX: Final = "item:"
+_SHOPPER: Final = "shopper:"
 _MONEY: Final = {"price": "price_micros", "sale_price": "sale_price_micros", "cost": "cost_micros"}
 _TIMES: Final = ("published_at", "valid_from")
 _BUCKET: Final = {"day": "1d", "week": "1w", "month": "1mo"}
@@ -40,10 +50,23 @@ def draw_item(draft: Draft, mapping: Mapping, item: ItemMap, schema: pl.Schema) 
         elif name == "availability":
             words = typed.text(said, schema).str.to_lowercase().str.replace_all(r"[\s-]+", "_")
             draft.columns[PREFIX + name] = words
+        elif name == "id":
+            draft.text(PREFIX + name, said, schema, is_id=True)
         elif name != "currency":
             draft.columns[PREFIX + name] = typed.text(said, schema)
     for name, said in item.attributes.items():
         draft.columns[f"{PREFIX}attributes:{name}"] = typed.text(said, schema)
+
+
+def draw_shopper(draft: Draft, mapping: Mapping, shopper: ShopperMap, schema: pl.Schema) -> None:
+    """Add what is said of the shopper to a draft, each field under ``shopper:`` and its name."""
+    for name, said in shopper.fields().items():
+        if name == "at":
+            draft.columns[_SHOPPER + name], _ = typed.instant(said, schema, mapping.time_zone)
+        else:
+            draft.text(_SHOPPER + name, said, schema, is_id=name == "id")
+    for name, said in shopper.traits.items():
+        draft.columns[f"{_SHOPPER}traits:{name}"] = typed.text(said, schema)
 
 
 def gathered_versions(
@@ -58,7 +81,7 @@ def gathered_versions(
     fields = [name for name in lines.columns if name.startswith(PREFIX)]
     said = lines.select("row", "at_ms", pl.col("item").alias("id"), *fields)
     said = said.filter(pl.col("id").is_not_null())
-    said = _without_out_of_bounds(said).sort("at_ms", "row")
+    said = _without_out_of_bounds(said, Item, PREFIX).sort("at_ms", "row")
     first = said.unique("id", keep="first", maintain_order=True)
     if every == "row":
         rest = said
@@ -68,20 +91,49 @@ def gathered_versions(
         rest = said.group_by("id", bucket.alias("bucket"), maintain_order=True).agg(
             pl.col("row").last(), pl.col("at_ms").last(), *(_summed_up(name) for name in fields)
         )
-    versions = (
-        pl.concat([first, rest.select(first.columns)])
-        .unique(["id", "at_ms", "row"], keep="first", maintain_order=True)
-        .sort("id", "at_ms", "row")
-        .with_columns(pl.col(fields).forward_fill().over("id"))
+    versions = pl.concat([first, rest.select(first.columns)]).unique(
+        ["id", "at_ms", "row"], keep="first", maintain_order=True
     )
+    return _where_changed(versions, fields, PREFIX).rename({"at_ms": "valid_from_ms"})
+
+
+def gathered_shoppers(lines: pl.DataFrame) -> pl.DataFrame:
+    """Versions of the shoppers lines speak of, one wherever a line says something new.
+
+    Columns id, at_ms and the shopper's fields. Ids that only stand in for a missing one are left
+    out: nobody is behind them.
+    """
+    fields = [name for name in lines.columns if name.startswith(_SHOPPER)]
+    if "shopper_stood_in" in lines.columns:
+        lines = lines.filter(~pl.col("shopper_stood_in"))
+    said = lines.select("row", "at_ms", pl.col("shopper").alias("id"), *fields)
+    said = said.filter(pl.any_horizontal(pl.col(fields).is_not_null()))
+    return _where_changed(_without_out_of_bounds(said, Shopper, _SHOPPER), fields, _SHOPPER)
+
+
+def row_versions(rows: pl.DataFrame, prefix: str, time: str, now_ms: int) -> pl.DataFrame:
+    """A version for each row of a catalogue or customer file; ``time`` names its time column."""
+    named = rows.select(
+        pl.col(name).alias(name.removeprefix(prefix))
+        for name in rows.columns
+        if name.startswith(prefix)
+    )
+    said = pl.col(time) if time in named.columns else pl.lit(None, pl.Int64)
+    return named.with_columns(said.fill_null(now_ms).alias(f"{time}_ms")).drop(time, strict=False)
+
+
+def _where_changed(versions: pl.DataFrame, fields: list[str], prefix: str) -> pl.DataFrame:
+    """The versions that differ from the one before of the same id, in order of time.
+
+    A field not said again keeps its value.
+    """
+    ordered = versions.sort("id", "at_ms", "row")
+    new = [pl.col("id") != pl.col("id").shift(1).fill_null("")]
     if fields:
-        before = [pl.col(name).ne_missing(pl.col(name).shift(1).over("id")) for name in fields]
-        new = pl.any_horizontal(*before, pl.col("id") != pl.col("id").shift(1).fill_null(""))
-        versions = versions.filter(new)
-    else:
-        versions = versions.unique("id", keep="first", maintain_order=True)
-    named = versions.rename({name: name.removeprefix(PREFIX) for name in fields})
-    return named.drop("row").rename({"at_ms": "valid_from_ms"}).sort("valid_from_ms", "id")
+        ordered = ordered.with_columns(pl.col(fields).forward_fill().over("id"))
+        new += [pl.col(name).ne_missing(pl.col(name).shift(1)) for name in fields]
+    named = {name: name.removeprefix(prefix) for name in fields}
+    return ordered.filter(pl.any_horizontal(new)).sort("at_ms", "id").drop("row").rename(named)
 
 
 def _summed_up(name: str) -> pl.Expr:
@@ -90,10 +142,12 @@ def _summed_up(name: str) -> pl.Expr:
     return pl.col(name).drop_nulls().last()
 
 
-def _without_out_of_bounds(said: pl.DataFrame) -> pl.DataFrame:
-    """A value that no item may have is not said, rather than costing the line that says it."""
-    plain = said.rename(lambda name: name.removeprefix(PREFIX))
-    for finding in out_of_bounds(Item, set(plain.columns) - {"id"}):
+def _without_out_of_bounds(
+    said: pl.DataFrame, struct: type[msgspec.Struct], prefix: str
+) -> pl.DataFrame:
+    """A value that no fact may have is not said, rather than costing the line that says it."""
+    plain = said.rename(lambda name: name.removeprefix(prefix))
+    for finding in out_of_bounds(struct, set(plain.columns) - {"id"}):
         assert finding.field is not None
         kept = pl.when(~finding.where.fill_null(False)).then(pl.col(finding.field))
         plain = plain.with_columns(kept.alias(finding.field))
@@ -102,14 +156,29 @@ def _without_out_of_bounds(said: pl.DataFrame) -> pl.DataFrame:
 
 def item_bodies(versions: pl.DataFrame) -> pl.DataFrame:
     """Versions in the layout of the store: id, valid_from_ms, deleted, body (JSON of ``Item``)."""
-    attributes = [name for name in versions.columns if name.startswith("attributes:")]
-    if attributes:
-        inner = {name.split(":", 1)[1]: (name, versions.schema[name]) for name in attributes}
-        versions = versions.with_columns(json_object(inner).alias("attributes"))
-    members = {
-        name: (name, pl.Struct if name == "attributes" else versions.schema[name])
-        for name in Item.__struct_fields__
-        if name in versions.columns and name != "valid_from"
+    bodies = _with_body(versions, Item, "attributes", ("valid_from", "valid_from_ms"))
+    return bodies.select("id", "valid_from_ms", pl.lit(False).alias("deleted"), "body")
+
+
+def shopper_bodies(versions: pl.DataFrame) -> pl.DataFrame:
+    """Versions in the layout of the store: id, at_ms, body (JSON of ``Shopper``)."""
+    return _with_body(versions, Shopper, "traits", ("at", "at_ms")).select("id", "at_ms", "body")
+
+
+def _with_body(
+    versions: pl.DataFrame, struct: type[msgspec.Struct], nested: str, time: tuple[str, str]
+) -> pl.DataFrame:
+    inner = {
+        name.split(":", 1)[1]: (name, versions.schema[name])
+        for name in versions.columns
+        if name.startswith(f"{nested}:")
     }
-    members["valid_from"] = ("valid_from_ms", pl.Int64())
-    return versions.select("id", "valid_from_ms", deleted=pl.lit(False), body=json_object(members))
+    if inner:
+        versions = versions.with_columns(json_object(inner).alias(nested))
+    members: dict[str, tuple[str, pl.DataType | type[pl.DataType]]] = {
+        name: (name, pl.Struct if name == nested else versions.schema[name])
+        for name in struct.__struct_fields__
+        if name in versions.columns and name != time[0]
+    }
+    members[time[0]] = (time[1], pl.Int64)
+    return versions.with_columns(json_object(members).alias("body"))

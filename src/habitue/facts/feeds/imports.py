@@ -6,8 +6,10 @@ and ``at_ms``; the store adds ``seq``, ``received_at_ms`` and the dense rows.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+import msgspec
 import polars as pl
 import pyarrow as pa
 
@@ -21,13 +23,21 @@ from habitue.facts.cleaning.lines import (
     repeats,
 )
 from habitue.facts.cleaning.report import DataReport
-from habitue.facts.facts import Action
-from habitue.facts.feeds.catalogue import draw_item, gathered_versions, item_bodies
+from habitue.facts.facts import Action, Fact, Item, Shopper
+from habitue.facts.feeds.catalogue import (
+    draw_item,
+    draw_shopper,
+    gathered_shoppers,
+    gathered_versions,
+    item_bodies,
+    row_versions,
+    shopper_bodies,
+)
 from habitue.facts.feeds.json_columns import json_object
 from habitue.facts.feeds.limits import out_of_bounds
 from habitue.facts.feeds.mapping import ActionMap, Mapping
 from habitue.facts.feeds.tables import ROW, RawTable
-from habitue.facts.feeds.translate import action_draft
+from habitue.facts.feeds.translate import Draft, action_draft
 from habitue.facts.ids import row_id_prefix
 from habitue.facts.kinds import NAMES
 from habitue.facts.time import ClockConfig
@@ -88,6 +98,17 @@ class Imported:
     rejects: pl.DataFrame  # line, field, reason, said (the raw row as JSON)
     report: DataReport
 
+    def facts(self, rows: int = 10_000) -> Iterator[list[Fact]]:
+        """The same as facts, in batches of about ``rows``: items, shoppers, then actions.
+
+        For a store that takes no columns; lines of one order that follow each other stay together.
+        """
+        for table, struct in ((self.items, Item), (self.shoppers, Shopper)):
+            decoder = msgspec.json.Decoder(struct)
+            for batch in table.select(["body"]).to_batches(max_chunksize=rows):
+                yield [decoder.decode(body) for body in batch["body"].to_pylist()]
+        yield from _action_facts(self.actions, rows)
+
 
 def import_table(
     raw: RawTable, mapping: Mapping, *, now_ms: int, clock: ClockConfig | None = None
@@ -97,23 +118,28 @@ def import_table(
     Raises ``BadMapping`` when the mapping names columns the table does not have.
     """
     _check_columns(raw, mapping)
-    clock = clock or ClockConfig()
-    if mapping.action is None:
-        raise BadMapping(f"{mapping.name} maps no actions.")
     ledger = Ledger()
-    lines = _clean_lines(raw, mapping, mapping.action, ledger, now_ms, clock)
-    lines = _with_ids(lines, raw, mapping, mapping.action)
-    actions = _action_columns(lines)
-    items = shoppers = None
-    if mapping.item is not None and "item" in lines.columns:
-        items = item_bodies(gathered_versions(lines, mapping.item.new_version, mapping.time_zone))
-    rejects = _rejects(raw, ledger)
+    actions = items = shoppers = None
+    if mapping.action is not None:
+        lines = _clean_lines(raw, mapping, mapping.action, ledger, now_ms, clock or ClockConfig())
+        lines = _with_ids(lines, raw, mapping, mapping.action)
+        actions = _with_extra(lines)
+        if mapping.item is not None:
+            items = gathered_versions(lines, mapping.item.new_version, mapping.time_zone)
+        if mapping.shopper is not None:
+            shoppers = gathered_shoppers(lines)
+    else:
+        lines = _clean_versions(raw, mapping, ledger)
+        if mapping.item is not None:
+            items = row_versions(lines, "item:", "valid_from", now_ms)
+        if mapping.shopper is not None:
+            shoppers = row_versions(lines, "shopper:", "at", now_ms)
     return Imported(
         actions=_as_arrow(actions, ACTION_TEXT),
-        items=_as_arrow(items, ITEM_TEXT),
-        shoppers=_as_arrow(shoppers, SHOPPER_TEXT),
-        rejects=rejects,
-        report=_report(raw, ledger, lines, items),
+        items=_as_arrow(None if items is None else item_bodies(items), ITEM_TEXT),
+        shoppers=_as_arrow(None if shoppers is None else shopper_bodies(shoppers), SHOPPER_TEXT),
+        rejects=_rejects(raw, ledger),
+        report=_report(raw, ledger, lines, items, shoppers),
     )
 
 
@@ -141,7 +167,9 @@ def _clean_lines(
     draft = action_draft(mapping, action, raw.frame.schema)
     if mapping.item is not None:
         draw_item(draft, mapping, mapping.item, raw.frame.schema)
-    columns = set(draft.columns)
+    if mapping.shopper is not None:
+        draw_shopper(draft, mapping, mapping.shopper, raw.frame.schema)
+    columns = draft.names()
     frame = draft.frame(raw.frame)
     frame = ledger.judge(
         frame,
@@ -157,6 +185,24 @@ def _clean_lines(
     if config.match_cancellations and {"item", "quantity"} <= columns:
         frame = mark_cancellations(frame, ledger)
     return frame
+
+
+def _clean_versions(raw: RawTable, mapping: Mapping, ledger: Ledger) -> pl.DataFrame:
+    """The rows of a catalogue or a customer file that can be facts."""
+    draft, schema = Draft(), raw.frame.schema
+    if mapping.item is not None:
+        draw_item(draft, mapping, mapping.item, schema)
+    if mapping.shopper is not None:
+        draw_shopper(draft, mapping, mapping.shopper, schema)
+    structs: dict[str, type[msgspec.Struct]] = {"item:": Item, "shopper:": Shopper}
+    for prefix, struct in structs.items():
+        drawn = {n.removeprefix(prefix) for n in draft.names() if n.startswith(prefix)}
+        if drawn:
+            missing = pl.col(f"{prefix}id").is_null()
+            draft.find_in_draft(f"{prefix}id_missing", "id", "the row has no id", missing)
+            draft.findings += out_of_bounds(struct, drawn, prefix)
+    findings = [*draft.findings, repeats(raw.frame, mapping.cleaning)]
+    return ledger.judge(draft.frame(raw.frame), findings).drop(list(draft.tests))
 
 
 def _with_ids(
@@ -175,8 +221,8 @@ def _with_ids(
     return lines.with_columns(id=pl.concat_str(pl.lit(prefix), number))
 
 
-def _action_columns(lines: pl.DataFrame) -> pl.DataFrame:
-    """The lines in the layout of the store, their marks in ``extra``."""
+def _with_extra(lines: pl.DataFrame) -> pl.DataFrame:
+    """The lines with their marks, and what the mapping puts there, as JSON in ``extra``."""
     members = {
         name.removeprefix("mark:"): (name, lines.schema[name])
         for name in lines.columns
@@ -215,14 +261,23 @@ def _rejects(raw: RawTable, ledger: Ledger) -> pl.DataFrame:
 
 
 def _report(
-    raw: RawTable, ledger: Ledger, lines: pl.DataFrame, items: pl.DataFrame | None
+    raw: RawTable,
+    ledger: Ledger,
+    lines: pl.DataFrame,
+    items: pl.DataFrame | None,
+    shoppers: pl.DataFrame | None,
 ) -> DataReport:
     mended = len(lines.select(ROW).join(ledger.mended_rows().to_frame(), on=ROW, how="semi"))
-    kinds = lines.group_by("kind").len().sort("kind").iter_rows()
-    made = {NAMES[code]: n for code, n in kinds}
-    if items is not None:
-        made["item versions"] = items.height
-        made["items"] = items["id"].n_unique()
+    made: dict[str, int] = {}
+    since = until = None
+    if "kind" in lines.columns:
+        kinds = lines.group_by("kind").len().sort("kind").iter_rows()
+        made = {NAMES[code]: n for code, n in kinds}
+        since, until = lines.select(pl.min("at_ms"), until=pl.max("at_ms")).row(0)
+    for name, versions in (("item", items), ("shopper", shoppers)):
+        if versions is not None:
+            made[f"{name}s"] = versions["id"].n_unique()
+            made[f"{name} versions"] = versions.height
     return DataReport(
         source=raw.name,
         rows_read=raw.rows_read,
@@ -231,9 +286,27 @@ def _report(
         rejected=raw.rows_read - lines.height,
         found=tuple(ledger.found),
         made=made,
-        since_ms=lines["at_ms"].min(),  # type: ignore[arg-type]
-        until_ms=lines["at_ms"].max(),  # type: ignore[arg-type]
+        since_ms=since,
+        until_ms=until,
     )
+
+
+def _action_facts(actions: pa.Table, rows: int) -> Iterator[list[Fact]]:
+    start = 0
+    while start < actions.num_rows:
+        stop = min(start + rows, actions.num_rows)
+        if "order_id" in actions.column_names and stop < actions.num_rows:
+            order = actions["order_id"][stop - 1]
+            while stop < actions.num_rows and order.is_valid and actions["order_id"][stop] == order:
+                stop += 1
+        said = actions.slice(start, stop - start).to_pylist()
+        for line in said:
+            line["kind"] = NAMES[line["kind"]]
+            line["at"] = line.pop("at_ms")
+            if line.get("extra") is not None:
+                line["extra"] = msgspec.json.decode(line["extra"])
+        yield msgspec.convert(said, list[Action])
+        start = stop
 
 
 def _as_arrow(frame: pl.DataFrame | None, layout: pa.Schema) -> pa.Table:

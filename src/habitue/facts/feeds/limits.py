@@ -17,8 +17,13 @@ from habitue.facts.cleaning.findings import Finding
 __all__ = ["out_of_bounds"]
 
 
-def out_of_bounds(struct: type[msgspec.Struct], columns: set[str]) -> list[Finding]:
-    """A rejecting finding for every bound of the struct's fields that are among ``columns``."""
+def out_of_bounds(
+    struct: type[msgspec.Struct], columns: set[str], prefix: str = ""
+) -> list[Finding]:
+    """A rejecting finding for every bound of the struct's fields that are among ``columns``.
+
+    The frame's columns have ``prefix`` before the field's name.
+    """
     info = inspect.type_info(struct)
     assert isinstance(info, inspect.StructType)
     findings = []
@@ -27,12 +32,14 @@ def out_of_bounds(struct: type[msgspec.Struct], columns: set[str]) -> list[Findi
             continue
         options = field.type.types if isinstance(field.type, inspect.UnionType) else (field.type,)
         for option in options:
-            broken, words = _bounds(option, pl.col(field.name))
+            broken, words = _bounds(option, pl.col(prefix + field.name))
             if broken:
                 reason = f"the {field.name} must be {' and '.join(words)}"
                 where = reduce(lambda one, other: one | other, broken)
                 findings.append(
-                    Finding(f"{field.name}_out_of_bounds", field.name, reason, "rejected", where)
+                    Finding(
+                        f"{prefix}{field.name}_out_of_bounds", field.name, reason, "rejected", where
+                    )
                 )
     return findings
 

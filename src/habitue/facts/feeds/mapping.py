@@ -171,7 +171,7 @@ class ActionMap(_Fields):
 class ItemMap(_Fields):
     """Item versions: one a row of a catalogue, or gathered from the lines of orders."""
 
-    id: FieldMap | None = Field(None, description="Left out, it is the action's item.")
+    id: FieldMap | None = Field(None, description="Only without an action table, whose item it is.")
     title: FieldMap | None = None
     description: FieldMap | None = None
     link: FieldMap | None = None
@@ -197,7 +197,9 @@ class ItemMap(_Fields):
     age_group: FieldMap | None = None
     item_type: FieldMap | None = None
     published_at: FieldMap | None = None
-    valid_from: FieldMap | None = Field(None, description="Left out, it is the action's time.")
+    valid_from: FieldMap | None = Field(
+        None, description="Left out, it is the time of the action, or of the import."
+    )
     attributes: dict[str, FieldMap] = {}
     new_version: Literal["row", "day", "week", "month"] = Field(
         "week",
@@ -209,8 +211,12 @@ class ItemMap(_Fields):
 class ShopperMap(_Fields):
     """What the rows say of the people in them."""
 
-    id: FieldMap | None = Field(None, description="Left out, it is the action's shopper.")
-    at: FieldMap | None = Field(None, description="Left out, it is the action's time.")
+    id: FieldMap | None = Field(
+        None, description="Only without an action table, whose shopper it is."
+    )
+    at: FieldMap | None = Field(
+        None, description="Left out, it is the time of the action, or of the import."
+    )
     country: FieldMap | None = None
     locale: FieldMap | None = None
     traits: dict[str, FieldMap] = {}
@@ -247,11 +253,16 @@ class Mapping(_Table):
     def _maps_something(self) -> Mapping:
         if self.action is None and self.item is None and self.shopper is None:
             raise ValueError("a mapping needs [action], [item] or [shopper]")
-        if self.action is None:
-            for name in ("item", "shopper"):
-                table = getattr(self, name)
-                if table is not None and table.id is None:
-                    raise ValueError(f"without [action], [{name}] must say where its id is")
+        for name in ("item", "shopper"):
+            table: ItemMap | ShopperMap | None = getattr(self, name)
+            if table is None:
+                continue
+            if self.action is None and table.id is None:
+                raise ValueError(f"without [action], [{name}] must say where its id is")
+            if self.action is not None and table.id is not None:
+                raise ValueError(f"with [action], the id of [{name}] is the action's: leave it out")
+        if self.action is not None and self.item is not None and self.action.item is None:
+            raise ValueError("[item] needs the action to name its item")
         return self
 
     def columns(self) -> set[str]:

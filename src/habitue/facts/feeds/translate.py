@@ -37,16 +37,22 @@ class Draft:
     """
 
     columns: dict[str, pl.Expr] = field(default_factory=dict)
+    derived: dict[str, pl.Expr] = field(default_factory=dict)  # out of the drawn columns
     tests: dict[str, pl.Expr] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
 
     def frame(self, raw: pl.DataFrame) -> pl.DataFrame:
         """The drawn columns of every row, in its order, numbered."""
-        return raw.select(
+        drawn = raw.lazy().select(  # lazily: what several columns share is computed once
             ROW,
             *(expr.alias(name) for name, expr in self.columns.items()),
             *(test.alias(name) for name, test in self.tests.items()),
         )
+        return drawn.with_columns(expr.alias(n) for n, expr in self.derived.items()).collect()
+
+    def names(self) -> set[str]:
+        """The columns drawn, tests left out."""
+        return {*self.columns, *self.derived}
 
     def find(
         self, name: str, field: str, reason: str, where: pl.Expr, *, mended: bool = False
@@ -70,6 +76,7 @@ class Draft:
             return
         if field.or_else is not None:
             empty = typed.text(field.model_copy(update={"or_else": None}), schema).is_null()
+            self.columns[f"{name}_stood_in"] = empty
             self.find(
                 f"{name}_stood_in",
                 name,
@@ -104,7 +111,12 @@ class Draft:
             )
 
     def money(
-        self, name: str, field: FieldMap, schema: pl.Schema, currency: pl.Expr, sign: pl.Expr | None
+        self,
+        name: str,
+        field: FieldMap,
+        schema: pl.Schema,
+        currency: pl.Expr | str,
+        sign: pl.Expr | None,
     ) -> pl.Expr:
         """Draw ``name`` as micros; what is said and is no amount rejects the row."""
         micros = typed.amount(field, schema, currency)
@@ -192,16 +204,18 @@ def _draw_money(
     if action.price is None and action.value is None:
         return
     currency = _currency(mapping, action, schema)
-    draft.columns["currency"] = currency
+    each = pl.lit(currency) if isinstance(currency, str) else currency
+    draft.columns["currency"] = each
     if action.price is not None:
         sign = _sign(action, action.price, rule)
-        price = draft.money("price", action.price, schema, currency, sign)
-        draft.columns["price_micros"] = price
-        pieces = draft.columns.get("quantity", pl.lit(1.0))
-        draft.columns["value_minor"] = typed.total_minor(price, pieces, currency)
+        draft.columns["price_micros"] = draft.money("price", action.price, schema, currency, sign)
+        pieces = pl.col("quantity") if action.quantity is not None else pl.lit(1.0)
+        unit = currency if isinstance(currency, str) else pl.col("currency")
+        draft.derived["value_minor"] = typed.total_minor(pl.col("price_micros"), pieces, unit)
     if action.value is not None:
         sign = _sign(action, action.value, rule)
         value = draft.money("value", action.value, schema, currency, sign)
+        draft.derived.pop("value_minor", None)  # what the source says goes before what we reckon
         draft.columns["value_minor"] = typed.total_minor(value, pl.lit(1.0), currency)
     draft.find_in_draft(
         "currency_missing",
@@ -211,7 +225,7 @@ def _draw_money(
     )
 
 
-def _currency(mapping: Mapping, action: ActionMap, schema: pl.Schema) -> pl.Expr:
+def _currency(mapping: Mapping, action: ActionMap, schema: pl.Schema) -> pl.Expr | str:
     """Each row's currency: beside its price, in its column, or the mapping's for all."""
     said = []
     if action.price is not None and action.price.unit == "price":
@@ -226,7 +240,7 @@ def _currency(mapping: Mapping, action: ActionMap, schema: pl.Schema) -> pl.Expr
             remedy='Write currency = "EUR" (or yours) at the top of the mapping.',
             field="currency",
         )
-    return pl.coalesce(said)
+    return pl.coalesce(said) if len(said) > 1 or mapping.currency is None else mapping.currency
 
 
 def _require(draft: Draft, action: ActionMap) -> None:

@@ -8,7 +8,7 @@ import polars as pl
 
 from habitue.errors import BadMapping
 from habitue.facts.feeds.mapping import FieldMap
-from habitue.facts.money import EXPONENTS, MICROS
+from habitue.facts.money import EXPONENTS, MICROS, minor_exponent
 
 __all__ = ["amount", "currency_in", "instant", "number", "text", "total_minor"]
 
@@ -45,7 +45,7 @@ def number(field: FieldMap, schema: pl.Schema) -> pl.Expr:
     return text(field, schema).cast(pl.Float64, strict=False)
 
 
-def amount(field: FieldMap, schema: pl.Schema, currency: pl.Expr) -> pl.Expr:
+def amount(field: FieldMap, schema: pl.Schema, currency: pl.Expr | str) -> pl.Expr:
     """An amount of money as integer micros of its currency, rounded to the nearest micro."""
     unit = field.unit or "units"
     if unit == "price":
@@ -68,16 +68,16 @@ def currency_in(field: FieldMap, schema: pl.Schema) -> pl.Expr:
     return beside.str.to_uppercase()
 
 
-def total_minor(price_micros: pl.Expr, quantity: pl.Expr, currency: pl.Expr) -> pl.Expr:
+def total_minor(price_micros: pl.Expr, quantity: pl.Expr, currency: pl.Expr | str) -> pl.Expr:
     """Unit price times quantity in minor units of the currency, halves to the even unit."""
     step = _micros_a_minor(currency)
     pieces = quantity.fill_null(1.0)
     product = price_micros * pieces.cast(pl.Int64, strict=False)
-    floor, rest = product // step, product % step
-    up = (rest * 2 > step) | ((rest * 2 == step) & (floor % 2 == 1))
-    exact = floor + up.cast(pl.Int64)
+    floor = product // step
+    over = (product - floor * step) * 2
+    up = (over > step) | ((over == step) & (floor % 2 == 1))
     rounded = (price_micros * pieces / step).round().cast(pl.Int64, strict=False)
-    return pl.when(pieces == pieces.round()).then(exact).otherwise(rounded)
+    return pl.when(pieces == pieces.floor()).then(floor + up.cast(pl.Int64)).otherwise(rounded)
 
 
 def instant(field: FieldMap, schema: pl.Schema, time_zone: str) -> tuple[pl.Expr, pl.Expr]:
@@ -122,8 +122,10 @@ def _template(template: str, schema: pl.Schema) -> pl.Expr:
     return pl.concat_str(pieces)
 
 
-def _micros_a_minor(currency: pl.Expr) -> pl.Expr:
-    """How many micros a minor unit of each row's currency is."""
+def _micros_a_minor(currency: pl.Expr | str) -> pl.Expr | int:
+    """How many micros a minor unit of the currency is, or of each row's."""
+    if isinstance(currency, str):
+        return int(10 ** (6 - minor_exponent(currency)))
     steps = {code: 10 ** (6 - digits) for code, digits in EXPONENTS.items()}
     return currency.replace_strict(steps, default=10_000, return_dtype=pl.Int64)
 
