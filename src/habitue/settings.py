@@ -25,6 +25,8 @@ from pydantic_settings import (
 from habitue.errors import BadSetting
 from habitue.facts import ActionKind, Purpose
 from habitue.facts.time import ClockConfig
+from habitue.surfaces.config import SurfacesConfig
+from habitue.training.config import TrainingConfig
 
 __all__ = [
     "LimitSettings",
@@ -40,6 +42,7 @@ __all__ = [
 
 _PREFIX = "HABITUE_"
 _NEAR = 0.6  # how alike a wrong name must be to a right one to be suggested
+_LIST = "`habitue doctor` lists what can be set."
 _MISTYPED = 0.85  # how alike a variable must be to a setting to be taken for a typing mistake
 
 Rate = Annotated[float, Field(gt=0, le=1_000_000)]
@@ -90,6 +93,15 @@ class LiveSettings(_Group):
         pattern=r"^(memory|rediss?://.+)$",
         description="memory (one worker) or redis://host:port/database (any number).",
     )
+    recent_actions: int = Field(
+        100, ge=10, le=1000, description="Actions remembered of a shopper (12 bytes each)."
+    )
+    max_shoppers: int = Field(
+        100_000,
+        ge=100,
+        le=100_000_000,
+        description="Shoppers remembered in memory; whoever was seen least recently leaves first.",
+    )
 
 
 class SnapshotSettings(_Group):
@@ -124,6 +136,9 @@ class ServerSettings(_Group):
     )
     trusted_proxies: tuple[str, ...] = Field(
         ("127.0.0.1",), description="Addresses whose X-Forwarded-For is believed."
+    )
+    slate_budget_ms: int = Field(
+        50, ge=1, le=10_000, description="After so many milliseconds a slate falls back to popular."
     )
     anonymous_prefix: str = Field(
         "anon-",
@@ -177,6 +192,8 @@ class Settings(BaseSettings):
     privacy: PrivacySettings = PrivacySettings()
     server: ServerSettings = ServerSettings()
     limits: LimitSettings = LimitSettings()
+    surfaces: SurfacesConfig = SurfacesConfig()
+    training: TrainingConfig = TrainingConfig()
 
     @classmethod
     def settings_customise_sources(
@@ -299,10 +316,12 @@ def _explain(
     where = [source for source, values in sources.items() if _says(values, first["loc"])]
     place = f"{name} (in {where[-1]})" if where else name
     if first["type"] == "extra_forbidden":
+        if any(isinstance(part, int) for part in first["loc"]):
+            return BadSetting(f"{place} is no setting.", remedy=_LIST, field=name)
         known = setting_names(model) + [name.rsplit(".", 1)[0] for name in setting_names(model)]
         return BadSetting(
             f"{place} is no setting.{_suggest(name, known)}",
-            remedy="" if _suggest(name, known) else "`habitue doctor` lists what can be set.",
+            remedy="" if _suggest(name, known) else _LIST,
             field=name,
         )
     reason = first["msg"].removeprefix("Value error, ").rstrip(".")
@@ -328,15 +347,19 @@ def _suggest(name: str, known: Mapping[str, object] | list[str]) -> str:
 
 def _render_table(name: str, model: BaseModel) -> Iterator[str]:
     tables: list[tuple[str, BaseModel]] = []
-    if name:
+    if name and not name.endswith("]"):
         yield f"\n# {(type(model).__doc__ or '').strip().splitlines()[0]}\n[{name}]\n"
+    elif name:
+        name = name.strip("[]")
+        yield f"\n[[{name}]]\n"
     for key, field in type(model).model_fields.items():
         value = getattr(model, key)
         inner = f"{name}.{key}" if name else key
         if isinstance(value, BaseModel):
             tables.append((inner, value))
-        elif isinstance(value, dict) and any(isinstance(v, BaseModel) for v in value.values()):
-            tables += [(f"{inner}.{_key(part)}", table) for part, table in value.items()]
+        elif isinstance(value, tuple) and value and isinstance(value[0], BaseModel):
+            yield f"# {field.description} Below, each as a table [[{inner}]].\n"
+            tables += [(f"[[{inner}]]", table) for table in value]
         else:
             comment = f"# {field.description}\n" if field.description else ""
             yield comment + (f"# {key} =\n" if value is None else f"{key} = {_toml(value)}\n")
