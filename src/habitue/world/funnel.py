@@ -148,7 +148,11 @@ def _refilled(
     """
     columns = ["shopper", "item", "at_ms", "pull", "order", "quantity"]
     cycle = shelves.cycle_days
-    lines = orders.filter("consumable").sort("at_ms").unique(["shopper", "item"], keep="last")
+    lines = (
+        orders.filter("consumable")
+        .sort("at_ms", maintain_order=True)
+        .unique(["shopper", "item"], keep="last", maintain_order=True)
+    )
     shopper, item, at, pull, quantity = (
         lines[name].to_numpy() for name in ("shopper", "item", "at_ms", "pull", "quantity")
     )
@@ -208,6 +212,8 @@ def _reviews(
     rating: NDArray[np.float64], noun: NDArray[np.str_], rng: np.random.Generator
 ) -> NDArray[np.str_]:
     """A few words that agree with the stars."""
+    if not len(rating):
+        return np.empty(0, np.str_)
     band = np.where(rating <= 2, 0, np.where(rating < 4, 1, 2))
     opener = np.array([REVIEWS[b][0] for b in range(3)])[band, rng.integers(0, 4, len(band))]
     detail = np.array([REVIEWS[b][1] for b in range(3)])[band, rng.integers(0, 4, len(band))]
