@@ -124,7 +124,7 @@ class ContentSource:
         """The model written there, memory-mapped."""
         saved, arrays = read(path, "content")
         config = ContentConfig.model_validate(saved.config)
-        table = NeighbourTable.of_csr(arrays["indptr"], arrays["neighbour"], arrays["strength"])
+        table = NeighbourTable.of_arrays(arrays)
         space = ItemSpace.load(path, config.space)
         return cls(config, space, arrays["vectors"], table, saved.measured)
 

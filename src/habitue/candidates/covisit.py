@@ -86,7 +86,7 @@ class CovisitSource:
         self.name = config.name
         self.table = table
         self._weigher = Weigher(config.profile)
-        self.measured: dict[str, float] = {"ties": float(len(table.neighbour))}
+        self.measured: dict[str, float] = {"ties": float(len(table.edge))}
 
     def propose(self, context: Context, n: int) -> Proposals:
         """The ``n`` items most strongly tied to each profile."""
@@ -111,7 +111,7 @@ class CovisitSource:
     def load(cls, path: Path) -> Self:
         """The model written there, memory-mapped."""
         saved, arrays = read(path, "covisit")
-        table = NeighbourTable.of_csr(arrays["indptr"], arrays["neighbour"], arrays["strength"])
+        table = NeighbourTable.of_arrays(arrays)
         return cls(CovisitConfig.model_validate(saved.config), table)
 
 

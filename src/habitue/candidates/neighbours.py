@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -9,32 +10,44 @@ import numpy as np
 from numpy.typing import NDArray
 
 from habitue.candidates.contract import Proposals
-from habitue.candidates.gather import gather_score, gather_top, plain, scratch, sealed
+from habitue.candidates.gather import EDGE, gather_score, gather_top, plain, scratch, sealed
 
 __all__ = ["NeighbourTable"]
 
 
-def _no_tail() -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
-    return (
-        sealed(np.zeros(1, np.int64), np.int64),
-        sealed(np.empty(0, np.int32), np.int32),
-        sealed(np.empty(0, np.float32), np.float32),
-    )
+def _edges(neighbour: NDArray[np.int32], strength: NDArray[np.float32]) -> NDArray[np.void]:
+    edge = np.empty(len(neighbour), EDGE)
+    edge["item"] = neighbour
+    edge["strength"] = strength
+    return _held(edge)
+
+
+def _held(edge: NDArray[np.void]) -> NDArray[np.void]:
+    """Read-only, and still mapped if it was."""
+    whole = np.ascontiguousarray(edge)[...]
+    whole.setflags(write=False)
+    return whole
 
 
 @dataclass(frozen=True, slots=True)
 class NeighbourTable:
-    """Neighbours of item ``i`` are ``neighbour[indptr[i]:indptr[i + 1]]``, strongest first.
+    """Neighbours of item ``i`` are ``edge[indptr[i]:indptr[i + 1]]``, strongest first.
 
     Strengths are positive. A live tail of items newer than the table may stand behind it.
     """
 
     indptr: NDArray[np.int64]  # (n_items + 1,)
-    neighbour: NDArray[np.int32]  # (nnz,)
-    strength: NDArray[np.float32]  # (nnz,)
+    edge: NDArray[np.void]  # (nnz,) of EDGE
     tail_indptr: NDArray[np.int64]  # (n_tail + 1,)
-    tail_neighbour: NDArray[np.int32]
-    tail_strength: NDArray[np.float32]
+    tail_edge: NDArray[np.void]
+
+    @classmethod
+    def of_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """The table whose ``arrays()`` were saved; if they are mapped, they stay so."""
+        indptr, no_tail = sealed(arrays["indptr"], np.int64), np.zeros(1, np.int64)
+        return cls(
+            indptr, _held(arrays["edge"]), sealed(no_tail, np.int64), _held(np.empty(0, EDGE))
+        )
 
     @classmethod
     def of_csr(
@@ -43,13 +56,8 @@ class NeighbourTable:
         neighbour: NDArray[np.int32],
         strength: NDArray[np.float32],
     ) -> Self:
-        """The table of these arrays, which are not copied (nor, if mapped, read)."""
-        return cls(
-            sealed(indptr, np.int64),
-            sealed(neighbour, np.int32),
-            sealed(strength, np.float32),
-            *_no_tail(),
-        )
+        """The table of these rows, already strongest first."""
+        return cls.of_arrays({"indptr": indptr, "edge": _edges(neighbour, strength)})
 
     @classmethod
     def of_edges(
@@ -86,22 +94,18 @@ class NeighbourTable:
     ) -> Self:
         """This table with these rows standing behind it instead of its present tail."""
         return replace(
-            self,
-            tail_indptr=sealed(indptr, np.int64),
-            tail_neighbour=sealed(neighbour, np.int32),
-            tail_strength=sealed(strength, np.float32),
+            self, tail_indptr=sealed(indptr, np.int64), tail_edge=_edges(neighbour, strength)
         )
 
     def of(self, item_row: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """The neighbours of one item and their strengths, strongest first."""
+        edge = self.edge[:0]
         if 0 <= item_row < self.n_items:
-            part = slice(self.indptr[item_row], self.indptr[item_row + 1])
-            return self.neighbour[part], self.strength[part]
-        if 0 <= item_row < self.n_rows:
+            edge = self.edge[self.indptr[item_row] : self.indptr[item_row + 1]]
+        elif 0 <= item_row < self.n_rows:
             at = item_row - self.n_items
-            part = slice(self.tail_indptr[at], self.tail_indptr[at + 1])
-            return self.tail_neighbour[part], self.tail_strength[part]
-        return np.empty(0, np.int32), np.empty(0, np.float32)
+            edge = self.tail_edge[self.tail_indptr[at] : self.tail_indptr[at + 1]]
+        return edge["item"], edge["strength"]
 
     def top(self, items: NDArray[np.int32], weights: NDArray[np.float32], n: int) -> Proposals:
         """The ``n`` rows with the largest weighted sum of strengths, for each profile (B, P)."""
@@ -124,23 +128,9 @@ class NeighbourTable:
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """What is saved: the fitted arrays by name, without the tail."""
-        return {"indptr": self.indptr, "neighbour": self.neighbour, "strength": self.strength}
+        return {"indptr": self.indptr, "edge": self.edge}
 
     def _arrays(
         self,
-    ) -> tuple[
-        NDArray[np.int64],
-        NDArray[np.int32],
-        NDArray[np.float32],
-        NDArray[np.int64],
-        NDArray[np.int32],
-        NDArray[np.float32],
-    ]:
-        return (
-            self.indptr,
-            self.neighbour,
-            self.strength,
-            self.tail_indptr,
-            self.tail_neighbour,
-            self.tail_strength,
-        )
+    ) -> tuple[NDArray[np.int64], NDArray[np.void], NDArray[np.int64], NDArray[np.void]]:
+        return self.indptr, self.edge, self.tail_indptr, self.tail_edge
