@@ -15,7 +15,7 @@ from habitue.privacy.consent import ConsentGate
 from habitue.slates.fallback import PopularNow, popular_pipeline
 from habitue.slates.live import LiveShop
 from habitue.slates.people import People
-from habitue.slates.serving import Servable, Switch
+from habitue.slates.serving import Servable, Switch, policies_of
 from habitue.store.contract import Appended
 from habitue.store.live_memory import MemoryLiveState
 from habitue.store.sqlite import SqliteFactStore
@@ -42,7 +42,7 @@ class SmallShop:
         self.consent = ConsentGate(("personalisation", "analytics"))
         self.shop = LiveShop(self.store, self.live, People(self.store, consent=self.consent))
         self.shop.start(self.now_ms)
-        self.popular = PopularNow(self.shop.stats, self.shop.shelf)
+        self.popular = PopularNow(self.shop)
         policies = self.policies()
         self.fallback = Servable("", popular_pipeline(self.popular, policies["home"]), policies)
         self.switch = Switch(self.fallback)
@@ -59,14 +59,10 @@ class SmallShop:
         self.rng = np.random.default_rng(5)
 
     def policies(self) -> dict[str, RulePolicy]:
-        return {
-            name: RulePolicy(
-                self.per_surface.get(name, self.rules),
-                self.shop.shelf,
-                row_of=self.shop.item_row,
-            )
-            for name in ("home", "item", "cart")
-        }
+        return policies_of(self.shop, self.rules_by_surface())
+
+    def rules_by_surface(self) -> dict[str, SurfaceRules]:
+        return {name: self.per_surface.get(name, self.rules) for name in ("home", "item", "cart")}
 
     def tell(self, *facts: Fact) -> Appended:
         """Facts reach the shop now, and are acknowledged."""

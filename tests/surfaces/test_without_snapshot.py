@@ -154,8 +154,8 @@ def test_what_another_process_wrote_is_known_after_catching_up(shop: SmallShop) 
         assert shop.shop.catch_up(shop.now_ms) >= appended.last_seq
         assert items_of(shop.ask(n=1)) == ["theirs"]
         assert "i3" not in items_of(shop.ask("ana", n=10))
-        bought = shop.shop.stats.total[shop.shop.item_row("theirs")]
-        viewed = shop.shop.stats.total[shop.shop.item_row("i5")]
+        bought = shop.shop.stats.total[shop.shop.items.row("theirs")]
+        viewed = shop.shop.stats.total[shop.shop.items.row("i5")]
         assert (bought[2], viewed[0]) == (9, 2)
 
 

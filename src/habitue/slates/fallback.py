@@ -17,8 +17,9 @@ from habitue.candidates.contract import Proposals
 from habitue.errors import SnapshotError
 from habitue.facts import NO_ROW, ActionKind, Context
 from habitue.policy.contract import Policy
-from habitue.policy.shelf import DELETED, SOLD_OUT, Shelf
-from habitue.portraits import CHANNELS, ItemStats
+from habitue.policy.shelf import DELETED, SOLD_OUT
+from habitue.portraits import CHANNELS
+from habitue.slates.live import LiveShop
 from habitue.slates.pipeline import Pipeline
 
 __all__ = ["FALLBACKS", "PopularNow", "popular_pipeline"]
@@ -64,10 +65,10 @@ class PopularNow:
 
     name = "popular"
 
-    def __init__(self, stats: ItemStats, shelf: Shelf, *, depth: int = 300) -> None:
+    def __init__(self, shop: LiveShop, *, depth: int = 300) -> None:
         """``depth`` is how many items are held ready, over all and for each category."""
-        self._stats = stats
-        self._shelf = shelf
+        self._shop = shop
+        self._shelf = shop.shelf
         self._depth = depth
         self._ranking: _Ranking | None = None
 
@@ -80,11 +81,12 @@ class PopularNow:
 
     def _rank(self, now_ms: int) -> _Ranking:
         n = self._shelf.n_items
-        half_life = self._stats.config.half_life_days
+        stats = self._shop.stats
+        half_life = stats.config.half_life_days
         days = half_life[min(_HALF_LIFE, len(half_life) - 1)]
         count = np.zeros(n)
         for channel in CHANNELS:
-            told = self._stats.count(channel, days, now_ms)[:n] * _WEIGHT.get(channel, 0.0)
+            told = stats.count(channel, days, now_ms)[:n] * _WEIGHT.get(channel, 0.0)
             count[: len(told)] += told
         most = count.max(initial=0.0)
         score = np.log(count / most + _FLOOR) if most > 0 else np.full(n, np.log(_FLOOR))

@@ -175,7 +175,7 @@ class Surfaces:
         chances = made.slates.propensity[0].tolist()
         slots = [
             Slot(
-                self.shop.item_id(int(rows[x])),
+                self.shop.items.id(int(rows[x])),
                 scores[x],
                 chances[x],
                 made.slates.source_name(0, x),
@@ -191,7 +191,7 @@ class Surfaces:
         if explainer is None:
             return [None] * n
         try:
-            return explainer.explain(made.seen.context, made.slates, self.shop.title)[0]
+            return explainer.explain(made.seen.context, made.slates, self.shop.items.title)[0]
         except HabitueError as problem:
             self._failed(problem)
             return [None] * n
@@ -199,7 +199,7 @@ class Surfaces:
     def _said(self, reason: Explained | None) -> tuple[str, list[str]]:
         if reason is None or not reason.text:
             return _POPULAR, []
-        return reason.text, [self.shop.item_id(row) for row in reason.causes]
+        return reason.text, [self.shop.items.id(row) for row in reason.causes]
 
     def _answer(self, made: _Made, slots: list[Slot], rows: list[int], now_ms: int) -> SlateAnswer:
         request, page = made.request, made.page
