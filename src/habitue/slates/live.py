@@ -15,7 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from habitue.errors import StoreError
-from habitue.facts import MS_PER_DAY, NO_ROW, ActionKind, Alias, Consent, Context, Fact, Item, Owned
+from habitue.facts import (
+    MS_PER_DAY,
+    NO_ROW,
+    ActionKind,
+    Alias,
+    Consent,
+    Context,
+    Fact,
+    Item,
+    Owned,
+    Shown,
+)
 from habitue.policy.shelf import Shelf
 from habitue.portraits import ItemColumns, ItemStats
 from habitue.slates.counters import Counters
@@ -71,7 +82,7 @@ class LiveShop:
         self._lock = threading.RLock()
         self._tail_seq = 0
         self._own: list[NDArray[np.int64]] = []  # seqs this process wrote after the tail
-        self._n_own = 0  # facts this process stored since the tail was at the watermark
+        self._n_own = 0  # facts but slates this process stored since the tail was at the watermark
         self._n_stored = 0  # facts stored then
 
     @property
@@ -88,6 +99,15 @@ class LiveShop:
     def stats(self) -> ItemStats:
         """The item statistics counted now."""
         return self.counters.stats
+
+    @property
+    def n_items(self) -> int:
+        """How many items are addressable."""
+        return len(self.items)
+
+    def item_row(self, item_id: str) -> int:
+        """The row of an item, ``NO_ROW`` for one nobody has named."""
+        return self.items.row(item_id)
 
     # ------------------------------------------------------------------ taking in
 
@@ -131,8 +151,9 @@ class LiveShop:
                 fresh = actions.seq > self._tail_seq  # the tail may have been quicker
                 self.counters.add(actions if fresh.all() else some_of(actions, fresh))
                 self._own.append(actions.seq)
-            self._n_own += appended.new
             kinds = {type(fact) for fact in facts}
+            if kinds != {Shown}:
+                self._n_own += appended.new
             if Item in kinds:
                 rejected = {rejection.row for rejection in appended.rejected}
                 for row, fact in enumerate(facts):
@@ -150,7 +171,7 @@ class LiveShop:
             stored = self.store.stored()
             self.items.come_into_force(now_ms)
             if stored.seq > self._tail_seq:
-                if sum(stored.facts.values()) != self._n_stored + self._n_own:
+                if _told(stored) != self._n_stored + self._n_own:
                     self._tail(stored.seq, now_ms)
                 self._caught_up(stored)
             return self._tail_seq
@@ -187,7 +208,7 @@ class LiveShop:
     def _caught_up(self, stored: Stored) -> None:
         """Everything up to the store's watermark is known, whoever wrote it."""
         self._tail_seq = self.counters.seq = stored.seq
-        self._n_stored, self._n_own = sum(stored.facts.values()), 0
+        self._n_stored, self._n_own = _told(stored), 0
         self._own = [seq for seq in self._own if seq[-1] > stored.seq]
         self.seen_seq = max(self.seen_seq, stored.seq)
         self.stats.caught_up(stored.seq)
@@ -280,6 +301,11 @@ class LiveShop:
             (asked.query,),
             _ALL if personal else _NONE,
         )
+
+
+def _told(stored: Stored) -> int:
+    """How many facts are stored that change the shop: slates shown do not."""
+    return sum(n for kind, n in stored.facts.items() if kind != "shown")
 
 
 _ALL: Final = np.ones(1, np.bool_)
