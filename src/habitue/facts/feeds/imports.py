@@ -103,8 +103,12 @@ class Imported:
 
         For a store that takes no columns; lines of one order that follow each other stay together.
         """
-        for table, struct in ((self.items, Item), (self.shoppers, Shopper)):
-            decoder = msgspec.json.Decoder(struct)
+        decoders: list[tuple[pa.Table, msgspec.json.Decoder[Item] | msgspec.json.Decoder[Shopper]]]
+        decoders = [
+            (self.items, msgspec.json.Decoder(Item)),
+            (self.shoppers, msgspec.json.Decoder(Shopper)),
+        ]
+        for table, decoder in decoders:
             for batch in table.select(["body"]).to_batches(max_chunksize=rows):
                 yield [decoder.decode(body) for body in batch["body"].to_pylist()]
         yield from _action_facts(self.actions, rows)
