@@ -79,6 +79,11 @@ class Keying:
         self._parent = known.parent
 
     @property
+    def moved(self) -> bool:
+        """Whether this transaction changed who is an alias of whom."""
+        return self._parent is not self._known.parent
+
+    @property
     def new_items(self) -> dict[str, int]:
         """Items that got their row in this transaction."""
         return self._new_items

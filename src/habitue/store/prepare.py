@@ -85,6 +85,9 @@ def columns_of(actions: Sequence[Action], received_at_ms: Sequence[int]) -> Acti
     }
     _check_types(values["shopper"], values["id"], items, said)
     ids, made_up = _ids(values["id"], received_at_ms)
+    for field, column in said.items():
+        if "" in column:  # an empty text says nothing
+            said[field] = [None if value == "" else value for value in column]
     if "extra" in said:
         said["extra"] = [None if e is None else _ENCODE(e).decode() for e in said["extra"]]
     return ActionBatch(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import numpy as np
 import pyarrow as pa
@@ -24,6 +25,8 @@ from habitue.store.tables import FACT_TABLES
 
 __all__ = ["SqlFactStore"]
 
+_FRESH_SECONDS: Final = 0.05
+
 
 class SqlFactStore(ABC):
     """A ``FactStore`` over SQL; a dialect adds transactions, reads and backups."""
@@ -35,6 +38,7 @@ class SqlFactStore(ABC):
         self._reads = Known()  # what reading threads remember; the writer's own is never shared
         self._reads_lock = threading.Lock()
         self._people: dict[int, list[int]] = {}
+        self._fresh_until = 0.0  # on the monotonic clock
 
     @abstractmethod
     def _writing(self) -> AbstractContextManager[Session]:
@@ -70,6 +74,8 @@ class SqlFactStore(ABC):
         with self._writing() as session:
             appended, keying = append_batches(session, self._known, batches)
         keying.remember()
+        if keying.moved:
+            self._fresh_until = 0.0
         return appended
 
     # -- reading -----------------------------------------------------------------------------
@@ -194,6 +200,7 @@ class SqlFactStore(ABC):
         with self._writing() as session:
             rows = self._person(shopper)
             counts = erase(session, rows, now_ms)
+        self._fresh_until = 0.0
         return Erased(shopper, counts)
 
     def _person(self, shopper: str) -> list[int]:
@@ -214,7 +221,14 @@ class SqlFactStore(ABC):
         return [root, *self._people.get(root, ())]
 
     def _refresh(self) -> dict[int, int]:
-        """Who is an alias of whom; what is remembered is dropped when that or an erasure moved."""
+        """Who is an alias of whom; what is remembered is dropped when that or an erasure moved.
+
+        What this process changed is known at once, what another one changed within 50 ms.
+        """
+        now = time.monotonic()
+        if now < self._fresh_until:
+            return self._reads.parent
+        self._fresh_until = now + _FRESH_SECONDS
         epoch = self._query("select epoch from ledger")[0][0]
         if epoch != self._reads.epoch:
             parent = parents(
