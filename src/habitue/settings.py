@@ -226,7 +226,7 @@ class Settings(BaseSettings):
         for values in sources.values():
             _merge(merged, values)
         try:
-            return cls(**merged)
+            return cls(**_over(cls(), merged))
         except ValidationError as error:
             raise _explain(cls, error, sources) from None
 
@@ -305,6 +305,17 @@ def _merge(into: dict[str, Any], values: Mapping[str, Any]) -> None:
             _merge(into[key], value)
         else:
             into[key] = dict(value) if isinstance(value, Mapping) else value
+
+
+def _over(default: BaseModel, said: Mapping[str, Any]) -> dict[str, Any]:
+    """``said`` over a default table: what a table does not name stays as it is in *this* table."""
+    whole = {key: getattr(default, key) for key in type(default).model_fields}
+    for key, value in said.items():
+        before = whole.get(key)
+        if isinstance(before, BaseModel) and isinstance(value, Mapping):
+            value = _over(before, value)
+        whole[key] = value
+    return whole
 
 
 def _explain(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from habitue.api.wire import SnapshotAnswer
 from habitue.facts import Fact
 from habitue.privacy import Caller
 from habitue.store.contract import Appended, Erased
 from habitue.surfaces import SlateAnswer, SurfaceRequest
+
+if TYPE_CHECKING:
+    from habitue.app.snapshots import SnapshotInfo
 
 __all__ = ["Keys", "Shop", "Tokens"]
 
@@ -54,15 +56,15 @@ class Shop(Protocol):
         """Erase a shopper everywhere; raises ``NotFound`` for a stranger."""
         ...
 
-    def snapshots(self) -> list[SnapshotAnswer]:
+    def snapshots(self) -> list[SnapshotInfo]:
         """The snapshots, newest first."""
         ...
 
-    def activate(self, name: str) -> SnapshotAnswer:
+    def activate(self, name: str) -> SnapshotInfo:
         """Answer from this snapshot from now on; raises ``NotFound``, ``SnapshotRefused``."""
         ...
 
-    def roll_back(self) -> SnapshotAnswer:
+    def roll_back(self) -> SnapshotInfo:
         """Answer from the snapshot before the active one; raises ``NotFound``."""
         ...
 

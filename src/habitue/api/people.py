@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 import msgspec
@@ -24,11 +25,12 @@ class PeopleDoor:
 
     async def export(self, ask: Ask) -> Reply:
         """Everything stored about a shopper."""
-        return Reply(200, _encode(self.shop.export(_shopper(ask))))
+        return Reply(200, _encode(await asyncio.to_thread(self.shop.export, _shopper(ask))))
 
     async def erase(self, ask: Ask) -> Reply:
         """Erase a shopper everywhere."""
-        return Reply(200, _encode(ErasedAnswer(self.shop.forget(_shopper(ask)).rows)))
+        erased = await asyncio.to_thread(self.shop.forget, _shopper(ask))
+        return Reply(200, _encode(ErasedAnswer(erased.rows)))
 
 
 def _shopper(ask: Ask) -> str:

@@ -18,7 +18,7 @@ from habitue.api.gate import is_loopback
 from habitue.errors import BadSetting
 from habitue.settings import Settings
 
-__all__ = ["check_bind", "check_workers", "listen", "serve"]
+__all__ = ["check_bind", "check_workers", "listen", "options", "serve"]
 
 _BACKLOG: Final = 2048
 _KEEP_ALIVE_SECONDS: Final = 75
@@ -82,7 +82,7 @@ def serve(
             _several(factory, settings, taken)
             return
         app = app or create_app(shop, settings, log=sys.stdout.buffer)
-        server = _Server(uvicorn.Config(app, **_options(settings)), on_ready)
+        server = _Server(uvicorn.Config(app, **options(settings)), on_ready)
         try:
             server.run(sockets=[taken])
         except KeyboardInterrupt:  # uvicorn raises it again after an orderly end
@@ -104,7 +104,8 @@ class _Server(uvicorn.Server):
             self._on_ready(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
 
 
-def _options(settings: Settings) -> dict[str, Any]:
+def options(settings: Settings) -> dict[str, Any]:
+    """How uvicorn runs: fast loop and parser, no log of its own, an orderly end."""
     server = settings.server
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     return {
@@ -127,6 +128,6 @@ def _several(factory: str, settings: Settings, taken: socket.socket) -> None:
     from uvicorn.supervisors import Multiprocess
 
     config = uvicorn.Config(
-        factory, factory=True, workers=settings.server.workers, **_options(settings)
+        factory, factory=True, workers=settings.server.workers, **options(settings)
     )
     Multiprocess(config, sockets=[taken]).run()

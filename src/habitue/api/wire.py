@@ -91,15 +91,14 @@ class ErasedAnswer(msgspec.Struct):
     rows: dict[str, int]
 
 
-class SnapshotAnswer(msgspec.Struct, omit_defaults=True):
+class SnapshotAnswer(msgspec.Struct):
     """One trained snapshot."""
 
     name: str
     active: bool
     watermark: int
-    made_at: int
+    made_at_ms: int
     metrics: dict[str, float] = {}
-    problem: str = ""
 
 
 class SnapshotsAnswer(msgspec.Struct):
