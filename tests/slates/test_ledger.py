@@ -1,0 +1,110 @@
+"""A ledger says what each shopper owns, as the log does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from habitue.errors import SnapshotError
+from habitue.facts import MS_PER_DAY, ActionKind, ActionLog
+from habitue.portraits import contexts_as_of
+from habitue.slates.ledger import Ledger, LedgerTable
+from habitue.store.contract import ActionColumns
+
+N_SHOPPERS, N_ITEMS = 4, 6
+PURCHASE, VIEW = ActionKind.purchase, ActionKind.view_item
+Told = tuple[int, int, int, int, int]  # shopper, item, kind, day, order (-1: none)
+
+TOLD = st.lists(
+    st.tuples(
+        st.integers(0, N_SHOPPERS - 1),
+        st.integers(-1, N_ITEMS - 1),
+        st.sampled_from([int(PURCHASE), int(VIEW)]),
+        st.integers(0, 30),
+        st.integers(-1, 3),
+    ),
+    max_size=25,
+)
+
+
+def make_log(told: list[Told]) -> ActionLog:
+    told = sorted(told, key=lambda one: one[3])
+    n = len(told)
+    shopper, item, kind, day, order = np.array(told, np.int64).reshape(-1, 5).T
+    return ActionLog(
+        seq=np.arange(1, n + 1),
+        at_ms=day * MS_PER_DAY,
+        kind=kind.astype(np.uint8),
+        shopper_row=shopper.astype(np.int32),
+        item_row=item.astype(np.int32),
+        order_row=np.where(kind == PURCHASE, order, -1).astype(np.int32),
+        quantity=np.ones(n, np.float32),
+        price_micros=np.zeros(n, np.int64),
+        value_minor=np.zeros(n, np.int64),
+        rating=np.full(n, np.nan, np.float32),
+        n_shoppers=N_SHOPPERS,
+        n_items=N_ITEMS,
+    )
+
+
+def columns_of(log: ActionLog) -> ActionColumns:
+    return ActionColumns(
+        log.seq, log.at_ms, log.kind, log.shopper_row, log.item_row, log.price_micros, log.rating,
+        np.zeros(len(log), np.bool_),
+    )  # fmt: skip
+
+
+@given(TOLD)
+def test_a_table_owns_what_a_context_of_the_past_owns(told: list[Told]) -> None:
+    log = make_log(told)
+    now_ms = 31 * MS_PER_DAY
+    everyone = np.arange(N_SHOPPERS, dtype=np.int32)
+    owned = contexts_as_of(
+        log, everyone, np.full(N_SHOPPERS, now_ms), surface="home", length=5
+    ).owned
+    ledger = Ledger(PURCHASE, LedgerTable.of(log, PURCHASE))
+    for shopper in range(N_SHOPPERS):
+        since, until = owned.indptr[shopper], owned.indptr[shopper + 1]
+        entries = ledger.of([shopper], now_ms)
+        assert entries.item.tolist() == owned.item[since:until].tolist()
+        assert entries.count.tolist() == owned.count[since:until].tolist()
+        np.testing.assert_allclose(entries.age_days, owned.age_days[since:until], rtol=1e-6)
+
+
+@given(TOLD, st.integers(0, 25))
+def test_told_later_or_written_down_before_is_the_same(told: list[Told], cut: int) -> None:
+    log = make_log([(s, i, k, d, -1) for s, i, k, d, _ in told])  # orders apart: each counts
+    before, after = log.take(slice(0, cut)), log.take(slice(cut, len(log)))
+    whole = Ledger(PURCHASE, LedgerTable.of(log, PURCHASE))
+    parted = Ledger(PURCHASE, LedgerTable.of(before, PURCHASE))
+    parted.add(columns_of(after))
+    for shoppers in ([0], [1], [2, 3], [3, 2, 1, 0]):
+        a, b = whole.of(shoppers, 40 * MS_PER_DAY), parted.of(shoppers, 40 * MS_PER_DAY)
+        assert a.item.tolist() == b.item.tolist()
+        assert a.count.tolist() == b.count.tolist()
+        np.testing.assert_allclose(a.age_days, b.age_days, rtol=1e-6)
+
+
+def test_two_lines_of_one_order_are_one_purchase() -> None:
+    log = make_log([(0, 2, int(PURCHASE), 1, 0), (0, 2, int(PURCHASE), 1, 0)])
+    assert LedgerTable.of(log, PURCHASE).count.tolist() == [1.0]
+
+
+def test_a_table_comes_back_from_its_folder(tmp_path: Path) -> None:
+    log = make_log([(1, 2, int(PURCHASE), 1, 0), (3, 0, int(PURCHASE), 4, 1)])
+    LedgerTable.of(log, PURCHASE).save(tmp_path / "owned")
+    entries = Ledger(PURCHASE, LedgerTable.load(tmp_path / "owned")).of([3], 5 * MS_PER_DAY)
+    assert (entries.item.tolist(), entries.age_days.tolist()) == ([0], [1.0])
+    with pytest.raises(SnapshotError, match="cannot be read"):
+        LedgerTable.load(tmp_path / "nothing")
+
+
+def test_the_forgotten_keep_nothing_told_since() -> None:
+    ledger = Ledger(PURCHASE)
+    ledger.add(columns_of(make_log([(0, 2, int(PURCHASE), 1, 0)])))
+    ledger.forget(0)
+    assert len(ledger.of([0], MS_PER_DAY).item) == 0
