@@ -108,7 +108,10 @@ class _Pages:
 
     async def item(self, request: Request) -> Response:
         """An item's own page."""
-        return await self._page(request, _Place("item", _said(request, "id")))
+        item = _said(request, "id")
+        if not item:
+            return RedirectResponse(_link("/", as_=_said(request, "as")), 303, headers=HEADERS)
+        return await self._page(request, _Place("item", item))
 
     async def cart(self, request: Request) -> Response:
         """The visitor's cart."""

@@ -1,0 +1,215 @@
+"""The running shop as the console reads it: its catalogue, its people and its standing.
+
+Items are read from the store's log and kept up with it, so that a page shows an item as soon as it
+is told of, whoever told it.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+import polars as pl
+
+from habitue.app import RunningShop
+from habitue.console.contract import Doing, Progress, Regular, Report, Standing
+from habitue.errors import HabitueError
+from habitue.facts import NAMES, NO_ROW, Catalogue, Fact, Item
+from habitue.store.contract import Appended, FactStore
+from habitue.surfaces import SlateAnswer, SurfaceRequest
+
+__all__ = ["Backroom", "report_of"]
+
+_ITEM: Final = msgspec.json.Decoder(Item)
+_REGULARS_SECONDS: Final = 60.0
+_SHOWN: Final = ("ndcg", "recall", "hit_rate", "mrr", "coverage")
+
+
+class Backroom:
+    """What stands behind the pages of a running shop.
+
+    ``progress`` tells how far the training that runs now has come, and None when none does.
+    """
+
+    def __init__(
+        self, running: RunningShop, *, progress: Callable[[], Progress | None] = lambda: None
+    ) -> None:
+        self.name = running.name
+        self.currency = running.currency
+        self._running = running
+        self._progress = progress
+        self._shelves = _Shelves(running.parts.store)
+        self._regulars: tuple[float, Sequence[Regular]] = (-_REGULARS_SECONDS, ())
+
+    async def append(self, facts: Sequence[Fact], *, received_at_ms: int) -> Appended:
+        """Store facts; on return they are durable and live state knows them."""
+        return await self._running.append(facts, received_at_ms=received_at_ms)
+
+    def recommend(self, request: SurfaceRequest, *, now_ms: int) -> SlateAnswer:
+        """Make and log one slate."""
+        return self._running.recommend(request, now_ms=now_ms)
+
+    def catalogue(self) -> Catalogue:
+        """The items as they are now; the same object while nothing has changed."""
+        return self._shelves.now(time.time_ns() // 1_000_000)
+
+    def doings(self, shopper: str, n: int) -> Sequence[Doing]:
+        """The shopper's last item actions, most recent first; empty for a stranger."""
+        parts = self._running.parts
+        named = shopper if parts.pseudonyms is None else parts.pseudonyms.of(shopper)
+        row = int(parts.store.shopper_rows([named])[0])
+        if row == NO_ROW:
+            return ()
+        table = parts.store.history(row, n)
+        items = self._shelves.ids(table["item_row"].to_numpy())
+        kinds, times = table["kind"].to_pylist(), table["at_ms"].to_pylist()
+        return [
+            Doing(NAMES[kind], item, at) for kind, item, at in zip(kinds, items, times, strict=True)
+        ]
+
+    def regulars(self, n: int) -> Sequence[Regular]:
+        """Shoppers of whom something is known: from very much down to a little.
+
+        Counted anew every minute at most. With pseudonyms at rest nobody can be named here.
+        """
+        parts = self._running.parts
+        if parts.pseudonyms is not None:
+            return ()
+        counted_at, known = self._regulars
+        if time.monotonic() - counted_at >= _REGULARS_SECONDS or len(known) < n:
+            known = _regulars(parts.store, n)
+            self._regulars = (time.monotonic(), known)
+        return known[:n]
+
+    def standing(self) -> Standing:
+        """What is stored, which snapshot answers, and how far training is."""
+        parts = self._running.parts
+        problem = ""
+        try:
+            stored = parts.store.stored()
+        except HabitueError as failed:
+            return Standing(problem=failed.message, snapshot=parts.switch.current.name)
+        if parts.problems:
+            problem = parts.problems[-1]
+        return Standing(
+            facts={str(kind): count for kind, count in stored.facts.items()},
+            seq=stored.seq,
+            snapshot=parts.switch.current.name,
+            progress=self._progress(),
+            problem=problem,
+        )
+
+    def report(self) -> Report | None:
+        """The evaluation of the active snapshot; None while there is none."""
+        active = next((one for one in self._running.snapshots() if one.active), None)
+        return report_of(active.metrics) if active is not None else None
+
+
+class _Shelves:
+    """The newest version of every item, read from the log once and then kept up with it."""
+
+    def __init__(self, store: FactStore) -> None:
+        self._store = store
+        self._lock = threading.Lock()
+        self._items: dict[str, dict[str, Any]] = {}
+        self._ids: list[str] = []
+        self._seq = 0
+        self._coming: list[tuple[int, str, dict[str, Any]]] = []  # valid only from a later time
+        self._catalogue = Catalogue(pl.DataFrame({"id": pl.Series([], dtype=pl.String)}))
+
+    def now(self, now_ms: int) -> Catalogue:
+        """The catalogue, with what was told since the last call."""
+        with self._lock:
+            until = self._store.stored().seq
+            fresh = list(self._read(until)) if until > self._seq else []
+            versions = self._coming + fresh
+            self._coming = [one for one in versions if one[0] > now_ms]
+            due = [one for one in versions if one[0] <= now_ms]
+            for _, name, fields in sorted(due, key=lambda one: one[0]):
+                self._items[name] = fields
+            if due:
+                rows = list(self._items.values())
+                self._catalogue = Catalogue(pl.DataFrame(rows, infer_schema_length=None))
+            self._seq = max(self._seq, until)
+            return self._catalogue
+
+    def _read(self, until: int) -> Iterable[tuple[int, str, dict[str, Any]]]:
+        columns = ["id", "valid_from_ms", "deleted", "body"]
+        for table in self._store.scan(
+            "item", since_seq=self._seq, until_seq=until, columns=columns
+        ):
+            for row in table.to_pylist():
+                item = _ITEM.decode(row["body"])
+                yield row["valid_from_ms"], row["id"], _fields(item, deleted=row["deleted"])
+
+    def ids(self, rows: np.ndarray[Any, Any]) -> list[str]:
+        """The ids of item rows; new rows are looked up as they appear."""
+        with self._lock:
+            if len(rows) and int(rows.max()) >= len(self._ids):
+                self._ids += self._store.item_ids(len(self._ids))
+            return [self._ids[row] for row in rows.tolist()]
+
+
+def _fields(item: Item, *, deleted: bool) -> dict[str, Any]:
+    """What pages show of an item."""
+    return {
+        "id": item.id,
+        "title": item.title,
+        "description": item.description,
+        "brand": item.brand,
+        "product_type": item.product_type or item.google_product_category,
+        "color": item.color,
+        "material": item.material,
+        "size": item.size,
+        "price_micros": item.price_micros,
+        "sale_price_micros": item.sale_price_micros,
+        "currency": item.currency,
+        "availability": "out_of_stock" if item.stock == 0 else item.availability,
+        "image_link": item.image_link,
+        "deleted": deleted or item.deleted,
+    }
+
+
+def _regulars(store: FactStore, n: int) -> list[Regular]:
+    """``n`` shoppers spread over how much is known of them, none of the loudest hundredth."""
+    counts = np.zeros(0, np.int64)
+    for table in store.scan("action", columns=["shopper_row", "item_row"]):
+        rows = table["shopper_row"].to_numpy()[table["item_row"].to_numpy() != NO_ROW]
+        some = np.bincount(rows[rows >= 0], minlength=len(counts))
+        some[: len(counts)] += counts
+        counts = some
+    known = np.flatnonzero(counts >= min(5, counts.max(initial=0)))
+    known = known[counts[known] > 0]
+    if not len(known):
+        return []
+    order = known[np.argsort(-counts[known], kind="stable")]
+    places = np.unique((np.linspace(0.01, 0.6, n) * (len(order) - 1)).astype(np.int64))
+    names = store.shopper_ids()
+    picked = order[places].tolist()
+    return [Regular(name, int(counts[row])) for row in picked if (name := names[row]) is not None]
+
+
+def report_of(metrics: Mapping[str, float]) -> Report | None:
+    """The table of a manifest's metrics, named ``model/metric``; None where it has none.
+
+    >>> report_of({"habitue/ndcg@10": 0.178, "popular/ndcg@10": 0.105}).rows
+    (('habitue', ('0.178',)), ('popular', ('0.105',)))
+    """
+    cells: dict[str, dict[str, float]] = {}
+    for name, value in metrics.items():
+        model, _, metric = name.rpartition("/")
+        if model and metric.partition("@")[0] in _SHOWN:
+            cells.setdefault(model, {})[metric] = value
+    found = {metric for row in cells.values() for metric in row}
+    columns = sorted(found, key=lambda metric: (_SHOWN.index(metric.partition("@")[0]), metric))
+    if not columns:
+        return None
+    rows = tuple(
+        (model, tuple(f"{row[metric]:.3f}" if metric in row else "" for metric in columns))
+        for model, row in cells.items()
+    )
+    return Report("Measured on what came after the training data", tuple(columns), rows)
