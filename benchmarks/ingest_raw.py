@@ -1,6 +1,6 @@
 """How many actions a second the store takes, beside what the database takes with no rules at all.
 
-    python benchmarks/ingest_raw.py [--store sqlite|postgres DSN] [--actions N] [--stored N] [--random]
+    python benchmarks/ingest_raw.py [--dsn POSTGRES] [--actions N] [--stored N] [--random]
 
 Three figures of one run, each in commits of 32 batches of 100: ``raw`` binds ready-made rows into
 the same table with the same indexes and durability; ``store`` is ``append_many`` with all its
@@ -31,7 +31,11 @@ NOW_MS = 1_700_000_000_000
 def made(n: int, seed: int, *, scattered: bool) -> list[Action]:
     """Views as a web shop sends them: ten fields, 50,000 shoppers, 10,000 items."""
     rng = random.Random(seed)
-    ids = [str(uuid.UUID(int=rng.getrandbits(128), version=4)) for _ in range(n)] if scattered else uuid7s(NOW_MS, n)
+    ids = (
+        [str(uuid.UUID(int=rng.getrandbits(128), version=4)) for _ in range(n)]
+        if scattered
+        else uuid7s(NOW_MS, n)
+    )
     return [
         Action(
             kind="view_item",
@@ -54,10 +58,14 @@ def measured(name: str, n: int, work: Callable[[], None]) -> None:
     wall, cpu = time.perf_counter(), time.process_time()
     work()
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    print(f"{name:28} {n / wall:10,.0f} actions/s   {cpu / n * 1e6:6.2f} µs CPU an action", flush=True)
+    print(
+        f"{name:28} {n / wall:10,.0f} actions/s   {cpu / n * 1e6:6.2f} µs CPU an action", flush=True
+    )
 
 
-def by_store(store: SqlFactStore, actions: Sequence[Action], per_commit: int = BATCH * CLIENTS) -> None:
+def by_store(
+    store: SqlFactStore, actions: Sequence[Action], per_commit: int = BATCH * CLIENTS
+) -> None:
     for since in range(0, len(actions), per_commit):
         some = actions[since : since + per_commit]
         store.append_many([(some[i : i + BATCH], NOW_MS) for i in range(0, len(some), BATCH)])

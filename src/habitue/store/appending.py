@@ -21,7 +21,7 @@ from habitue.store.prepare import PLAIN, ActionBatch, Unsound, clean, columns_of
 from habitue.store.records import append_records
 from habitue.store.session import Ledger, Session
 
-__all__ = ["NO_ACTIONS", "Batch", "Separate", "Share", "append_batches"]
+__all__ = ["NO_ACTIONS", "Batch", "Separate", "Share", "append_batches", "append_prepared"]
 
 Problem = Literal["conflict", "invalid", "order_incomplete"]
 
@@ -44,8 +44,11 @@ class Batch:
 
     facts: Sequence[Fact]
     received_at_ms: int
-    places: list[int] | None = None  # places of the facts in what the caller sent; None: 0, 1, ...
+    places: Sequence[int] | None = (
+        None  # places of the facts in what the caller sent; None: 0, 1, ...
+    )
     rejected: list[Rejection] = field(default_factory=list)
+    n_prepared: int | None = None  # how many actions, where they come as columns instead
 
     def place(self, row: int) -> int:
         """Where the caller had the fact that stands at ``row`` now."""
@@ -66,16 +69,23 @@ class Share:
         self.new = self.duplicate = 0
         self.rejected = list(batch.rejected)
         self.actions = NO_ACTIONS
-        types = set(map(type, batch.facts))
         self.action_rows: Sequence[int]  # where the actions stand among the facts
-        if types <= {Action}:
+        if batch.n_prepared is not None:
+            self.action_rows = range(batch.n_prepared)
+        elif set(map(type, batch.facts)) <= {Action}:
             self.action_rows = range(len(batch.facts))
         else:
             self.action_rows = [r for r, f in enumerate(batch.facts) if type(f) is Action]
 
-    def refuse(self, row: int, problem: Problem, field: str | None, message: str) -> None:
+    def refuse(
+        self,
+        row: int,
+        problem: Problem,
+        field: str | None,
+        message: str,
+        fact_id: str | None = None,
+    ) -> None:
         """Count the fact at ``row`` as not stored."""
-        fact_id = getattr(self.batch.facts[row], "id", None)
         self.rejected.append(Rejection(self.batch.place(row), fact_id, problem, field, message))
 
     def appended(self, last_seq: int, new_items: tuple[str, ...]) -> Appended:
@@ -112,6 +122,19 @@ def append_batches(
     session.save_ledger(ledger)
     new_items = tuple(keying.new_items)
     return [share.appended(ledger.last_seq, new_items) for share in shares], keying
+
+
+def append_prepared(
+    session: Session, known: Known, prepared: ActionBatch, share: Share
+) -> tuple[Appended, Keying]:
+    """Append actions that are columns already, as ``append_batches`` does."""
+    ledger = session.lock_ledger()
+    keying = Keying(known, session, ledger, share.batch.received_at_ms)
+    if len(prepared):
+        _Actions(session, keying, ledger, prepared, [share]).append()
+    keying.flush()
+    session.save_ledger(ledger)
+    return share.appended(ledger.last_seq, tuple(keying.new_items)), keying
 
 
 def _prepare(batches: Sequence[Batch]) -> ActionBatch | None:
@@ -291,6 +314,7 @@ class _Actions:
                     "conflict",
                     "id",
                     "this id was stored before with another body; give a changed action a new id",
+                    self.batch.id[since + row],
                 )
             else:
                 share.refuse(
@@ -299,6 +323,7 @@ class _Actions:
                     "order_id",
                     "another line of this order is in conflict, and an order is stored whole; "
                     "mend that line and send the order again",
+                    self.batch.id[since + row],
                 )
 
 

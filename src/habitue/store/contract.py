@@ -105,6 +105,10 @@ class FactStore(Protocol):
         """
         ...
 
+    def append_columns(self, actions: pa.Table, *, received_at_ms: int) -> Appended:
+        """As ``append``, for a file's worth of actions as an Arrow table (``bulk.SENT``)."""
+        ...
+
     def scan(
         self,
         kind: FactKind,

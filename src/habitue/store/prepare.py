@@ -25,7 +25,7 @@ __all__ = ["ActionBatch", "Unsound", "body_json", "clean", "columns_of", "time_o
 _FIELDS: Final = Action.__struct_fields__
 _CODES: Final = {name: int(code_of(name)) for name in NAMES.values()}
 _NEEDS_ITEM: Final = frozenset(int(kind) for kind in ITEM_KINDS)
-_FIRST_MS, _LAST_MS = -62_135_596_800_000, 253_402_300_799_999  # years 1 to 9999
+FIRST_MS, LAST_MS = -62_135_596_800_000, 253_402_300_799_999  # years 1 to 9999
 _NUMBER: Final = frozenset({int, float})
 _TYPES: Final[dict[str, frozenset[type]]] = {
     "quantity": _NUMBER,
@@ -85,9 +85,8 @@ def columns_of(actions: Sequence[Action], received_at_ms: Sequence[int]) -> Acti
     }
     _check_types(values["shopper"], values["id"], items, said)
     ids, made_up = _ids(values["id"], received_at_ms)
-    for field, column in said.items():
-        if "" in column:  # an empty text says nothing
-            said[field] = [None if value == "" else value for value in column]
+    for name in [name for name in said if "" in said[name]]:  # an empty text says nothing
+        said[name] = [None if value == "" else value for value in said[name]]
     if "extra" in said:
         said["extra"] = [None if e is None else _ENCODE(e).decode() for e in said["extra"]]
     return ActionBatch(
@@ -108,7 +107,7 @@ def _times(
             received if at is None else time_of(at)
             for at, received in zip(said, received_at_ms, strict=True)
         ]
-    if min(at_ms) < _FIRST_MS or max(at_ms) > _LAST_MS:
+    if min(at_ms) < FIRST_MS or max(at_ms) > LAST_MS:
         raise Unsound
     return at_ms, missing
 

@@ -231,7 +231,8 @@ def _shown(w: _Writer, rows: list[int], facts: Sequence[Any]) -> None:
             if known[fact.id] == bytes(digest):
                 w.share.duplicate += 1
             else:
-                w.share.refuse(row, "conflict", "id", "this slate was stored before, another one")
+                message = "another slate was stored under this id before"
+                w.share.refuse(row, "conflict", "id", message, fact.id)
             continue
         known[fact.id] = bytes(digest)
         lines.append((key, fact.at, w.received_at_ms, shopper_row, *head, digest, body.decode()))

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from habitue.errors import NotFound
 from habitue.facts import NO_ROW, Fact
-from habitue.store.appending import Batch, Separate, append_batches
+from habitue.store.appending import Batch, Separate, Share, append_batches, append_prepared
+from habitue.store.bulk import batch_of
 from habitue.store.contract import Appended, Erased, FactKind, Stored
 from habitue.store.erasing import erase, exported
 from habitue.store.keying import Known, parents, root_of
@@ -69,6 +70,20 @@ class SqlFactStore(ABC):
             return self._append(taken)
         except Separate:
             return [appended for batch in taken for appended in self._append([batch])]
+
+    def append_columns(self, actions: pa.Table, *, received_at_ms: int) -> Appended:
+        """Store a table of actions in one durable commit, by the same rules as ``append``.
+
+        The columns are ``bulk.SENT``, those of ``Action``; ``at`` may be a timestamp. What is
+        wrong with a row is told by its place in the table. Raises ``BadInput`` for a column that
+        cannot be read.
+        """
+        prepared, places, rejected = batch_of(actions, received_at_ms)
+        batch = Batch((), received_at_ms, places.tolist(), rejected, len(prepared))
+        with self._writing() as session:
+            appended, keying = append_prepared(session, self._known, prepared, Share(batch))
+        keying.remember()
+        return appended
 
     def _append(self, batches: Sequence[Batch]) -> list[Appended]:
         with self._writing() as session:

@@ -12,7 +12,7 @@ import threading
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -120,14 +120,13 @@ class SqliteSession:
         row = f"({', '.join(marks)})"
         tail = " on conflict (id) do nothing"
         many = head + ", ".join([row] * _AT_ONCE) + tail
-        rows = list(zip(*values, strict=True))
-        whole = n - n % _AT_ONCE
+        rows = zip(*values, strict=True)
         inserted = 0
-        for since in range(0, whole, _AT_ONCE):
-            flat = list(chain.from_iterable(rows[since : since + _AT_ONCE]))
+        for _ in range(n // _AT_ONCE):
+            flat = list(chain.from_iterable(islice(rows, _AT_ONCE)))
             inserted += self._connection.execute(many, flat).rowcount
-        if whole < n:
-            inserted += self._connection.executemany(head + row + tail, rows[whole:]).rowcount
+        if n % _AT_ONCE:
+            inserted += self._connection.executemany(head + row + tail, rows).rowcount
         return inserted
 
     def pack(self, ids: Sequence[str]) -> list[Any]:
