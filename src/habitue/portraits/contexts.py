@@ -39,6 +39,10 @@ class ShopperIndex:
         np.cumsum(np.bincount(shopper, minlength=log.n_shoppers), out=indptr[1:])
         return cls(indptr, log.at_ms[rows], log.kind[rows], log.item_row[rows], log.order_row[rows])
 
+    def before(self, shopper_row: NDArray[np.int32], at_ms: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Where each shopper's actions before ``at_ms`` end, in the columns: (B,), 0 if unknown."""
+        return np.asarray(_ends(self.indptr, self.at_ms, shopper_row, at_ms))
+
 
 def contexts_as_of(
     log: ActionLog | ShopperIndex,

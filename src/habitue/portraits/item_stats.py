@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from pathlib import Path
 from typing import Final, NamedTuple, Self
 
@@ -157,6 +158,14 @@ class ItemStats:
                 quantity[those],
             )
         )
+
+    def copy(self) -> ItemStats:
+        """The same statistics, to be led on apart from these."""
+        other = copy(self)
+        other._table = self._table.grown(len(self._table.total))
+        other.totals = self.totals.copy()
+        other._pair_key, other._pair_first = self._pair_key.copy(), self._pair_first.copy()
+        return other
 
     def caught_up(self, seq: int) -> None:
         """Everything up to ``seq`` has been observed."""

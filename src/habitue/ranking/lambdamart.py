@@ -5,7 +5,7 @@ Burges, "From RankNet to LambdaRank to LambdaMART" (2010); trained by LightGBM, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -59,6 +59,10 @@ class RankingSet:
     group: NDArray[np.int64]  # (n_requests,) rows of each request, in order
     names: tuple[str, ...]
     weight: NDArray[np.float32] | None = None  # (n_requests,) how much each request counts
+
+    def weighted(self, weight: float) -> RankingSet:
+        """The same requests, each counting ``weight``."""
+        return replace(self, weight=np.full(len(self.group), weight, np.float32))
 
     @classmethod
     def joined(cls, parts: list[RankingSet]) -> RankingSet:

@@ -1,0 +1,86 @@
+"""What a training run is told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+
+from habitue.candidates.roster import DEFAULT_SOURCES, SourceConfig
+from habitue.portraits import ItemStatsConfig
+from habitue.ranking.lambdamart import LambdaMartConfig
+
+__all__ = ["DEFAULT_QUOTAS", "GateConfig", "TrainingConfig"]
+
+DEFAULT_QUOTAS: Mapping[str, Mapping[str, int]] = {
+    "home": {
+        "again": 40, "als": 60, "bought_bought": 60, "viewed_viewed": 40, "viewed_bought": 40,
+        "content": 40, "new_buyers": 60, "popular_now": 60, "popular": 20,
+    },
+    "item": {
+        "viewed_viewed": 60, "viewed_bought": 60, "bought_bought": 60, "content": 60, "als": 40,
+        "popular_now": 20,
+    },
+    "cart": {
+        "bought_bought": 80, "viewed_bought": 40, "als": 40, "content": 20, "popular_now": 20,
+    },
+}  # fmt: skip
+"""How many candidates each source proposes, by surface; other surfaces go by ``home``."""
+
+
+class GateConfig(BaseModel):
+    """When a new snapshot is refused beside the one that serves."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    least_share: float = Field(
+        0.7, ge=0, le=1, description="Share of the last snapshot's metric that must be reached."
+    )
+    metric: str = Field("home/ndcg@10", description="The metric compared.")
+    least_questions: PositiveInt = Field(
+        50, description="Below so many questions a metric says too little to refuse for."
+    )
+
+
+class TrainingConfig(BaseModel):
+    """Which sources are fitted, and from what the ranker learns."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sources: tuple[SourceConfig, ...] = Field(
+        DEFAULT_SOURCES, description="The sources of candidates."
+    )
+    quotas: dict[str, dict[str, int]] = Field(
+        {surface: dict(quota) for surface, quota in DEFAULT_QUOTAS.items()},
+        description="Candidates each source proposes, by surface.",
+    )
+    recent_length: int = Field(
+        100, ge=10, le=1000, description="Recent actions of a shopper that a request sees."
+    )
+    item_stats: ItemStatsConfig = Field(ItemStatsConfig(), description="How counters forget.")
+    ranker: LambdaMartConfig = Field(LambdaMartConfig(), description="How the order is learnt.")
+    rebuy: bool = Field(
+        True, description="Learn about items bought before, too; the policy says when they show."
+    )
+    windows: int = Field(3, ge=1, le=12, description="Spans of the past the ranker learns from.")
+    window_days: PositiveFloat = Field(28.0, description="Length of such a span, in days.")
+    window_fade: float = Field(
+        0.8, gt=0, le=1, description="Weight of a span relative to the one after it."
+    )
+    visit_days: PositiveFloat = Field(
+        7.0, description="Days after a visit's moment whose actions answer it."
+    )
+    visits: int = Field(
+        2000, ge=0, description="Moments in visits of each span; 0 asks at the span's start only."
+    )
+    least_answered: PositiveInt = Field(
+        100, description="Answered requests a surface needs for a ranker of its own."
+    )
+    evaluate: bool = Field(True, description="Hold the last span out first, and measure on it.")
+    gate: GateConfig = Field(GateConfig(), description="When a new snapshot is refused.")
+
+    def quota(self, surface: str) -> dict[str, int]:
+        """The quotas of a surface, of the sources there are."""
+        names = {source.name for source in self.sources}
+        asked = self.quotas.get(surface, self.quotas["home"])
+        return {name: n for name, n in asked.items() if name in names}

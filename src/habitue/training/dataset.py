@@ -1,0 +1,305 @@
+"""What the store knows, as columns for learning: as of any moment, and only what may be read.
+
+Aliases are resolved, the erased and those who have not allowed it are left out, lines that cleaning
+marked or that a refund took back do not count, and prices stand in the shop's base currency.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+import polars as pl
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from habitue.candidates.contract import TrainingFacts
+from habitue.facts import NO_ROW, ActionKind, ActionLog, Catalogue, Item, Purpose
+from habitue.facts.cleaning.cancellations import match_cancellations
+from habitue.facts.money import Rates
+from habitue.privacy.consent import ConsentGate
+from habitue.store.contract import FactStore
+
+__all__ = ["ItemVersions", "ShopFacts", "facts_of_store"]
+
+NEVER_MS: Final = np.iinfo(np.int64).max
+LEFT_OUT: Final = ("cancelled", "non_product", "looks_like_service", "duplicate", "price_zero")
+"""Marks of cleaning that keep a line from being learnt from."""
+
+_COLUMNS: Final = (
+    "seq", "at_ms", "kind", "shopper_row", "item_row", "quantity", "price_micros", "value_minor",
+    "currency", "order_id", "rating", "extra",
+)  # fmt: skip
+_ITEM: Final = msgspec.json.Decoder(Item)
+_FIELDS: Final = tuple(
+    name for name in Item.__struct_fields__ if name not in ("id", "deleted", "valid_from")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ItemVersions:
+    """Every version of every item, by row and then by the time it holds from."""
+
+    item_row: NDArray[np.int32]  # (n,)
+    valid_from_ms: NDArray[np.int64]  # (n,)
+    deleted: NDArray[np.bool_]  # (n,)
+    body: list[str]  # (n,) JSON of the whole version
+    ids: list[str]  # (n_items,)
+
+    @classmethod
+    def of_store(cls, store: FactStore, until_seq: int | None = None) -> ItemVersions:
+        """The versions in the store, up to a watermark."""
+        tables = list(
+            store.scan(
+                "item", until_seq=until_seq,
+                columns=("seq", "item_row", "valid_from_ms", "deleted", "body"),
+            )
+        )  # fmt: skip
+        ids = store.item_ids()
+        if not tables:
+            nothing = np.empty(0, np.int32)
+            return cls(nothing, np.empty(0, np.int64), np.empty(0, np.bool_), [], ids)
+        table = pa.concat_tables(tables).sort_by(
+            [("item_row", "ascending"), ("valid_from_ms", "ascending"), ("seq", "ascending")]
+        )
+        return cls(
+            table["item_row"].to_numpy().astype(np.int32),
+            table["valid_from_ms"].to_numpy(),
+            table["deleted"].to_numpy(zero_copy_only=False),
+            table["body"].to_pylist(),
+            ids,
+        )
+
+    def as_of(self, now_ms: int, first_acted_ms: NDArray[np.int64]) -> Catalogue:
+        """The catalogue at ``now_ms``: of each item the latest version valid before it.
+
+        ``first_acted_ms`` (n_items,) says when items were first acted on; an item is first seen
+        then or when it was first posted. Rows nobody knows at ``now_ms`` hold nulls.
+        """
+        n_items = len(self.ids)
+        known = np.flatnonzero(self.valid_from_ms < now_ms)
+        last = np.full(n_items, -1, np.int64)
+        last[self.item_row[known]] = known  # ascending, so the latest stays
+        first = np.minimum(first_acted_ms[:n_items], NEVER_MS)
+        np.minimum.at(first, self.item_row[known], self.valid_from_ms[known])
+        seen = first < now_ms
+        items = [_ITEM.decode(self.body[v]) if v >= 0 else None for v in last.tolist()]
+        columns: dict[str, Any] = {
+            name: pl.Series(name, [_plain(item, name) for item in items], dtype)
+            for name, dtype in _DTYPES.items()
+        }
+        deleted = np.zeros(n_items, np.bool_)
+        deleted[last >= 0] = self.deleted[last[last >= 0]]
+        return Catalogue(
+            pl.DataFrame(
+                {
+                    "item_row": np.arange(n_items, dtype=np.int32),
+                    "id": [one if s else None for one, s in zip(self.ids, seen, strict=True)],
+                    "first_seen_ms": pl.Series(first).zip_with(
+                        pl.Series(seen), pl.Series([None] * n_items, dtype=pl.Int64)
+                    ),
+                    "deleted": deleted,
+                    **columns,
+                }
+            )
+        )
+
+
+def _dtypes() -> dict[str, pl.DataType]:
+    integers = {"price_micros", "sale_price_micros", "cost_micros", "stock"}
+    kinds: dict[str, pl.DataType] = {}
+    for name in _FIELDS:
+        if name in integers:
+            kinds[name] = pl.Int64()
+        elif name == "adult":
+            kinds[name] = pl.Boolean()
+        elif name == "additional_image_link":
+            kinds[name] = pl.List(pl.String())
+        elif name != "published_at":
+            kinds[name] = pl.String()
+    return kinds
+
+
+_DTYPES: Final = _dtypes()
+
+
+def _plain(item: Item | None, name: str) -> Any:
+    """A field as a column holds it: free attributes as JSON."""
+    if item is None:
+        return None
+    value = getattr(item, name)
+    if name == "attributes" and value is not None:
+        return msgspec.json.encode(value).decode()
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class ShopFacts:
+    """Everything a training run may read, up to a watermark."""
+
+    log: ActionLog  # in order of time; lines later taken back are still in it
+    void_from_ms: NDArray[np.int64]  # (N,) when a line was taken back; the largest int64 if never
+    versions: ItemVersions
+    watermark: int
+    slate: Slated | None = None
+
+    @property
+    def n_items(self) -> int:
+        """One more than the highest item row."""
+        return self.log.n_items
+
+    def between(self, since_ms: int, until_ms: int, *, known_at_ms: int | None = None) -> ActionLog:
+        """Actions of a span, without the lines known at ``known_at_ms`` (the end) as taken back."""
+        first, last = np.searchsorted(self.log.at_ms, [since_ms, until_ms], side="left")
+        known = until_ms if known_at_ms is None else known_at_ms
+        standing = np.flatnonzero(self.void_from_ms[first:last] >= known) + first
+        return self.log.take(standing)
+
+    def as_of(self, now_ms: int) -> TrainingFacts:
+        """What could be known at ``now_ms``: no later action, version or refund."""
+        log = self.between(np.iinfo(np.int64).min, now_ms)
+        first = np.full(self.n_items, NEVER_MS, np.int64)
+        acted = log.item_row >= 0
+        np.minimum.at(first, log.item_row[acted], log.at_ms[acted])
+        return TrainingFacts(log, self.versions.as_of(now_ms, first), now_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class Slated:
+    """Slates that were shown, slot by slot, and how each slot was answered."""
+
+    slate: NDArray[np.int64]  # (n,) number of the slate
+    at_ms: NDArray[np.int64]  # (n,)
+    surface: NDArray[np.object_]  # (n,)
+    shopper_row: NDArray[np.int32]  # (n,)
+    item_row: NDArray[np.int32]  # (n,)
+    slot: NDArray[np.int32]  # (n,)
+    propensity: NDArray[np.float32]  # (n,)
+    grade: NDArray[np.int8]  # (n,) 0 nothing, 1 looked at, 2 put aside, 3 bought
+
+
+def facts_of_store(
+    store: FactStore,
+    *,
+    rates: Rates | None = None,
+    until_seq: int | None = None,
+    allowed_unless_said: Iterable[Purpose] = ("personalisation",),
+) -> ShopFacts:
+    """The facts of a store up to ``until_seq`` (all, unless said), ready to learn from.
+
+    Only shoppers who allow personalisation are read, and never the erased: ``allowed_unless_said``
+    are the purposes allowed by those who have not answered. ``rates`` turns amounts into the base
+    currency; without them amounts are taken as they stand. Raises ``BadInput`` where a currency has
+    no rate.
+    """
+    watermark = store.stored().seq if until_seq is None else until_seq
+    canonical = store.canonical_shoppers()
+    readable = _readable(store, canonical, allowed_unless_said)
+    frames = [_read(table, rates) for table in _actions(store, watermark)]
+    versions = ItemVersions.of_store(store, watermark)
+    frame = pl.concat(frames) if frames else _empty_frame()
+    shopper = frame["shopper_row"].to_numpy()
+    known = (shopper >= 0) & (shopper < len(canonical))
+    person = np.full(len(shopper), NO_ROW, np.int32)
+    person[known] = canonical[shopper[known]]
+    kept = ~known
+    kept[known] = readable[person[known]]
+    frame = frame.with_columns(shopper_row=pl.Series(person, dtype=pl.Int32)).filter(kept)
+    frame = frame.sort("at_ms", "seq")
+    order = frame["order_id"].cast(pl.Categorical).to_physical().cast(pl.Int32).fill_null(NO_ROW)
+    log = ActionLog(
+        **{
+            f.name: frame[f.name].to_numpy()
+            for f in fields(ActionLog)
+            if f.name not in ("order_row", "n_shoppers", "n_items")
+        },
+        order_row=order.to_numpy(),
+        n_shoppers=len(canonical),
+        n_items=max(len(versions.ids), int(frame["item_row"].max() or -1) + 1),  # type: ignore[arg-type]
+    )
+    return ShopFacts(log, _voided(log), versions, watermark)
+
+
+def _readable(
+    store: FactStore, canonical: NDArray[np.int32], default: Iterable[Purpose]
+) -> NDArray[np.bool_]:
+    """Whose actions may be learnt from, by what they have said until now: (n_shoppers,)."""
+    gate = ConsentGate(default)
+    for consents in store.scan("consent"):
+        gate.observe(consents)
+    gate.regroup(canonical)
+    readable = gate.allowed(np.arange(len(canonical), dtype=np.int32), "personalisation")
+    erased = store.erased_shoppers()
+    readable[erased[erased < len(readable)]] = False
+    return readable
+
+
+def _actions(store: FactStore, watermark: int) -> Iterator[pa.Table]:
+    yield from store.scan("action", until_seq=watermark, columns=_COLUMNS)
+
+
+def _empty_frame() -> pl.DataFrame:
+    from habitue.store.columns import ACTION
+
+    return _read(ACTION.empty_table().select(list(_COLUMNS)), None)
+
+
+def _read(table: pa.Table, rates: Rates | None) -> pl.DataFrame:
+    """One Arrow table as the log's columns, without the lines cleaning marked."""
+    frame = pl.from_arrow(table)
+    assert isinstance(frame, pl.DataFrame)
+    marked = pl.any_horizontal(
+        pl.col("extra").str.contains(f'"{mark}":true', literal=True) for mark in LEFT_OUT
+    )
+    frame = frame.filter(~marked.fill_null(False)).drop("extra")
+    if rates is not None:
+        frame = _converted(frame, rates)
+    return frame.drop("currency").with_columns(
+        pl.col("quantity").fill_null(1.0).cast(pl.Float32),
+        pl.col("price_micros", "value_minor").fill_null(0),
+        pl.col("rating").fill_null(float("nan")).cast(pl.Float32),
+        pl.col("kind").cast(pl.UInt8),
+        pl.col("item_row", "shopper_row").fill_null(NO_ROW).cast(pl.Int32),
+    )
+
+
+def _converted(frame: pl.DataFrame, rates: Rates) -> pl.DataFrame:
+    """Amounts in the base currency, each at the rate of its own day."""
+    price = frame["price_micros"].fill_null(0).to_numpy().copy()
+    value = frame["value_minor"].fill_null(0).to_numpy().copy()
+    at_ms = frame["at_ms"].to_numpy()
+    for currency in frame["currency"].unique().drop_nulls().to_list():
+        if currency != rates.base:
+            rows = (frame["currency"] == currency).fill_null(False).to_numpy()
+            price[rows] = rates.micros(price[rows], currency, at_ms[rows])
+            value[rows] = rates.minor(value[rows], currency, at_ms[rows])
+    return frame.with_columns(price_micros=price, value_minor=value)
+
+
+def _voided(log: ActionLog) -> NDArray[np.int64]:
+    """When each purchase was wholly taken back by a refund."""
+    void = np.full(len(log), NEVER_MS, np.int64)
+    refunds = log.kind == int(ActionKind.refund)
+    if not refunds.any():
+        return void
+    concerned = np.flatnonzero(refunds | (log.kind == int(ActionKind.purchase)))
+    matched = match_cancellations(
+        pl.DataFrame(
+            {
+                "row": concerned,
+                "at_ms": log.at_ms[concerned],
+                "kind": log.kind[concerned],
+                "shopper": log.shopper_row[concerned],
+                "item": log.item_row[concerned],
+                "quantity": log.quantity[concerned].astype(np.float64),
+            }
+        )
+    )
+    whole = matched.filter(pl.col("refunded_quantity") >= pl.col("quantity"))["row"]
+    taken = matched.filter(pl.col("cancels_row").is_in(whole.to_list()))
+    rows = taken["cancels_row"].to_numpy().astype(np.int64)
+    np.minimum.at(void, rows, log.at_ms[taken["row"].to_numpy()])
+    return void

@@ -1,0 +1,108 @@
+"""A trained snapshot as a pipeline over live statistics, and on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from habitue.candidates.contract import Source
+from habitue.candidates.roster import load_source
+from habitue.errors import SnapshotError
+from habitue.facts import ActionKind
+from habitue.policy.contract import Policy
+from habitue.portraits import ItemColumns, ItemStats
+from habitue.ranking.blend import BlendRanker
+from habitue.ranking.contract import Ranker
+from habitue.ranking.features import FeatureMaker
+from habitue.ranking.lambdamart import LambdaMartRanker
+from habitue.slates.ledger import LedgerTable
+from habitue.slates.pipeline import Pipeline
+from habitue.training.config import TrainingConfig
+from habitue.training.train import Trained
+
+__all__ = ["Pieces", "load_pieces", "pipeline_of", "save_pieces"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """What a snapshot folder holds, loaded: all that serving builds on."""
+
+    config: TrainingConfig
+    sources: tuple[Source, ...]
+    rankers: dict[str, LambdaMartRanker]
+    stats: ItemStats
+    columns: ItemColumns
+    usual_gap_days: NDArray[np.float32]  # (n_items,)
+    bought: LedgerTable
+    refused: LedgerTable
+
+    def pipeline(
+        self, policy: Policy, *, stats: ItemStats | None = None, columns: ItemColumns | None = None
+    ) -> Pipeline:
+        """The pipeline of this snapshot over live statistics, or over its own."""
+        return pipeline_of(
+            self.config, self.sources, self.rankers, stats or self.stats, columns or self.columns,
+            policy,
+        )  # fmt: skip
+
+
+def pipeline_of(
+    config: TrainingConfig,
+    sources: Sequence[Source],
+    rankers: Mapping[str, LambdaMartRanker],
+    stats: ItemStats,
+    columns: ItemColumns,
+    policy: Policy,
+) -> Pipeline:
+    """Sources, rankers and policy as one; a blend of the sources where no ranker was learnt."""
+    features = FeatureMaker(sources, stats, columns)
+    bound: dict[str, Ranker] = {name: one.bound(features) for name, one in rankers.items()}
+    bound.setdefault("home", BlendRanker(features))
+    quotas = {surface: config.quota(surface) for surface in config.quotas}
+    return Pipeline(sources, quotas, bound, policy, rebuy=config.rebuy)
+
+
+def save_pieces(trained: Trained, path: Path) -> None:
+    """Write everything serving needs into the folder ``path``."""
+    path.mkdir(parents=True, exist_ok=True)
+    for source in trained.sources:
+        source.save(path / "sources" / source.name)
+    for surface, ranker in trained.rankers.items():
+        ranker.save(path / "ranker" / surface)
+    trained.stats.save(path / "stats")
+    trained.columns.save(path / "catalogue")
+    np.save(path / "usual_gap_days.npy", trained.usual_gap_days)
+    LedgerTable.of(trained.facts.log, ActionKind.purchase).save(path / "owned")
+    LedgerTable.of(trained.facts.log, ActionKind.not_interested).save(path / "refused")
+    (path / "training.json").write_text(trained.config.model_dump_json(), "utf-8")
+
+
+def load_pieces(path: Path) -> Pieces:
+    """What ``save_pieces`` wrote; raises ``SnapshotError`` naming the piece that is missing."""
+    try:
+        config = TrainingConfig.model_validate_json((path / "training.json").read_text("utf-8"))
+        gaps = np.load(path / "usual_gap_days.npy")
+    except (OSError, ValueError) as problem:
+        raise SnapshotError(
+            f"The snapshot in {path} cannot be read: {problem}.",
+            remedy="Train again, or activate another snapshot.",
+        ) from problem
+    rankers = {
+        folder.name: LambdaMartRanker.load(folder)
+        for folder in sorted((path / "ranker").glob("*"))
+        if folder.is_dir()
+    }
+    return Pieces(
+        config,
+        tuple(load_source(path / "sources" / source.name) for source in config.sources),
+        rankers,
+        ItemStats.load(path / "stats"),
+        ItemColumns.load(path / "catalogue"),
+        gaps,
+        LedgerTable.load(path / "owned"),
+        LedgerTable.load(path / "refused"),
+    )

@@ -1,0 +1,225 @@
+"""Facts up to a watermark and a config become sources, rankers and what serving needs beside them.
+
+The past is cut into spans. At each cut sources are fitted on what lay before; what came after
+teaches the ranker how far to trust them. The last span is held out first and the pipeline measured
+on it; then the ranker learns from it too, and sources are fitted once more on everything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from habitue.candidates.contract import Source, TrainingFacts
+from habitue.candidates.roster import learner_of
+from habitue.errors import BadInput
+from habitue.evaluation.replay import through
+from habitue.evaluation.report import EvaluationConfig, Report, evaluate
+from habitue.evaluation.splits import by_time
+from habitue.facts import MS_PER_DAY
+from habitue.policy.contract import Chosen, Policy
+from habitue.policy.rebuy import usual_gap_days
+from habitue.portraits import ItemColumns, ItemStats, ShopperIndex
+from habitue.ranking.lambdamart import LambdaMartLearner, LambdaMartRanker, RankingSet
+from habitue.training.config import TrainingConfig
+from habitue.training.dataset import ShopFacts
+from habitue.training.moments import Moments, at_cut, beside_carts, beside_items, in_visits
+from habitue.training.windows import Window, lessons, window_of
+
+__all__ = ["Progress", "Trained", "fit_sources", "span_cuts", "train"]
+
+Progress = Callable[[str, float, float], None]
+"""Told (step, done, total) as work goes on."""
+
+SURFACES = ("home", "item", "cart")
+
+
+def _silent(step: str, done: float, total: float) -> None:
+    """Nobody listens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """Everything a snapshot holds."""
+
+    config: TrainingConfig
+    sources: tuple[Source, ...]
+    rankers: dict[str, LambdaMartRanker]  # by surface; none where there was too little to learn
+    stats: ItemStats
+    columns: ItemColumns
+    usual_gap_days: NDArray[np.float32]  # (n_items,)
+    facts: TrainingFacts
+    watermark: int
+    report: Report | None
+    metrics: dict[str, float]
+
+
+def train(
+    facts: ShopFacts,
+    config: TrainingConfig,
+    *,
+    rng: np.random.Generator,
+    now_ms: int | None = None,
+    progress: Progress = _silent,
+) -> Trained:
+    """Train on everything before ``now_ms``; the moment after the last action, unless said.
+
+    Raises ``BadInput`` when there are no actions at all.
+    """
+    if not len(facts.log):
+        raise BadInput("There are no actions to learn from.", remedy="Import or send some first.")
+    now = int(facts.log.at_ms[-1]) + 1 if now_ms is None else now_ms
+    cuts = span_cuts(int(facts.log.at_ms[0]), now, config)
+    seeds = rng.spawn(len(cuts) + 3)
+    total = len(cuts) + 3
+    taught: list[dict[str, RankingSet]] = []
+    held: Window | None = None
+    for number, (cut, until) in enumerate(pairwise([*cuts, now])):
+        progress("spans of the past", number, total)
+        held = window_of(facts.as_of(cut), fit_sources(facts.as_of(cut), config, seeds[number]),
+                         config.item_stats)  # fmt: skip
+        taught.append(_lessons_of(facts, held, until, config, seeds[number]))
+    report = None
+    if config.evaluate and held is not None:
+        progress("evaluation", 0, 1)
+        fresh = window_of(facts.as_of(held.cut_ms), held.sources, config.item_stats)
+        rankers = _learn(taught[:-1] or taught, config, seeds[-3])
+        report = _measure(facts, fresh, rankers, now, config, seeds[-3])
+        progress("evaluation", 1, 1)
+    progress("spans of the past", total - 2, total)
+    rankers = _learn(taught, config, seeds[-2])
+    known = facts.as_of(now)
+    last = window_of(known, fit_sources(known, config, seeds[-1]), config.item_stats)
+    progress("spans of the past", total, total)
+    return Trained(
+        config,
+        last.sources,
+        rankers,
+        last.stats,
+        last.columns,
+        usual_gap_days(known.log, last.columns.category),
+        known,
+        facts.watermark,
+        report,
+        {} if report is None else report.metrics(),
+    )
+
+
+def span_cuts(first_ms: int, now_ms: int, config: TrainingConfig) -> list[int]:
+    """Where the spans begin, oldest first: as many as leave a span's length of history before.
+
+    >>> day = 86_400_000
+    >>> [cut // day for cut in span_cuts(0, 100 * day, TrainingConfig(windows=5))]
+    [44, 72]
+    """
+    length = min(config.window_days * MS_PER_DAY, (now_ms - first_ms) / 4)
+    n = min(config.windows, int((now_ms - first_ms) / length) - 1)
+    return [int(now_ms - length * k) for k in range(n, 0, -1)] if length >= 1 else []
+
+
+def fit_sources(
+    facts: TrainingFacts, config: TrainingConfig, rng: np.random.Generator
+) -> tuple[Source, ...]:
+    """Every source of the config, fitted on these facts."""
+    streams = rng.spawn(len(config.sources))
+    return tuple(
+        learner_of(source).fit(facts, stream)
+        for source, stream in zip(config.sources, streams, strict=True)
+    )
+
+
+def _lessons_of(
+    facts: ShopFacts,
+    window: Window,
+    until_ms: int,
+    config: TrainingConfig,
+    rng: np.random.Generator,
+) -> dict[str, RankingSet]:
+    """What each surface teaches in the span from the window's cut to ``until_ms``."""
+    later = facts.between(window.cut_ms, until_ms)
+    index = ShopperIndex.of(facts.between(np.iinfo(np.int64).min, until_ms))
+    span = (index, window.cut_ms, until_ms, config.recent_length)
+    limit = max(config.visits, 1)
+    asked: dict[str, list[Moments]] = {
+        "home": [at_cut(*span)],
+        "item": [beside_items(*span, limit=limit, rng=rng)],
+        "cart": [beside_carts(*span, limit=limit, rng=rng)],
+    }
+    if config.visits:
+        horizon = int(config.visit_days * MS_PER_DAY)
+        asked["home"].append(in_visits(*span, horizon_ms=horizon, limit=config.visits, rng=rng))
+    out = {}
+    for surface in SURFACES:
+        parts = []
+        for moments in asked[surface]:
+            asof = (
+                window.copy() if moments.context.now_ms.max(initial=0) > window.cut_ms else window
+            )
+            parts.append(
+                lessons(asof, moments.context, moments.answers, config.quota(surface),
+                        rebuy=config.rebuy, later=later)
+            )  # fmt: skip
+        out[surface] = RankingSet.joined(parts)
+    return out
+
+
+def _learn(
+    taught: Sequence[dict[str, RankingSet]], config: TrainingConfig, rng: np.random.Generator
+) -> dict[str, LambdaMartRanker]:
+    """A ranker for each surface with enough answered requests; later spans weigh more."""
+    rankers = {}
+    for surface, stream in zip(SURFACES, rng.spawn(len(SURFACES)), strict=True):
+        parts = [
+            span[surface].weighted(config.window_fade**age)
+            for age, span in enumerate(reversed(taught))
+            if len(span[surface].group)
+        ]
+        if sum(len(part.group) for part in parts) >= config.least_answered:
+            data = RankingSet.joined(parts)
+            rankers[surface] = LambdaMartLearner(config.ranker).fit(data, stream)
+    return rankers
+
+
+class BestFirst:
+    """A policy without rules: the best by score, each with certainty. For measuring."""
+
+    def choose(
+        self,
+        context: object,  # noqa: ARG002
+        item_row: NDArray[np.int32],
+        score: NDArray[np.float32],
+        n: int,
+        rng: np.random.Generator,  # noqa: ARG002
+    ) -> Chosen:
+        """The ``n`` best of each request."""
+        order = np.argsort(-score, axis=1, kind="stable")[:, :n]
+        row = np.take_along_axis(item_row, order, axis=1)
+        best = np.take_along_axis(score, order, axis=1)
+        return Chosen(row, best, np.ones(row.shape, np.float32))
+
+
+def _measure(
+    facts: ShopFacts,
+    window: Window,
+    rankers: dict[str, LambdaMartRanker],
+    until_ms: int,
+    config: TrainingConfig,
+    rng: np.random.Generator,
+) -> Report | None:
+    """How the pipeline and plain popularity answer the held-out span."""
+    from habitue.training.serving import pipeline_of
+
+    log = facts.between(np.iinfo(np.int64).min, until_ms)
+    split = by_time(log, window.cut_ms, until_ms, repurchase=config.rebuy)
+    if not len(split):
+        return None
+    policy: Policy = BestFirst()
+    pipeline = pipeline_of(config, window.sources, rankers, window.stats, window.columns, policy)
+    popular = pipeline_of(config, window.sources, {}, window.stats, window.columns, policy)
+    listers = {"home": through(pipeline), "untrained": through(popular)}
+    judged = EvaluationConfig(length=config.recent_length)
+    return evaluate(split, listers, rng, judged, against=("untrained",))
