@@ -42,7 +42,7 @@ check: $(VENV)/.installed-dev ## format, lint, types, direction of imports
 	$(BIN)/lint-imports --no-cache > $(VENV)/imports.log || { cat $(VENV)/imports.log; exit 1; }
 
 test: check ## everything a commit must pass (HABITUE_REQUIRE_ALL=1: nothing may be skipped)
-	@$(BIN)/python -m pytest -n $(WORKERS) -q $(TESTS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -q $(TESTS)
 
 bench: $(VENV)/.installed-dev ## every benchmark, one after another; figures to stdout
 	@for script in benchmarks/*.py; do
