@@ -32,15 +32,21 @@ _BUCKET: Final = {"day": "1d", "week": "1w", "month": "1mo"}
 
 
 def draw_item(draft: Draft, mapping: Mapping, item: ItemMap, schema: pl.Schema) -> None:
-    """Add the item's fields to a draft, each under ``item:`` and its name in ``Item``."""
+    """Add the item's fields to a draft, each under ``item:`` and its name in ``Item``.
+
+    What a catalogue's row says of a price must be an amount; a line of an order is not refused for
+    what it says of its item.
+    """
     currency = pl.lit(mapping.currency)
+    judged = mapping.action is None
     for name, said in item.fields().items():
         if name in _MONEY:
             if said.unit == "price":
                 currency = pl.coalesce(typed.currency_in(said, schema), currency)
             elif item.currency is not None:
                 currency = pl.coalesce(typed.text(item.currency, schema), currency)
-            draft.columns[PREFIX + _MONEY[name]] = draft.money(name, said, schema, currency, None)
+            micros = draft.money(name, said, schema, currency, None, judged=judged)
+            draft.columns[PREFIX + _MONEY[name]] = micros
             draft.columns[PREFIX + "currency"] = currency
         elif name in _TIMES:
             at, _ = typed.instant(said, schema, mapping.time_zone)

@@ -117,10 +117,12 @@ class Draft:
         schema: pl.Schema,
         currency: pl.Expr | str,
         sign: pl.Expr | None,
+        *,
+        judged: bool = True,
     ) -> pl.Expr:
-        """Draw ``name`` as micros; what is said and is no amount rejects the row."""
+        """Draw ``name`` as micros; what is said and is no amount rejects the row if ``judged``."""
         micros = typed.amount(field, schema, currency)
-        if field.column is not None and not schema[field.column].is_numeric():
+        if judged and field.column is not None and not schema[field.column].is_numeric():
             self.find(
                 f"{name}_unreadable",
                 name,
