@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,7 @@ def test_the_rendered_file_shows_every_setting() -> None:
 def test_every_setting_says_what_it_is() -> None:
     described = 0
     lines = Settings.render().splitlines()
-    for before, line in zip(lines, lines[1:], strict=False):
+    for before, line in pairwise(lines):
         if " = " in line and not line.startswith(("#", "source =")):
             assert before.startswith("# "), line
             described += 1

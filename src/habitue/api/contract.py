@@ -37,8 +37,15 @@ class Tokens(Protocol):
 class Shop(Protocol):
     """The shop behind the interface."""
 
-    keys: Keys
-    tokens: Tokens
+    @property
+    def keys(self) -> Keys:
+        """Who may call."""
+        ...
+
+    @property
+    def tokens(self) -> Tokens:
+        """For whom a browser may speak."""
+        ...
 
     async def append(self, facts: Sequence[Fact], *, received_at_ms: int) -> Appended:
         """Store facts; on return they are durable and live state knows them."""

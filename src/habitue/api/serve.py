@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import socket
@@ -22,6 +23,7 @@ __all__ = ["check_bind", "check_workers", "listen", "options", "serve"]
 
 _BACKLOG: Final = 2048
 _KEEP_ALIVE_SECONDS: Final = 75
+_COLLECT: Final = (20_000, 20, 50)  # new objects before the collector looks at the young
 
 
 def check_bind(host: str, keys: Keys) -> None:
@@ -74,6 +76,7 @@ def serve(
     """
     check_bind(settings.server.host, shop.keys)
     check_workers(settings)
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     taken = listen(settings.server.host, settings.server.port)
     with taken:
         if settings.server.workers > 1:
@@ -83,10 +86,18 @@ def serve(
             return
         app = app or create_app(shop, settings, log=sys.stdout.buffer)
         server = _Server(uvicorn.Config(app, **options(settings)), on_ready)
+        _calm_collector()
         try:
             server.run(sockets=[taken])
         except KeyboardInterrupt:  # uvicorn raises it again after an orderly end
             return
+
+
+def _calm_collector() -> None:
+    """Look for garbage seldom, and never again at what was there before the first request."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_COLLECT)
 
 
 class _Server(uvicorn.Server):
@@ -107,7 +118,6 @@ class _Server(uvicorn.Server):
 def options(settings: Settings) -> dict[str, Any]:
     """How uvicorn runs: fast loop and parser, no log of its own, an orderly end."""
     server = settings.server
-    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     return {
         "loop": "uvloop",
         "http": "httptools",
