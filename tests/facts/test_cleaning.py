@@ -1,5 +1,6 @@
 """Cleaning finds what is wrong, says it, and loses nothing."""
 
+import io
 import json
 import math
 from pathlib import Path
@@ -207,7 +208,7 @@ def test_the_report_reads_the_same_on_the_terminal_in_markdown_and_in_json() -> 
     markdown = report.as_markdown()
     assert "4 rows read: 2 kept, 0 mended, 2 rejected" in markdown
     assert "| the price is zero | price | 1 | rejected | 3 |" in markdown
-    console = Console(width=120, record=True, file=open("/dev/null", "w"))
+    console = Console(width=120, record=True, file=io.StringIO())
     console.print(report.as_table())
     terminal = console.export_text()
     assert "kept 2 · mended 0 · rejected 2" in terminal

@@ -151,7 +151,10 @@ def test_what_google_collects_by_itself_is_counted_and_no_error() -> None:
             "currency",
         ),
         (
-            {"name": "purchase", "params": {"currency": "EUR", "items": [GRAPHIC, {**TEE, "price": -1}]}},
+            {
+                "name": "purchase",
+                "params": {"currency": "EUR", "items": [GRAPHIC, {**TEE, "price": -1}]},
+            },
             "items[1]",
             ">= 0",
         ),
@@ -162,7 +165,10 @@ def test_what_google_collects_by_itself_is_counted_and_no_error() -> None:
         (7, None, "object"),
         ({}, None, "name"),
         (
-            {"name": "view_item", "params": {"currency": "EUR", "items": [{"item_id": "a", "price": "x"}]}},
+            {
+                "name": "view_item",
+                "params": {"currency": "EUR", "items": [{"item_id": "a", "price": "x"}]},
+            },
             "items[0]",
             "float",
         ),

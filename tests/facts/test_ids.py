@@ -36,7 +36,7 @@ def test_batches_and_single_ids_are_one_growing_sequence() -> None:
 def test_threads_never_share_an_id() -> None:
     made: list[str] = []
     threads = [
-        threading.Thread(target=lambda: made.extend(uuid7s(NOW, 50) + [uuid7(NOW)]))
+        threading.Thread(target=lambda: made.extend([*uuid7s(NOW, 50), uuid7(NOW)]))
         for _ in range(20)
     ]
     for thread in threads:

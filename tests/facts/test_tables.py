@@ -134,7 +134,8 @@ def test_a_postgres_query_is_read(postgres_dsn: str) -> None:
     address = postgres_dsn.replace("postgresql://", "postgresql+psycopg://")
     table = read_query(address, "select 'anna' as who, 2.50::numeric(9, 2) as price, now() as at")
     assert table.frame["who"].to_list() == ["anna"]
-    toml = 'currency = "EUR"\n[action]\nid = "who"\nkind = "search"\nshopper = "who"\nat = "at"\nprice = "price"'
+    toml = 'currency = "EUR"\n[action]\nid = "who"\nkind = "search"\n'
+    toml += 'shopper = "who"\nat = "at"\nprice = "price"'
     now = table.frame["at"].dt.epoch("ms").item()
     result = import_table(table, mapping(toml), now_ms=now)
     assert result.actions["price_micros"].to_pylist() == [2_500_000]
