@@ -310,7 +310,9 @@ class FactStoreContract:
         assert store.history(7, 3).num_rows == 0
         history = store.history(0, 9)
         assert store.recent(0, 9) == list(
-            zip(*(history[c].to_pylist() for c in ("seq", "at_ms", "kind", "item_row")), strict=True)
+            zip(
+                *(history[c].to_pylist() for c in ("seq", "at_ms", "kind", "item_row")), strict=True
+            )
         )
 
     # -- versions, ties, slates ---------------------------------------------------------------
@@ -401,7 +403,9 @@ class FactStoreContract:
     def everything_about(self, shopper: str, friend: str) -> list[Fact]:
         return [
             view(shopper, "cup", f"{shopper}-1"),
-            Action(kind="search", shopper=shopper, id=f"{shopper}-2", query="a secret of " + shopper),
+            Action(
+                kind="search", shopper=shopper, id=f"{shopper}-2", query="a secret of " + shopper
+            ),
             Shopper(id=shopper, country="DE"),
             Consent(shopper=shopper, granted=["messages"]),
             Link(kind="friend", head=shopper, tail=friend),

@@ -23,7 +23,7 @@ Load = Callable[[int, int], Sequence[tuple[int, int, int, int]]]
 """(shopper row, n) → its last item actions as (seq, at_ms, kind, item_row): ``store.recent``."""
 
 _BASE_MS: Final = 631_152_000_000  # 1990-01-01
-_TIME_BITS, _KIND_BITS, _SEQ_BITS = 41, 7, 16
+_TIME_BITS, _KIND_BITS, _SEQ_BITS = 41, 7, 15  # 63: the sign stays free
 _LAST: Final = (1 << _TIME_BITS) - 1
 _LOW_SEQ: Final = (1 << _SEQ_BITS) - 1
 _LOW_KIND: Final = (1 << _KIND_BITS) - 1
