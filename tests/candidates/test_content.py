@@ -6,18 +6,19 @@ import re
 import unicodedata
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from habitue.candidates.content import ContentConfig, ContentLearner, ContentSource
 from habitue.candidates.item_space import SpaceConfig, fit_space
-from habitue.candidates.item_terms import price_places, price_terms, raw_terms
+from habitue.candidates.item_terms import price_places, price_terms, raw_terms, terms_of
 from habitue.facts import Catalogue
-from habitue.language.tokens import token_rows
+from habitue.language.tokens import token_rows, tokens_of
 from tests.candidates.shop import (
     VIEW,
     catalogue_of,
@@ -42,14 +43,50 @@ def tail(first_row: int, *titles: str) -> Catalogue:
     return Catalogue(pl.DataFrame({"item_row": rows, "title": titles}))
 
 
-def terms_of(**columns: list[object]) -> dict[str, float]:
+def told(**columns: list[object]) -> dict[str, float]:
     frame = pl.DataFrame(columns, strict=False)
     said = raw_terms(frame, description_weight=0.5).filter(pl.col("at") == 0)
     return dict(zip(said["term"], said["value"], strict=True))
 
 
+WORDS = st.sampled_from(["Red", "mugs", "berries", "glass", "咖啡", "a", "2-in-1"])
+SENTENCES = st.none() | st.lists(WORDS, max_size=6).map(" ".join)
+PATHS = st.none() | st.sampled_from(["", "Home", "Home > Kitchen", "a/b | c>d > e >f", " > x"])
+GIVEN = st.none() | st.sampled_from(["{}", '{"eco": true, "n": 3, "w": 1.5, "s": "Long "}'])
+
+
+@settings(max_examples=30)
+@given(
+    items=st.lists(
+        st.fixed_dictionaries(
+            {
+                "title": SENTENCES,
+                "description": SENTENCES,
+                "brand": st.none() | st.sampled_from(["", " Leaf ", "BEAN"]),
+                "product_type": PATHS,
+                "attributes": GIVEN,
+            }
+        ),
+        min_size=1,
+        max_size=4,
+    ),
+    weight=st.sampled_from([0.0, 0.3]),
+)
+def test_a_few_items_are_read_as_a_catalogue_is(items: list[dict[str, Any]], weight: float) -> None:
+    frame = pl.DataFrame(items, schema=dict.fromkeys(items[0], pl.String))
+    columns = raw_terms(frame, description_weight=weight)
+    for at, item in enumerate(items):
+        mine = columns.filter(pl.col("at") == at)
+        expected = dict(
+            zip(zip(mine["block"], mine["term"], strict=True), mine["value"], strict=True)
+        )
+        assert len(expected) == mine.height, "a term is told once"
+        plainly = {(b, t): v for b, t, v in terms_of(item, description_weight=weight)}
+        assert plainly == pytest.approx(expected)
+
+
 def test_words_count_once_more_each_time_but_less_and_less() -> None:
-    said = terms_of(title=["Red Mugs, red"], description=["a mug"])
+    said = told(title=["Red Mugs, red"], description=["a mug"])
     assert said == pytest.approx(
         {
             "red": np.log1p(2),
@@ -62,7 +99,7 @@ def test_words_count_once_more_each_time_but_less_and_less() -> None:
 
 
 def test_a_category_is_all_its_steps() -> None:
-    assert set(terms_of(product_type=["Home > Kitchen / Mugs"])) == {
+    assert set(told(product_type=["Home > Kitchen / Mugs"])) == {
         "product_type=home",
         "product_type=home>kitchen",
         "product_type=home>kitchen>mugs",
@@ -73,11 +110,11 @@ def test_a_category_is_all_its_steps() -> None:
     "attributes", ['{"sleeve": "Long", "eco": true}', {"sleeve": "Long", "eco": True}]
 )
 def test_a_shops_own_attributes_count_however_they_are_held(attributes: object) -> None:
-    assert set(terms_of(attributes=[attributes])) == {"sleeve=long", "eco=true"}
+    assert set(told(attributes=[attributes])) == {"sleeve=long", "eco=true"}
 
 
 def test_nothing_said_is_nothing_counted() -> None:
-    assert terms_of(title=[None, "x"], brand=["  ", "y"], attributes=[None, "{}"]) == {}
+    assert told(title=[None, "x"], brand=["  ", "y"], attributes=[None, "{}"]) == {}
 
 
 def test_like_prices_share_their_marks() -> None:
@@ -95,7 +132,7 @@ def test_like_prices_share_their_marks() -> None:
 def test_blocks_have_the_length_they_are_given() -> None:
     config = SpaceConfig(text_weight=1.0, attribute_weight=0.5, price_weight=0.25, min_items=1)
     frame = SHOP.facts.catalogue.frame
-    space, _ = fit_space(frame, config, np.random.default_rng(0))
+    space, *_ = fit_space(frame, config, np.random.default_rng(0))
     length = np.sqrt(np.asarray(space.weigh(frame).multiply(space.weigh(frame)).sum(axis=1)))
     np.testing.assert_allclose(length, np.sqrt(1 + 0.25 + 0.0625), rtol=1e-5)
 
@@ -106,7 +143,7 @@ def test_rarity_and_scaling_are_those_of_scikit_learn() -> None:
     titles = ["tea pot", "tea cup", "coffee cup", "tea tray"]
     config = SpaceConfig(text_weight=1, attribute_weight=0, price_weight=0, min_items=1)
     frame = catalogue_of(4, title=titles).frame
-    space, _ = fit_space(frame, config, np.random.default_rng(0))
+    space, *_ = fit_space(frame, config, np.random.default_rng(0))
     theirs = text.TfidfVectorizer(ngram_range=(1, 2)).fit_transform(titles)
     ours = space.weigh(frame)
     np.testing.assert_allclose(
@@ -120,7 +157,7 @@ def test_the_variance_kept_is_what_an_exact_decomposition_keeps() -> None:
     titles = [" ".join(rng.choice(words[n % 3 * 20 : n % 3 * 20 + 25], 6)) for n in range(300)]
     frame = catalogue_of(300, title=titles).frame
     config = SpaceConfig(dim=12, min_items=1)
-    space, kept = fit_space(frame, config, rng)
+    space, _, kept = fit_space(frame, config, rng)
     weighed = space.weigh(frame).toarray().astype(np.float64)
     _, _, right = np.linalg.svd(weighed, full_matrices=False)
     exact = np.var(weighed @ right[:12].T, axis=0).sum() / np.var(weighed, axis=0).sum()
@@ -130,11 +167,11 @@ def test_the_variance_kept_is_what_an_exact_decomposition_keeps() -> None:
 
 def test_more_numbers_than_terms_keep_everything() -> None:
     frame = catalogue_of(3, title=["tea pot", "tea cup", "tea"]).frame
-    space, kept = fit_space(frame, SpaceConfig(min_items=1), np.random.default_rng(0))
+    space, vectors, kept = fit_space(frame, SpaceConfig(min_items=1), np.random.default_rng(0))
     weighed = space.weigh(frame).toarray()
     weighed /= np.linalg.norm(weighed, axis=1, keepdims=True)
-    vectors = space.vectors(frame)
     assert vectors.shape == (3, 64)
+    np.testing.assert_array_equal(vectors, space.vectors(frame))
     np.testing.assert_allclose(vectors @ vectors.T, weighed @ weighed.T, atol=1e-5)
     assert kept == pytest.approx(1, abs=1e-5)
 
@@ -248,6 +285,7 @@ PIECES = st.lists(
 def test_tokens_are_those_of_a_plain_reading(texts: list[str]) -> None:
     found = token_rows(pl.Series(texts))
     for n, text in enumerate(texts):
+        assert tokens_of(text) == plain_tokens(text)
         assert found.filter(pl.col("text") == n)["token"].to_list() == plain_tokens(text)
     pairs = token_rows(pl.Series(texts), pairs=True)
     for n, text in enumerate(texts):

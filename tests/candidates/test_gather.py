@@ -51,13 +51,9 @@ def test_gathering_is_a_weighted_sum_of_table_rows(seed: int, n: int, tail: int)
         dense[item, neighbour],
         n_items=n_items,
     )
-    tail_item, tail_neighbour = np.nonzero(dense[n_items:])
-    counts = np.bincount(tail_item, minlength=tail)
-    table = table.with_tail(
-        np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
-        tail_neighbour.astype(np.int32),
-        dense[n_items:][tail_item, tail_neighbour],
-    )
+    everything = np.tile(np.arange(n_items, dtype=np.int32), (tail, 1))
+    table = table.with_more_tail(everything[:1], dense[n_items : n_items + 1])
+    table = table.with_more_tail(everything[1:], dense[n_items + 1 :])
     items = rng.integers(-1, n_items + tail + 2, (3, 4)).astype(np.int32)
     weights = whole_numbers(rng, (3, 4)) - 1
     expected = np.zeros((3, n_items))

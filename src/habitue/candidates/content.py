@@ -20,7 +20,7 @@ from habitue.candidates.item_space import ItemSpace, SpaceConfig, fit_space
 from habitue.candidates.neighbours import NeighbourTable
 from habitue.candidates.profile import ProfileConfig, Weigher
 from habitue.candidates.saved import Saved, read, write
-from habitue.candidates.vectors import nearest
+from habitue.candidates.vectors import nearest, nearest_of
 from habitue.facts import Catalogue, Context
 
 __all__ = ["ContentConfig", "ContentLearner", "ContentSource"]
@@ -86,7 +86,10 @@ class ContentSource:
         tail = np.zeros((int(place.max()) + 1, self.item_vectors.shape[1]), np.float32)
         tail[: len(self.tail_vectors)] = self.tail_vectors
         tail[place] = self.space.vectors(frame)
-        table = _tail_table(self.table, self.item_vectors, tail, self.config.neighbours)
+        near, likeness = nearest_of(
+            tail[len(self.tail_vectors) :], self.item_vectors, self.config.neighbours
+        )
+        table = self.table.with_more_tail(near, likeness)
         return ContentSource(
             self.config, self.space, self.item_vectors, table, self.measured, tail=tail
         )
@@ -138,10 +141,10 @@ class ContentLearner:
     def fit(self, facts: TrainingFacts, rng: np.random.Generator) -> ContentSource:
         """The item space of this catalogue, and each item's nearest."""
         frame = facts.catalogue.frame
-        space, variance_kept = fit_space(frame, self.config.space, rng)
+        space, told_vectors, variance_kept = fit_space(frame, self.config.space, rng)
         n_items = max(facts.log.n_items, frame.height)
         vectors = np.zeros((n_items, space.dim), np.float32)
-        vectors[: frame.height] = space.vectors(frame)
+        vectors[: frame.height] = told_vectors
         told = np.flatnonzero(vectors.any(axis=1)).astype(np.int32)
         near, likeness, recall = nearest(vectors[told], self.config.neighbours, rng)
         item = np.repeat(told, near.shape[1])
@@ -159,18 +162,3 @@ class ContentLearner:
             "terms": float(space.n_terms),
         }
         return ContentSource(self.config, space, vectors, table, measured)
-
-
-def _tail_table(
-    table: NeighbourTable,
-    vectors: NDArray[np.float32],
-    tail: NDArray[np.float32],
-    n: int,
-) -> NeighbourTable:
-    """The table with each tail item's nearest fitted items behind it."""
-    n = min(n, len(vectors))
-    indptr = np.arange(len(tail) + 1, dtype=np.int64) * n
-    likeness = tail @ vectors.T  # (n_tail, n_items)
-    best = np.argpartition(-likeness, n - 1, axis=1)[:, :n] if n else np.empty((len(tail), 0), int)
-    strength = np.take_along_axis(likeness, best, axis=1)
-    return table.with_tail(indptr, best.ravel().astype(np.int32), strength.ravel())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,12 +14,21 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from habitue.candidates.gather import sealed
-from habitue.candidates.item_terms import price_places, price_terms, raw_terms
+from habitue.candidates.item_terms import (
+    PRICE,
+    log_prices,
+    price_nearness,
+    price_places,
+    price_terms,
+    raw_terms,
+    terms_of,
+)
 
 __all__ = ["ItemSpace", "SpaceConfig", "fit_space"]
 
 _POWER_STEPS = 4
 _SPARE_DIRECTIONS = 10
+_PLAINLY = 64  # so few items are read one by one: 0.1 ms each, where frames cost 15 ms at least
 
 
 class SpaceConfig(BaseModel):
@@ -50,7 +61,9 @@ class ItemSpace:
         places: NDArray[np.float64],
     ) -> None:
         self.config = config
-        self._terms = terms  # block, term, number (uint32), rarity
+        self._terms = terms  # term, number (uint32), block (uint8), rarity
+        self._block = terms["block"].to_numpy()  # (n_terms,)
+        self._rarity = terms["rarity"].to_numpy()  # (n_terms,)
         self._directions = sealed(directions, np.float32)  # (n_terms, dim)
         self._places = places  # (n_marks,) log prices
 
@@ -64,14 +77,65 @@ class ItemSpace:
         """Terms it knows."""
         return self._terms.height
 
+    @cached_property
+    def _number(self) -> dict[str, int]:
+        return dict(zip(self._terms["term"], self._terms["number"], strict=True))
+
     def vectors(self, frame: pl.DataFrame) -> NDArray[np.float32]:
         """Unit vectors (n, dim) of the items of a catalogue's frame; 0 where nothing is said."""
-        return _unit(self.weigh(frame) @ self._directions)
+        return self.reduce(self.weigh(frame))
+
+    def reduce(self, weighed: sp.csr_matrix) -> NDArray[np.float32]:
+        """Unit vectors of items already weighed."""
+        vectors = weighed @ self._directions
+        length = np.linalg.norm(vectors, axis=1, keepdims=True)
+        return np.where(length > 1e-6, vectors / np.maximum(length, 1e-6), 0).astype(np.float32)
 
     def weigh(self, frame: pl.DataFrame) -> sp.csr_matrix:
         """The weighted terms (n, n_terms) of items, before they are reduced."""
-        raw = _all_terms(frame, self.config, self._places)
-        return _weigh(raw, self._terms, self.config, frame.height)
+        if frame.height <= _PLAINLY:
+            return self._scaled(*self._read_plainly(frame), frame.height)
+        return self._scaled(
+            *_found(_all_terms(frame, self.config, self._places), self._terms), frame.height
+        )
+
+    def _read_plainly(
+        self, frame: pl.DataFrame
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+        """Places, term numbers and values of a few items, without joining frames."""
+        near = price_nearness(log_prices(frame), self._places)
+        at: list[int] = []
+        number: list[int] = []
+        value: list[float] = []
+        for place, item in enumerate(frame.iter_rows(named=True)):
+            told = terms_of(item, description_weight=self.config.description_weight)
+            priced = (
+                (PRICE, f"price~{mark}", near[place, mark]) for mark in np.flatnonzero(near[place])
+            )
+            for _, term, times in chain(told, priced):
+                if (known := self._number.get(term)) is not None:
+                    at.append(place)
+                    number.append(known)
+                    value.append(times)
+        return np.array(at, np.int64), np.array(number, np.int64), np.array(value, np.float64)
+
+    def _scaled(
+        self,
+        at: NDArray[np.int64],
+        number: NDArray[np.int64],
+        value: NDArray[np.float64],
+        n: int,
+    ) -> sp.csr_matrix:
+        """Values times rarity, each block of an item scaled to the block's weight."""
+        config = self.config
+        weight = np.array([config.text_weight, config.attribute_weight, config.price_weight])
+        value = value * self._rarity[number]
+        block = self._block[number]
+        length = np.sqrt(np.bincount(at * len(weight) + block, value**2, n * len(weight)))
+        value = value / length[at * len(weight) + block] * weight[block]
+        return sp.csr_matrix(
+            (value.astype(np.float32), (at, number)), shape=(n, self._terms.height)
+        )
 
     def save(self, path: Path) -> None:
         """Write terms and directions into the folder ``path``."""
@@ -93,23 +157,25 @@ class ItemSpace:
 
 def fit_space(
     frame: pl.DataFrame, config: SpaceConfig, rng: np.random.Generator
-) -> tuple[ItemSpace, float]:
-    """The space of a catalogue, and the share of its variance the directions keep."""
+) -> tuple[ItemSpace, NDArray[np.float32], float]:
+    """The space of a catalogue, its items' vectors, and the share of variance they keep."""
     places = price_places(frame, config.price_marks)
     raw = _all_terms(frame, config, places)
     terms = (
-        raw.group_by("block", "term")
-        .agg(items=pl.len())
-        .filter((pl.col("items") >= config.min_items) | (pl.col("block") == "price"))
-        .sort("items", "block", "term", descending=[True, False, False])
+        raw.group_by("term")
+        .agg(items=pl.len(), block=pl.col("block").min())
+        .filter((pl.col("items") >= config.min_items) | (pl.col("block") == PRICE))
+        .sort("items", "term", descending=[True, False])
         .head(config.max_terms)
         .with_row_index("number")
         .with_columns(rarity=((1 + frame.height) / (1 + pl.col("items"))).log() + 1)
-        .select("block", "term", "number", "rarity")
+        .select("term", "number", "block", "rarity")
     )
-    weighed = _weigh(raw, terms, config, frame.height)
+    blank = ItemSpace(config, terms, np.zeros((terms.height, config.dim), np.float32), places)
+    weighed = blank._scaled(*_found(raw, terms), frame.height)
     directions, kept = _directions(weighed, config.dim, rng)
-    return ItemSpace(config, terms, directions, places), kept
+    space = ItemSpace(config, terms, directions, places)
+    return space, space.reduce(weighed), kept
 
 
 def _all_terms(
@@ -119,25 +185,16 @@ def _all_terms(
     return pl.concat([raw, price_terms(frame, places)])
 
 
-def _weigh(raw: pl.DataFrame, terms: pl.DataFrame, config: SpaceConfig, n: int) -> sp.csr_matrix:
-    """Values times rarity, each block of an item scaled to the block's weight."""
-    block_weight = pl.DataFrame(
-        {
-            "block": ["text", "attribute", "price"],
-            "weight": [config.text_weight, config.attribute_weight, config.price_weight],
-        }
+def _found(
+    raw: pl.DataFrame, terms: pl.DataFrame
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """Places, term numbers and values of what the space knows."""
+    known = raw.select("at", "term", "value").join(terms.select("term", "number"), on="term")
+    return (
+        known["at"].to_numpy().astype(np.int64),
+        known["number"].to_numpy().astype(np.int64),
+        known["value"].to_numpy(),
     )
-    known = (
-        raw.join(terms, on=["block", "term"])
-        .join(block_weight, on="block")
-        .with_columns(value=pl.col("value") * pl.col("rarity"))
-        .with_columns(length=(pl.col("value") ** 2).sum().over("at", "block").sqrt())
-        .select("at", "number", value=pl.col("value") / pl.col("length") * pl.col("weight"))
-        .sort("at", "number")
-    )
-    values = known["value"].to_numpy().astype(np.float32)
-    where = (known["at"].to_numpy(), known["number"].to_numpy())
-    return sp.csr_matrix((values, where), shape=(n, terms.height))
 
 
 def _directions(
@@ -154,7 +211,7 @@ def _directions(
         return found, 1.0
     basis = rng.standard_normal((n_terms, width)).astype(np.float32)
     for _ in range(_POWER_STEPS):
-        basis = np.linalg.qr(weighed.T @ np.linalg.qr(weighed @ basis)[0])[0]
+        basis = np.linalg.qr(weighed.T @ (weighed @ basis))[0]
     projected = weighed @ basis  # (n, width)
     _, rotation = np.linalg.eigh(projected.T @ projected)
     kept = min(dim, width)
@@ -167,8 +224,3 @@ def _variance_of_columns(matrix: sp.csr_matrix) -> float:
     squares: Any = matrix.multiply(matrix)
     mean = np.asarray(matrix.mean(axis=0)).ravel()
     return float((np.asarray(squares.mean(axis=0)).ravel() - mean**2).sum())
-
-
-def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.where(length > 1e-6, vectors / np.maximum(length, 1e-6), 0).astype(np.float32)

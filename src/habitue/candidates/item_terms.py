@@ -1,7 +1,15 @@
-"""What an item is made of, as weighted terms: words, attributes, and where its price stands."""
+"""What an item is made of, as weighted terms: words, attributes, and where its price stands.
+
+Written twice: over the columns of a whole catalogue, and plainly for the few items just posted,
+where building frames would cost more than the work. The tests hold the two equal.
+"""
 
 from __future__ import annotations
 
+import math
+import re
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import Any, Final
 
 import msgspec
@@ -9,9 +17,22 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from habitue.language.tokens import token_rows
+from habitue.language.tokens import token_rows, tokens_of
 
-__all__ = ["price_places", "price_terms", "raw_terms"]
+__all__ = [
+    "ATTRIBUTE",
+    "PRICE",
+    "TEXT",
+    "log_prices",
+    "price_nearness",
+    "price_places",
+    "price_terms",
+    "raw_terms",
+    "terms_of",
+]
+
+TEXT, ATTRIBUTE, PRICE = 0, 1, 2
+"""The blocks of an item's terms; each is scaled to a length of its own."""
 
 _NAMED: Final = (
     "brand",
@@ -26,40 +47,72 @@ _NAMED: Final = (
 )
 _PATHS: Final = ("product_type", "google_product_category")
 _PATH_STEPS: Final = 4
+_STEP: Final = r"\s*[>/|]\s*"
+_THOUSANDTHS: Final = (
+    1000  # occurrences are added as whole numbers, so that no order of adding tells
+)
 _JSON: Final = msgspec.json.Decoder()
 
 
 def raw_terms(frame: pl.DataFrame, *, description_weight: float) -> pl.DataFrame:
     """The terms of items given as a catalogue's frame; ``at`` is the place in the frame.
 
-    Columns ``at`` (uint32), ``block`` (``text`` or ``attribute``), ``term`` and ``value``: how
-    often a word occurs, dampened, or 1 for an attribute. Columns the frame lacks count as not said.
+    Columns ``at`` (uint32), ``block`` (uint8), ``term`` and ``value``: how often a word occurs,
+    dampened, or 1 for an attribute; in no order. Columns the frame lacks count as not said.
     """
-    parts = [_words(frame, "title", 1.0, pairs=True)]
+    words = [_words(frame, "title", 1.0, pairs=True)]
     if description_weight > 0:
-        parts.append(_words(frame, "description", description_weight, pairs=False))
-    parts += [_attribute(frame, name) for name in _NAMED]
-    parts += [_path(frame, name) for name in _PATHS]
-    parts.append(_free_attributes(frame))
-    counted = pl.concat(parts).group_by("at", "block", "term").agg(pl.col("value").sum())
-    return counted.with_columns(
-        value=pl.when(pl.col("block") == "text").then(pl.col("value").log1p()).otherwise(1.0)
-    ).sort("at", "block", "term")
-
-
-def _terms(frame: pl.DataFrame, block: str, value: float) -> pl.DataFrame:
-    return frame.select(
-        pl.col("at").cast(pl.UInt32),
-        pl.lit(block).alias("block"),
-        pl.col("term").cast(pl.String),
-        pl.lit(value).cast(pl.Float64).alias("value"),
+        words.append(_words(frame, "description", description_weight, pairs=False))
+    said = [_attribute(frame, name) for name in _NAMED]
+    said += [_path(frame, name) for name in _PATHS]
+    said.append(_free_attributes(frame))
+    dampened = (pl.col("value").sum() / _THOUSANDTHS).log1p()
+    return pl.concat(
+        [
+            _block(pl.concat(words).group_by("at", "term").agg(dampened), TEXT),
+            _block(pl.concat(said).unique().with_columns(value=pl.lit(1.0)), ATTRIBUTE),
+        ]
     )
 
 
-def _words(frame: pl.DataFrame, name: str, value: float, *, pairs: bool) -> pl.DataFrame:
+def terms_of(
+    item: Mapping[str, Any], *, description_weight: float
+) -> Iterator[tuple[int, str, float]]:
+    """The same of one item, given by its fields: blocks, terms and values."""
+    title = tokens_of(item.get("title"))
+    counted: dict[str, int] = {}
+    for token in title + [f"{a} {b}" for a, b in pairwise(title)]:
+        counted[token] = counted.get(token, 0) + _THOUSANDTHS
+    if description_weight > 0:
+        for token in tokens_of(item.get("description")):
+            counted[token] = counted.get(token, 0) + round(description_weight * _THOUSANDTHS)
+    for term, times in counted.items():
+        yield TEXT, term, math.log1p(times / _THOUSANDTHS)
+    said = {f"{name}={text}" for name in _NAMED if (text := _tidy(item.get(name)))}
+    for name in _PATHS:
+        steps = re.split(_STEP, _tidy(item.get(name)))
+        for n in range(1, min(len(steps), _PATH_STEPS) + 1) if steps != [""] else ():
+            said.add(f"{name}={'>'.join(steps[:n])}")
+    said.update(_free(item.get("attributes")))
+    for term in said:
+        yield ATTRIBUTE, term, 1.0
+
+
+def _block(frame: pl.DataFrame, block: int) -> pl.DataFrame:
+    return frame.select(
+        pl.col("at").cast(pl.UInt32), pl.lit(block, pl.UInt8).alias("block"), "term", "value"
+    )
+
+
+def _words(frame: pl.DataFrame, name: str, weight: float, *, pairs: bool) -> pl.DataFrame:
     text = frame[name] if name in frame.columns else pl.Series([], dtype=pl.String)
     tokens = token_rows(text, pairs=pairs)
-    return _terms(tokens.select(pl.col("text").alias("at"), term="token"), "text", value)
+    value = pl.lit(round(weight * _THOUSANDTHS), pl.Int64)
+    return tokens.select(pl.col("text").alias("at"), term="token", value=value)
+
+
+def _tidy(text: object) -> str:
+    return "" if text is None else str(text).strip().lower()
 
 
 def _named(frame: pl.DataFrame, name: str) -> pl.DataFrame:
@@ -72,13 +125,12 @@ def _named(frame: pl.DataFrame, name: str) -> pl.DataFrame:
 
 
 def _attribute(frame: pl.DataFrame, name: str) -> pl.DataFrame:
-    said = _named(frame, name)
-    return _terms(said.select("at", term=pl.format(name + "={}", name)), "attribute", 1.0)
+    return _named(frame, name).select("at", term=pl.format(name + "={}", name))
 
 
 def _path(frame: pl.DataFrame, name: str) -> pl.DataFrame:
     """A category path ``a > b > c`` says ``a``, ``a > b`` and ``a > b > c``."""
-    steps = pl.col(name).str.replace_all(r"\s*[>/|]\s*", ">").str.split(">")
+    steps = pl.col(name).str.replace_all(_STEP, ">").str.split(">")
     said = _named(frame, name).with_columns(steps)
     ways = [
         said.filter(pl.col(name).list.len() >= n).select(
@@ -86,58 +138,63 @@ def _path(frame: pl.DataFrame, name: str) -> pl.DataFrame:
         )
         for n in range(1, _PATH_STEPS + 1)
     ]
-    return _terms(pl.concat(ways), "attribute", 1.0)
+    return pl.concat(ways)
+
+
+def _free(said: str | Mapping[str, Any] | None) -> Iterator[str]:
+    """The shop's own attributes, held as JSON or as fields: text, truth and whole numbers."""
+    if said is None:
+        return
+    attributes = _JSON.decode(said) if isinstance(said, str) else said
+    for name, value in attributes.items():
+        if value is not None and not (isinstance(value, float) and value % 1):
+            yield f"{name}={_tidy(value)}"
 
 
 def _free_attributes(frame: pl.DataFrame) -> pl.DataFrame:
-    """The shop's own attributes: text and truth values; numbers only where they are whole."""
     at: list[int] = []
     term: list[str] = []
-    if "attributes" in frame.columns:
-        given = frame["attributes"]
-        for place, said in enumerate(given.to_list() if given.null_count() < len(given) else []):
-            attributes: dict[str, Any] = _JSON.decode(said) if isinstance(said, str) else said or {}
-            for name, value in attributes.items():
-                if value is not None and not (isinstance(value, float) and value % 1):
-                    at.append(place)
-                    term.append(f"{name}={str(value).strip().lower()}")
-    said = pl.DataFrame({"at": at, "term": term}, schema={"at": pl.UInt32, "term": pl.String})
-    return _terms(said, "attribute", 1.0)
+    if "attributes" in frame.columns and frame["attributes"].null_count() < frame.height:
+        for place, said in enumerate(frame["attributes"].to_list()):
+            for one in _free(said):
+                at.append(place)
+                term.append(one)
+    return pl.DataFrame({"at": at, "term": term}, schema={"at": pl.UInt32, "term": pl.String})
 
 
-def log_price(frame: pl.DataFrame) -> NDArray[np.float64]:
+def log_prices(frame: pl.DataFrame) -> NDArray[np.float64]:
     """Natural logarithm of each price in the base unit; NaN where there is none."""
     if "price_micros" not in frame.columns:
         return np.full(frame.height, np.nan)
     price = frame["price_micros"].cast(pl.Float64).fill_null(0.0).to_numpy()
-    with np.errstate(divide="ignore"):
-        return np.where(price > 0, np.log(np.maximum(price, 1.0) / 1e6), np.nan)
+    return np.where(price > 0, np.log(np.maximum(price, 1.0) / 1e6), np.nan)
 
 
 def price_places(frame: pl.DataFrame, n: int) -> NDArray[np.float64]:
     """``n`` log prices that part the catalogue evenly: where the price scale has its marks."""
-    price = log_price(frame)
+    price = log_prices(frame)
     price = price[np.isfinite(price)]
     if not len(price):
         return np.empty(0)
     return np.unique(np.quantile(price, (np.arange(n) + 0.5) / n))
 
 
-def price_terms(frame: pl.DataFrame, places: NDArray[np.float64]) -> pl.DataFrame:
-    """How near each price is to each mark: two items of like price share their marks.
+def price_nearness(
+    log_price: NDArray[np.float64], places: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """How near each price is to each mark (n, n_marks), 0 beyond sight and for no price.
 
-    Like ``raw_terms``, in the block ``price``.
+    Two items of like price share their marks.
     """
-    price = log_price(frame)
     width = max(float(np.ptp(places)) / max(len(places) - 1, 1), 0.1) if len(places) else 1.0
-    near = np.exp(-0.5 * ((price[:, None] - places[None, :]) / width) ** 2)  # (n_items, n_places)
-    at, mark = np.nonzero(near > 0.05)
-    return pl.DataFrame(
-        {
-            "at": at.astype(np.uint32),
-            "block": np.full(len(at), "price"),
-            "term": np.char.add("price~", mark.astype(str)),
-            "value": near[at, mark],
-        },
-        schema={"at": pl.UInt32, "block": pl.String, "term": pl.String, "value": pl.Float64},
-    )
+    near = np.exp(-0.5 * ((log_price[:, None] - places[None, :]) / width) ** 2)
+    return np.where(near > 0.05, near, 0.0)
+
+
+def price_terms(frame: pl.DataFrame, places: NDArray[np.float64]) -> pl.DataFrame:
+    """Nearness to the marks as terms, like ``raw_terms``."""
+    near = price_nearness(log_prices(frame), places)
+    at, mark = np.nonzero(near)
+    terms = {"at": at, "term": [f"price~{m}" for m in mark], "value": near[at, mark]}
+    schema = {"at": pl.UInt32, "term": pl.String, "value": pl.Float64}
+    return _block(pl.DataFrame(terms, schema=schema, strict=False), PRICE)

@@ -86,15 +86,15 @@ class NeighbourTable:
         """Items the table knows, its tail included."""
         return self.n_items + len(self.tail_indptr) - 1
 
-    def with_tail(
-        self,
-        indptr: NDArray[np.int64],
-        neighbour: NDArray[np.int32],
-        strength: NDArray[np.float32],
-    ) -> Self:
-        """This table with these rows standing behind it instead of its present tail."""
+    def with_more_tail(self, neighbour: NDArray[np.int32], strength: NDArray[np.float32]) -> Self:
+        """This table with these rows (n, width) behind all it has; no strength, no edge."""
+        kept = strength > 0
+        length = self.tail_indptr[-1] + np.cumsum(kept.sum(axis=1))
+        more = _edges(neighbour[kept], strength[kept])
         return replace(
-            self, tail_indptr=sealed(indptr, np.int64), tail_edge=_edges(neighbour, strength)
+            self,
+            tail_indptr=sealed(np.concatenate([self.tail_indptr, length]), np.int64),
+            tail_edge=_held(np.concatenate([self.tail_edge, more])),
         )
 
     def of(self, item_row: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from habitue.candidates.gather import sealed
 from habitue.facts import NO_ROW
 
-__all__ = ["VectorConfig", "VectorIndex", "nearest"]
+__all__ = ["VectorConfig", "VectorIndex", "nearest", "nearest_of"]
 
 faiss.omp_set_num_threads(1)  # a request never fans out: one core, one worker
 
@@ -143,6 +143,22 @@ def _recall(
     return float(np.mean(hits)) / n
 
 
+def nearest_of(
+    queries: NDArray[np.float32], vectors: NDArray[np.float32], n: int
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Each query's ``n`` nearest vectors by inner product: places and products (Q, n), exactly."""
+    n = min(n, len(vectors))
+    if n == 0 or len(queries) == 0:
+        return np.empty((len(queries), 0), np.int32), np.empty((len(queries), 0), np.float32)
+    product, place = faiss.knn(
+        np.ascontiguousarray(queries, np.float32),
+        np.ascontiguousarray(vectors, np.float32),
+        n,
+        metric=faiss.METRIC_INNER_PRODUCT,
+    )
+    return place.astype(np.int32), product
+
+
 def nearest(
     vectors: NDArray[np.float32], n: int, rng: np.random.Generator, *, exact_up_to: int = 20_000
 ) -> tuple[NDArray[np.int64], NDArray[np.float32], float]:
@@ -161,7 +177,7 @@ def nearest(
         cells = int(np.sqrt(n_vectors))
         index = faiss.IndexIVFFlat(index, dim, cells, faiss.METRIC_INNER_PRODUCT)
         index.cp.seed = int(rng.integers(2**31 - 1))
-        index.nprobe = max(8, cells // 16)
+        index.nprobe = max(8, cells // 32)
         index.train(vectors)
     index.add(vectors)
     product, place = index.search(vectors, n + 1)

@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from typing import Final
 
 import polars as pl
 
-__all__ = ["token_rows"]
+__all__ = ["token_rows", "tokens_of"]
 
-_SPACELESS: Final = r"\p{Han}\p{Hiragana}\p{Katakana}"
-_TOKEN: Final = rf"[{_SPACELESS}]|[[\p{{L}}\p{{M}}\p{{N}}]--[{_SPACELESS}]]+"
+_SPACELESS: Final = (  # Han, Hiragana and Katakana, without their punctuation
+    (0x3005, 0x3007),
+    (0x3041, 0x3096),
+    (0x309D, 0x309F),
+    (0x30A1, 0x30FA),
+    (0x30FC, 0x30FF),
+    (0x3400, 0x4DBF),
+    (0x4E00, 0x9FFF),
+    (0xF900, 0xFAFF),
+    (0x20000, 0x3FFFF),
+)
+_RANGES: Final = "".join(rf"\x{{{first:X}}}-\x{{{last:X}}}" for first, last in _SPACELESS)
+_POSSESSIVE: Final = r"['’]s\b|['’]"
+_PLURAL_Y: Final = r"^([a-z]{2,})ies$"
+_PLURAL: Final = r"^([a-z]{2,}[b-hj-rtv-z])s$"
+_TOKEN: Final = rf"[{_RANGES}]|[[\p{{L}}\p{{M}}\p{{N}}]--[{_RANGES}]]+"
 
 
 def token_rows(text: pl.Series, *, pairs: bool = False) -> pl.DataFrame:
@@ -32,16 +48,12 @@ def token_rows(text: pl.Series, *, pairs: bool = False) -> pl.DataFrame:
         .with_columns(
             token.str.normalize("NFKC")
             .str.to_lowercase()
-            .str.replace_all(r"['’]s\b|['’]", "")
+            .str.replace_all(_POSSESSIVE, "")
             .str.extract_all(_TOKEN)
         )
         .explode(name)
         .drop_nulls(name)
-        .with_columns(
-            token.str.replace(r"^([a-z]{2,})ies$", "${1}y").str.replace(
-                r"^([a-z]{2,}[b-hj-rtv-z])s$", "$1"
-            )
-        )
+        .with_columns(token.str.replace(_PLURAL_Y, "${1}y").str.replace(_PLURAL, "$1"))
     )
     if not pairs:
         return single
@@ -54,3 +66,32 @@ def token_rows(text: pl.Series, *, pairs: bool = False) -> pl.DataFrame:
         .select("text", pl.col("pair").alias(name))
     )
     return pl.concat([single, double])
+
+
+def tokens_of(text: str | None) -> list[str]:
+    """The same tokens of one text, without a frame.
+
+    >>> tokens_of("Women's Red MUGS, 红茶")
+    ['women', 'red', 'mug', '红', '茶']
+    """
+    if not text:
+        return []
+    text = re.sub(_POSSESSIVE, "", unicodedata.normalize("NFKC", text).lower())
+    words = re.findall(r"[a-z0-9]+", text) if text.isascii() else _runs(text)
+    return [re.sub(_PLURAL, r"\1", re.sub(_PLURAL_Y, r"\1y", word)) for word in words]
+
+
+def _runs(text: str) -> list[str]:
+    """Runs of letters, marks and digits; each spaceless character is a run of its own."""
+    runs, run = [], ""
+    for character in text + " ":
+        spaceless = any(first <= ord(character) <= last for first, last in _SPACELESS)
+        if not spaceless and unicodedata.category(character)[0] in "LMN":
+            run += character
+            continue
+        if run:
+            runs.append(run)
+            run = ""
+        if spaceless:
+            runs.append(character)
+    return runs
