@@ -177,4 +177,11 @@ class FeatureRanker:
 
     def score(self, context: Context, item_row: NDArray[np.int32]) -> NDArray[np.float32]:
         """Scores of ``item_row`` (B, m); ``-inf`` beside ``NO_ROW``."""
-        return self.trees.score_features(self.features.make(context, item_row), item_row)
+        return self.rank(context, item_row)[0]
+
+    def rank(
+        self, context: Context, item_row: NDArray[np.int32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """``score``, and the norms (B, n_sources, 3) that later re-scoring of a few needs."""
+        batch = self.features.make(context, item_row)
+        return self.trees.score_features(batch, item_row), batch.norms

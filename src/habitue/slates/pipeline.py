@@ -16,6 +16,7 @@ from habitue.errors import BadSetting
 from habitue.facts import Context
 from habitue.policy.contract import Policy
 from habitue.ranking.contract import Ranker
+from habitue.ranking.lambdamart import FeatureRanker
 from habitue.slates.union import union
 
 __all__ = ["PINNED", "Candidates", "Pipeline", "Slates", "gather"]
@@ -43,6 +44,7 @@ class Slates:
     source_names: tuple[str, ...]
     n_candidates: NDArray[np.int64]  # (B,) how many were ranked
     stage_seconds: Mapping[str, float]  # empty unless a stopwatch was given
+    norms: NDArray[np.float32] | None = None  # (B, n_sources, 3) what reasons are measured with
 
     def source_name(self, b: int, slot: int) -> str:
         """The name of the source behind a slot: ``"pinned"`` where there was none."""
@@ -143,7 +145,12 @@ class Pipeline:
         marks = [stopwatch() if stopwatch else 0.0]
         found = self.candidates(context, barred=barred, rebuy=rebuy)
         marks.append(stopwatch() if stopwatch else 0.0)
-        score = self.ranker(context.surface).score(context, found.item_row)
+        ranker = self.ranker(context.surface)
+        norms = None
+        if isinstance(ranker, FeatureRanker):
+            score, norms = ranker.rank(context, found.item_row)
+        else:
+            score = ranker.score(context, found.item_row)
         marks.append(stopwatch() if stopwatch else 0.0)
         chosen = (policy or self.policy).choose(context, found.item_row, score, n, rng)
         marks.append(stopwatch() if stopwatch else 0.0)
@@ -157,6 +164,7 @@ class Pipeline:
             tuple(source.name for source in self.sources),
             (found.item_row >= 0).sum(axis=1),
             stages if stopwatch else {},
+            norms,
         )
 
     def ranker(self, surface: str) -> Ranker:

@@ -5,38 +5,40 @@ A shopper's actions fall into visits: half an hour of silence, or another order,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from habitue.facts import NO_ROW, ActionKind, Context
+from habitue.facts import NO_ROW, ActionKind
 from habitue.portraits import ShopperIndex, contexts_as_of
-from habitue.training.windows import Answers, answers_after
+from habitue.training.windows import Moments, answers_after
 
-__all__ = ["Moments", "at_cut", "beside_carts", "beside_items", "in_visits"]
+__all__ = ["at_cut", "beside_carts", "beside_items", "in_visits"]
+
+Row = TypeVar("Row", np.int32, np.int64)
 
 _SILENCE_MS: Final = 30 * 60_000
 _VISIT_MS: Final = 24 * 3_600_000
 _LARGEST_CART: Final = 6
 
 
-@dataclass(frozen=True, slots=True)
-class Moments:
-    """Requests of one surface in order of time, and what became of each."""
-
-    context: Context
-    answers: Answers
-
-
-def at_cut(index: ShopperIndex, cut_ms: int, until_ms: int, length: int) -> Moments:
-    """Every shopper who came between the cut and ``until_ms``, asked at the cut."""
+def at_cut(
+    index: ShopperIndex,
+    cut_ms: int,
+    until_ms: int,
+    length: int,
+    *,
+    limit: int,
+    rng: np.random.Generator,
+) -> Moments:
+    """Shoppers who came between the cut and ``until_ms``, asked at the cut; ``limit`` at most."""
     n = len(index.indptr) - 1
     everyone = np.arange(n, dtype=np.int32)
     since, until = np.full(n, cut_ms, np.int64), np.full(n, until_ms, np.int64)
     came = index.before(everyone, until) > index.before(everyone, since)
-    who, since, until = everyone[came], since[came], until[came]
+    who = np.sort(_at_most(everyone[came], limit, rng))
+    since, until = since[: len(who)], until[: len(who)]
     context = contexts_as_of(index, who, since, surface="home", length=length)
     return Moments(context, answers_after(index, who, since, until))
 
@@ -147,7 +149,7 @@ def _one_of_each(group: NDArray[np.int64], rng: np.random.Generator) -> NDArray[
     return shuffled[first]
 
 
-def _at_most(entry: NDArray[np.int64], limit: int, rng: np.random.Generator) -> NDArray[np.int64]:
+def _at_most(entry: NDArray[Row], limit: int, rng: np.random.Generator) -> NDArray[Row]:
     return entry if len(entry) <= limit else rng.choice(entry, limit, replace=False)
 
 

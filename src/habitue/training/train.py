@@ -27,8 +27,8 @@ from habitue.portraits import ItemColumns, ItemStats, ShopperIndex
 from habitue.ranking.lambdamart import LambdaMartLearner, LambdaMartRanker, RankingSet
 from habitue.training.config import TrainingConfig
 from habitue.training.dataset import ShopFacts
-from habitue.training.moments import Moments, at_cut, beside_carts, beside_items, in_visits
-from habitue.training.windows import Window, lessons, window_of
+from habitue.training.moments import at_cut, beside_carts, beside_items, in_visits
+from habitue.training.windows import Moments, Window, lessons, window_of
 
 __all__ = ["Progress", "Trained", "fit_sources", "span_cuts", "train"]
 
@@ -143,28 +143,28 @@ def _lessons_of(
     later = facts.between(window.cut_ms, until_ms)
     index = ShopperIndex.of(facts.between(np.iinfo(np.int64).min, until_ms))
     span = (index, window.cut_ms, until_ms, config.recent_length)
-    limit = max(config.visits, 1)
-    asked: dict[str, list[Moments]] = {
-        "home": [at_cut(*span)],
-        "item": [beside_items(*span, limit=limit, rng=rng)],
-        "cart": [beside_carts(*span, limit=limit, rng=rng)],
-    }
-    if config.visits:
-        horizon = int(config.visit_days * MS_PER_DAY)
-        asked["home"].append(in_visits(*span, horizon_ms=horizon, limit=config.visits, rng=rng))
-    out = {}
-    for surface in SURFACES:
-        parts = []
-        for moments in asked[surface]:
-            asof = (
-                window.copy() if moments.context.now_ms.max(initial=0) > window.cut_ms else window
+    horizon = int(config.visit_days * MS_PER_DAY)
+    asked: list[Moments] = [
+        at_cut(*span, limit=config.starts, rng=rng),
+        in_visits(*span, horizon_ms=horizon, limit=config.visits, rng=rng),
+        beside_items(*span, limit=config.visits, rng=rng),
+        beside_carts(*span, limit=config.visits, rng=rng),
+    ]
+    taught: dict[str, list[RankingSet]] = {surface: [] for surface in SURFACES}
+    for moments in asked:
+        surface = moments.context.surface
+        taught[surface].append(
+            lessons(
+                window.copy(),  # its statistics are led on through the span
+                moments,
+                config.quota(surface),
+                rebuy=config.rebuy,
+                rng=rng,
+                kept=config.kept,
+                later=later,
             )
-            parts.append(
-                lessons(asof, moments.context, moments.answers, config.quota(surface),
-                        rebuy=config.rebuy, later=later)
-            )  # fmt: skip
-        out[surface] = RankingSet.joined(parts)
-    return out
+        )
+    return {surface: RankingSet.joined(parts) for surface, parts in taught.items()}
 
 
 def _learn(

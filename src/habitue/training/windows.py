@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from habitue.candidates.contract import Source, TrainingFacts
 from habitue.facts import ActionKind, ActionLog, Context
 from habitue.portraits import ItemColumns, ItemStats, ItemStatsConfig, ShopperIndex, pick
+from habitue.ranking.feature_kernels import request_norms
 from habitue.ranking.features import FeatureMaker
 from habitue.ranking.lambdamart import RankingSet
 from habitue.slates.pipeline import gather
 
-__all__ = ["GRADE_OF_KIND", "Answers", "Window", "answers_after", "lessons", "window_of"]
+__all__ = ["GRADE_OF_KIND", "Answers", "Moments", "Window", "answers_after", "lessons", "window_of"]
 
 GRADE_OF_KIND = np.zeros(256, np.int8)
 GRADE_OF_KIND[[int(ActionKind.view_item), int(ActionKind.select_item)]] = 1
@@ -46,6 +47,14 @@ class Answers:
         where = np.minimum(np.searchsorted(self.key, key), len(self.key) - 1)
         hit = (self.key[where] == key) & (item_row >= 0)
         return np.where(hit, self.grade[where], 0).astype(np.int8)
+
+
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """Requests of one surface in order of time, and what became of each."""
+
+    context: Context
+    answers: Answers
 
 
 def answers_after(
@@ -99,19 +108,24 @@ def window_of(facts: TrainingFacts, sources: Sequence[Source], config: ItemStats
 
 def lessons(
     window: Window,
-    context: Context,
-    answers: Answers,
+    moments: Moments,
     quota: Mapping[str, int],
     *,
     rebuy: bool,
+    rng: np.random.Generator,
+    kept: int,
     later: ActionLog | None = None,
 ) -> RankingSet:
     """The candidates of each request, their features and grades; unanswered requests left out.
 
-    ``context`` is in order of ``now_ms``. ``later`` are the actions after the cut: each chunk of
+    Of each request ``kept`` candidates are learnt from: those answered and others drawn at random;
+    what they are measured against within the request are still all of them.
+
+    ``later`` are the actions after the cut: each chunk of
     requests sees item statistics that know all that happened before its first request, as live ones
     would.
     """
+    context, answers = moments.context, moments.answers
     features = window.features
     parts: list[RankingSet] = []
     known_ms = window.cut_ms
@@ -127,11 +141,28 @@ def lessons(
         answered = np.flatnonzero((grade > 0).any(axis=1))
         if not len(answered):
             continue
-        item_row, grade = item_row[answered], grade[answered]
+        part, item_row, grade = pick(part, answered), item_row[answered], grade[answered]
+        score = features.source_scores(part, item_row)
+        norms = request_norms(score, item_row)
+        column = _drawn(item_row, grade, kept, rng)
+        item_row = np.take_along_axis(item_row, column, axis=1)
+        grade = np.take_along_axis(grade, column, axis=1)
+        score = np.take_along_axis(score, column[:, :, None], axis=1)
         real = item_row >= 0
-        x = features.make(pick(part, answered), item_row).x[real.ravel()]
+        made = features.make(part, item_row, source_score=score, norms=norms)
+        x = made.x[real.ravel()]
         parts.append(RankingSet(x, grade[real], real.sum(axis=1), features.names))
     if not parts:
         nothing = np.empty((0, len(features.names)), np.float32)
         return RankingSet(nothing, np.empty(0, np.int8), np.empty(0, np.int64), features.names)
     return RankingSet.joined(parts)
+
+
+def _drawn(
+    item_row: NDArray[np.int32], grade: NDArray[np.int8], kept: int, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Columns of each request's candidates to learn from: the answered, then others by lot."""
+    lot = rng.random(item_row.shape, np.float32)
+    lot[grade > 0] = -1.0
+    lot[item_row < 0] = 2.0
+    return np.argsort(lot, axis=1, kind="stable")[:, :kept]

@@ -1,0 +1,59 @@
+"""From trained pieces to a snapshot in its place, if it is good enough beside the last."""
+
+from __future__ import annotations
+
+from habitue.errors import SnapshotRefused
+from habitue.store.snapshots import Manifest, Snapshot, SnapshotStore
+from habitue.training.config import GateConfig
+from habitue.training.serving import save_pieces
+from habitue.training.train import Trained
+
+__all__ = ["check_gate", "write_snapshot"]
+
+
+def write_snapshot(
+    trained: Trained,
+    snapshots: SnapshotStore,
+    *,
+    now_ms: int,
+    lineage: str = "",
+    last: Manifest | None = None,
+) -> Snapshot:
+    """Write a snapshot of what was trained; ``last`` is the manifest of the one that serves.
+
+    Raises ``SnapshotRefused`` when it falls far below ``last``: then nothing is written.
+    """
+    check_gate(trained, last, trained.config.gate)
+    parent = last.id if last is not None else None
+    with snapshots.draft(
+        now_ms=now_ms, watermark=trained.watermark, lineage=lineage, parent=parent
+    ) as draft:
+        save_pieces(trained, draft.path)
+        if trained.report is not None:
+            (draft.path / "report.json").write_bytes(trained.report.to_json())
+        draft.metrics = {**trained.metrics, "questions": _questions(trained)}
+        draft.config = trained.config.model_dump(mode="json")
+    assert draft.snapshot is not None
+    return draft.snapshot
+
+
+def check_gate(trained: Trained, last: Manifest | None, gate: GateConfig) -> None:
+    """Raise ``SnapshotRefused`` when the metric of the gate falls too far below the last one's.
+
+    Nothing is refused where either measured too few questions to tell.
+    """
+    if last is None or _questions(trained) < gate.least_questions:
+        return
+    before, now = last.metrics.get(gate.metric), trained.metrics.get(gate.metric)
+    if before is None or now is None or last.metrics.get("questions", 0) < gate.least_questions:
+        return
+    if now < gate.least_share * before:
+        raise SnapshotRefused(
+            f"The new snapshot reaches {gate.metric} {now:.4f}, less than {gate.least_share:.0%} "
+            f"of the last one's {before:.4f}.",
+            remedy="Look at the data report of the last imports; lower gate.least_share to accept.",
+        )
+
+
+def _questions(trained: Trained) -> int:
+    return 0 if trained.report is None else trained.report.n_questions
