@@ -39,7 +39,9 @@ class LambdaMartConfig(BaseModel):
     l2: NonNegativeFloat = Field(10.0, description="Penalty on the leaves' values.")
     truncation: PositiveInt = Field(20, description="How far down the list pairs are compared.")
     bins: int = Field(127, ge=7, le=255, description="Histogram bins of each feature.")
-    threads: PositiveInt = Field(2, description="Threads used while training.")
+    threads: PositiveInt = Field(
+        1, description="Threads used while training; more than one suffers when cores are shared."
+    )
 
     @property
     def gains(self) -> tuple[float, float, float, float]:
