@@ -116,7 +116,7 @@ def test_a_query_is_read_and_its_actions_need_an_id(tmp_path: Path) -> None:
     toml = '[action]\nkind = "like"\nshopper = "who"\nitem = "what"\nat = "at"\n'
     actions = import_table(table, mapping(toml + 'id = "id"'), now_ms=NOW).actions
     assert actions["id"].to_pylist() == ["e1"]
-    assert actions["at_ms"].to_pylist() == [1_600_000_000_000]
+    assert actions["at"].to_pylist() == [1_600_000_000_000]
     with pytest.raises(BadMapping, match="id"):
         import_table(table, mapping(toml), now_ms=NOW)
 
@@ -139,7 +139,7 @@ def test_a_postgres_query_is_read(postgres_dsn: str) -> None:
     now = table.frame["at"].dt.epoch("ms").item()
     result = import_table(table, mapping(toml), now_ms=now)
     assert result.actions["price_micros"].to_pylist() == [2_500_000]
-    assert result.actions["at_ms"].to_pylist() == [now]
+    assert result.actions["at"].to_pylist() == [now]
 
 
 @pytest.mark.parametrize(

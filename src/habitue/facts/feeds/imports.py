@@ -1,7 +1,7 @@
 """A table imported: read, translated, cleaned, and handed over as columns the store can take.
 
-Column names are the fields of ``Action`` with text ids (``shopper``, ``item``), ``kind`` as a code
-and ``at_ms``; the store adds ``seq``, ``received_at_ms`` and the dense rows.
+Column names are the fields of the facts; the store adds ``seq``, ``received_at_ms`` and the dense
+rows.
 """
 
 from __future__ import annotations
@@ -47,32 +47,33 @@ __all__ = ["ACTION_TEXT", "ITEM_TEXT", "SHOPPER_TEXT", "Imported", "import_table
 ACTION_TEXT = pa.schema(
     [
         ("id", pa.string()),
-        ("at_ms", pa.int64()),
-        ("kind", pa.uint8()),
+        ("at", pa.int64()),  # UTC milliseconds
+        ("kind", pa.string()),
         ("shopper", pa.string()),
         ("item", pa.string()),
-        ("quantity", pa.float32()),
+        ("quantity", pa.float64()),
         ("price_micros", pa.int64()),
         ("value_minor", pa.int64()),
         ("currency", pa.string()),
         ("order_id", pa.string()),
         ("surface", pa.string()),
         ("slate_id", pa.string()),
-        ("slot", pa.int32()),
+        ("slot", pa.int64()),
         ("session_id", pa.string()),
         ("platform", pa.string()),
         ("device", pa.string()),
         ("locale", pa.string()),
         ("query", pa.string()),
-        ("rating", pa.float32()),
+        ("rating", pa.float64()),
         ("text", pa.string()),
-        ("seconds", pa.float32()),
-        ("score", pa.float32()),
+        ("seconds", pa.float64()),
+        ("score", pa.float64()),
         ("coupon", pa.string()),
-        ("extra", pa.string()),
+        ("extra", pa.string()),  # JSON
     ]
 )
-"""Columns of imported actions; those the mapping does not name are absent, not null."""
+"""Columns of imported actions, as ``FactStore.append_columns`` takes them; those the mapping does
+not name are absent."""
 
 ITEM_TEXT = pa.schema(
     [
@@ -127,7 +128,10 @@ def import_table(
     if mapping.action is not None:
         lines = _clean_lines(raw, mapping, mapping.action, ledger, now_ms, clock or ClockConfig())
         lines = _with_ids(lines, raw, mapping, mapping.action)
-        actions = _with_extra(lines)
+        actions = _with_extra(lines).with_columns(
+            pl.col("kind").replace_strict(NAMES, return_dtype=pl.String),
+            pl.col("at_ms").alias("at"),
+        )
         if mapping.item is not None:
             items = gathered_versions(lines, mapping.item.new_version, mapping.time_zone)
         if mapping.shopper is not None:
@@ -305,8 +309,6 @@ def _action_facts(actions: pa.Table, rows: int) -> Iterator[list[Fact]]:
                 stop += 1
         said = actions.slice(start, stop - start).to_pylist()
         for line in said:
-            line["kind"] = NAMES[line["kind"]]
-            line["at"] = line.pop("at_ms")
             if line.get("extra") is not None:
                 line["extra"] = msgspec.json.decode(line["extra"])
         yield msgspec.convert(said, list[Action])
