@@ -1,0 +1,179 @@
+"""Training and evaluation of an open shop: facts from its store, snapshots into its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import msgspec
+import numpy as np
+
+from habitue.errors import BadInput, SnapshotRefused
+from habitue.evaluation import Report
+from habitue.evaluation.outcomes import Rates, outcomes_of, rates_by, rates_table
+from habitue.evaluation.replay import by_score, through
+from habitue.evaluation.report import EvaluationConfig, evaluate
+from habitue.evaluation.splits import Split, by_time, leave_last_out
+from habitue.facts import MS_PER_DAY, ActionKind, code_of
+from habitue.training.dataset import ShopFacts, facts_of_store
+from habitue.training.serving import pipeline_of, save_pieces
+from habitue.training.train import BestFirst, Trained, train
+
+if TYPE_CHECKING:
+    from rich.console import Group
+
+    from habitue.app.shop import Progress
+    from habitue.app.wiring import Parts
+    from habitue.training.config import TrainingConfig
+
+__all__ = ["Evaluated", "Protocol", "evaluate_shop", "train_snapshot"]
+
+Protocol = Literal["by-time", "leave-last-out"]
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """How right the shop's recommendations were: on held-out actions, and on slates it showed."""
+
+    report: Report
+    shown: list[Rates] = field(default_factory=list)  # by surface; empty where none was shown
+
+    def to_json(self) -> str:
+        """Both as JSON."""
+        both = {"report": msgspec.Raw(self.report.to_json()), "shown": self.shown}
+        return msgspec.json.format(msgspec.json.encode(both)).decode()
+
+    def to_table(self) -> Group:
+        """Both as tables for the terminal."""
+        from rich.console import Group
+
+        tables: list[Any] = [self.report.table()]
+        if self.shown:
+            tables.append(rates_table(self.shown, "surface"))
+        return Group(*tables)
+
+
+def train_snapshot(parts: Parts, *, now_ms: int, seed: int, progress: Progress) -> str:
+    """Train on every fact up to now and write a snapshot; its name.
+
+    Raises ``BadInput`` when there is nothing to learn from, ``SnapshotRefused`` when the new one
+    does far worse on its held-out span than the active one did on its own.
+    """
+    config = parts.settings.training
+    facts = _facts(parts, progress)
+    trained = train(facts, config, rng=np.random.default_rng(seed), progress=progress)
+    before = parts.snapshots.active()
+    if before is not None:
+        _check_gate(trained, before.manifest.metrics, before.manifest.id, config)
+    parts.snapshots.sweep()
+    progress("writing the snapshot", 0, 1)
+    with parts.snapshots.draft(
+        now_ms=now_ms,
+        watermark=trained.watermark,
+        lineage=parts.store.stored().lineage,
+        parent=None if before is None else before.manifest.id,
+    ) as draft:
+        save_pieces(trained, draft.path)
+        draft.metrics = dict(trained.metrics)
+        draft.config = config.model_dump(mode="json")
+        if trained.report is not None:
+            (draft.path / "report.json").write_bytes(trained.report.to_json())
+    progress("writing the snapshot", 1, 1)
+    assert draft.snapshot is not None
+    return draft.snapshot.manifest.id
+
+
+def _check_gate(
+    trained: Trained, before: Mapping[str, Any], name: str, config: TrainingConfig
+) -> None:
+    gate = config.gate
+    last, now = before.get(gate.metric), trained.metrics.get(gate.metric)
+    asked = 0 if trained.report is None else trained.report.n_questions
+    if last is None or now is None or asked < gate.least_questions:
+        return
+    if now < gate.least_share * last:
+        raise SnapshotRefused(
+            f"The new snapshot is refused: its {gate.metric} is {now:.4f}, below "
+            f"{gate.least_share:.0%} of the {last:.4f} of {name}, which goes on answering.",
+            remedy="Look at the newest data (`habitue doctor`), or lower training.gate.least_share "
+            "if the fall is expected.",
+        )
+
+
+def evaluate_shop(
+    parts: Parts, *, split: str, rebuy: bool, n: int, seed: int, progress: Progress
+) -> Evaluated:
+    """Train on the past, ask what came after, and beside it what shown slates earned."""
+    if split not in get_args(Protocol):
+        raise BadInput(
+            f"There is no split {split!r}.", remedy="Use by-time or leave-last-out.", field="split"
+        )
+    facts = _facts(parts, progress)
+    config = parts.settings.training.model_copy(update={"evaluate": False, "rebuy": rebuy})
+    kinds = frozenset(code_of(name) for name in parts.settings.shop.conversions)
+    held, known = _split(facts, split, kinds, rebuy, config)
+    rng, drawn = np.random.default_rng(seed).spawn(2)
+    until = int(held.now_ms.max()) + 1 if split == "leave-last-out" else int(held.now_ms[0])
+    trained = train(known, config, rng=rng, now_ms=until, progress=progress)
+    report = _report(held, trained, config, n, drawn, progress)
+    outcomes = outcomes_of(parts.store, conversions=kinds)
+    return Evaluated(report, rates_by(outcomes, "surface", drawn) if outcomes.height else [])
+
+
+def _facts(parts: Parts, progress: Progress) -> ShopFacts:
+    progress("reading facts", 0, 1)
+    facts = facts_of_store(parts.store, allowed_unless_said=parts.settings.privacy.default_consent)
+    progress("reading facts", 1, 1)
+    if not len(facts.log):
+        raise BadInput("There are no actions to learn from.", remedy="Import or send some first.")
+    return facts
+
+
+def _split(
+    facts: ShopFacts,
+    split: str,
+    kinds: frozenset[ActionKind],
+    rebuy: bool,
+    config: TrainingConfig,
+) -> tuple[Split, ShopFacts]:
+    """What is asked, and what may be learnt from."""
+    until = int(facts.log.at_ms[-1]) + 1
+    standing = facts.between(np.iinfo(np.int64).min, until)
+    if split == "by-time":
+        length = min(config.window_days * MS_PER_DAY, (until - int(facts.log.at_ms[0])) / 4)
+        held, known = (
+            by_time(standing, int(until - length), until, kinds=kinds, repurchase=rebuy),
+            facts,
+        )
+    else:
+        held = leave_last_out(standing, kinds=kinds)
+        none = np.full(len(held.train), np.iinfo(np.int64).max, np.int64)
+        known = replace(facts, log=held.train, void_from_ms=none, slate=None)
+    if not len(held):
+        raise BadInput(
+            "Nobody can be asked: no shopper came back in the span held out.",
+            remedy="There is too little history yet; evaluate again when shoppers have returned.",
+        )
+    return held, known
+
+
+def _report(
+    held: Split,
+    trained: Trained,
+    config: TrainingConfig,
+    n: int,
+    rng: np.random.Generator,
+    progress: Progress,
+) -> Report:
+    progress("asking", 0, 1)
+    pipeline = pipeline_of(
+        config, trained.sources, trained.rankers, trained.stats, trained.columns, BestFirst()
+    )
+    listers = {"habitue": through(pipeline)}
+    listers |= {source.name: by_score(source) for source in trained.sources}
+    judged = EvaluationConfig(n=n, length=config.recent_length)
+    best = [name for name in listers if name != "habitue"]
+    report = evaluate(held, listers, rng, judged, against=tuple(best))
+    progress("asking", 1, 1)
+    return report

@@ -1,0 +1,129 @@
+"""The shop as a server meets it: asynchronous appends, slates, and the keeping of house beside."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+import msgspec
+import numpy as np
+
+from habitue.app.clock import clock_ms
+from habitue.app.secrets import shopper_tokens
+from habitue.app.shop import Shop
+from habitue.app.snapshots import SnapshotInfo
+from habitue.errors import HabitueError, NotFound, StoreError
+from habitue.facts import Fact
+from habitue.privacy.keys import Keyring
+from habitue.store.contract import Appended, Erased
+from habitue.surfaces import SlateAnswer, SurfaceRequest
+
+__all__ = ["RunningShop"]
+
+_CATCH_UP_SECONDS: Final = 0.1
+_SNAPSHOT_SECONDS: Final = 1.0
+
+
+class RunningShop:
+    """A ``Shop`` that is being served. Start it on the way up, ``drain`` it on the way down."""
+
+    def __init__(self, shop: Shop, *, seed: int | None = None) -> None:
+        """``seed`` makes exploration repeatable, for tests."""
+        self.shop = shop
+        self.parts = shop.parts
+        settings = shop.parts.settings
+        self.name = settings.shop.name
+        self.currency = settings.shop.base_currency
+        self.keys = Keyring(settings.server.keys_file)
+        self.tokens = shopper_tokens(settings)
+        self._rng = np.random.default_rng(seed)
+        self._stop = threading.Event()
+        self._keeper: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Follow what other processes write, and which snapshot is active, until ``drain``."""
+        self.parts.come_alive(clock_ms())
+        if self._keeper is None:
+            self._keeper = threading.Thread(
+                target=self._keep_house, name="habitue-house", daemon=True
+            )
+            self._keeper.start()
+
+    async def drain(self) -> None:
+        """Finish what is queued; nothing is taken any more."""
+        self._stop.set()
+        if self._keeper is not None:
+            await asyncio.to_thread(self._keeper.join)
+        await asyncio.to_thread(self.parts.committer.close)
+
+    # ------------------------------------------------------------------ facts and slates
+
+    async def append(self, facts: Sequence[Fact], *, received_at_ms: int) -> Appended:
+        """Store facts; on return they are durable and live state knows them."""
+        names = self.parts.pseudonyms
+        told = facts if names is None else names.over(facts)
+        return await self.parts.committer.append(told, received_at_ms=received_at_ms)
+
+    def recommend(self, request: SurfaceRequest, *, now_ms: int) -> SlateAnswer:
+        """Make and log one slate."""
+        names = self.parts.pseudonyms
+        if names is not None and request.shopper is not None:
+            request = msgspec.structs.replace(request, shopper=names.of(request.shopper))
+        return self.parts.surfaces.recommend(request, now_ms, self._rng)
+
+    # ------------------------------------------------------------------ people
+
+    def export(self, shopper: str) -> Mapping[str, object]:
+        """Everything stored about a shopper; raises ``NotFound`` for a stranger."""
+        return self.shop.export(shopper)
+
+    def forget(self, shopper: str) -> Erased:
+        """Erase a shopper everywhere; raises ``NotFound`` for a stranger."""
+        return self.shop.forget(shopper)
+
+    # ------------------------------------------------------------------ snapshots
+
+    def snapshots(self) -> list[SnapshotInfo]:
+        """The snapshots, newest first."""
+        return self.shop.snapshots()
+
+    def activate(self, name: str) -> SnapshotInfo:
+        """Answer from this snapshot from now on; raises ``NotFound``, ``SnapshotRefused``."""
+        return self.shop.activate(name)
+
+    def roll_back(self) -> SnapshotInfo:
+        """Answer from the snapshot before the active one; raises ``NotFound``."""
+        return self.shop.roll_back()
+
+    # ------------------------------------------------------------------ health
+
+    def ready(self) -> Mapping[str, str]:
+        """What each part says of itself; empty text where all is well."""
+        return {
+            "store": _said(self.parts.store.stored),
+            "live_state": "" if self.parts.live_state.healthy() else "does not answer",
+            "catalogue": "" if self.parts.live.n_items else "no item has been told of yet",
+        }
+
+    def _keep_house(self) -> None:
+        """Between requests: tail the store, refresh what is popular, follow the active snapshot."""
+        looked = 0.0
+        while not self._stop.wait(_CATCH_UP_SECONDS):
+            looked += _CATCH_UP_SECONDS
+            try:
+                self.shop.catch_up()
+                if looked >= _SNAPSHOT_SECONDS:
+                    looked = 0.0
+                    self.shop.follow_snapshot()
+            except (HabitueError, OSError) as problem:
+                self.parts.problems.note(problem)
+
+
+def _said(check: Callable[[], object]) -> str:
+    try:
+        check()
+    except (StoreError, NotFound) as problem:
+        return problem.message
+    return ""

@@ -1,0 +1,252 @@
+"""A shop in Python: facts in, slates out, and everything between."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self, overload
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from habitue.app import importing, learning
+from habitue.app.clock import clock_ms
+from habitue.app.places import settings_for
+from habitue.app.snapshots import SnapshotInfo, load, make_servable
+from habitue.app.wiring import Parts, build
+from habitue.errors import SnapshotError
+from habitue.facts import Fact
+from habitue.store.contract import Appended, Erased, Stored
+from habitue.surfaces import SlateAnswer, SurfaceRequest
+
+__all__ = ["Progress", "Shop", "open_shop"]
+
+Progress = Callable[[str, float, float], None]
+"""Told (step, done, total) as long work goes on."""
+
+
+def _silent(step: str, done: float, total: float) -> None:
+    """Nobody listens."""
+
+
+def open_shop(
+    store: str | Path | None = None,
+    *,
+    settings: Path | None = None,
+    overrides: Mapping[str, object] | None = None,
+) -> Shop:
+    """The shop kept in ``store``: a SQLite file, made when absent, or a PostgreSQL address.
+
+    Without one, the shop that ``habitue.toml`` and the environment describe.
+    """
+    return Shop(build(settings_for(store, settings, overrides)))
+
+
+class Shop:
+    """One shop, open in this process. Use it in a ``with``, or ``close`` it."""
+
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+        self._rng = np.random.default_rng()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        problem: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Store what is queued and let go of the store."""
+        self.parts.close()
+
+    # ------------------------------------------------------------------ facts
+
+    @overload
+    def ingest(self, what: Sequence[Fact]) -> Appended: ...
+
+    @overload
+    def ingest(
+        self, what: pl.DataFrame | pa.Table, *, progress: Progress = ...
+    ) -> importing.Counted: ...
+
+    @overload
+    def ingest(
+        self,
+        what: str | Path,
+        *,
+        mapping: str | Path | None = ...,
+        query: str | None = ...,
+        rejects: Path | None = ...,
+        progress: Progress = ...,
+    ) -> importing.Ingested: ...
+
+    def ingest(
+        self,
+        what: Sequence[Fact] | pl.DataFrame | pa.Table | str | Path,
+        *,
+        mapping: str | Path | None = None,
+        query: str | None = None,
+        rejects: Path | None = None,
+        progress: Progress = _silent,
+    ) -> Appended | importing.Counted | importing.Ingested:
+        """Take in facts, a table of actions, or a file or query read through a mapping.
+
+        What is given is durable on return. A table has the fields of ``Action`` as columns, times
+        as ``at_ms`` (UTC milliseconds). A file (CSV, JSONL, Parquet) or the answer of ``query`` at
+        a SQL address is translated by ``mapping`` (the name of a shipped one or a TOML file) and
+        cleaned; what was refused goes to ``rejects`` with its reason, and the report accounts for
+        every row.
+        """
+        if isinstance(what, str | Path):
+            return importing.ingest_table(
+                self.parts, what, mapping, query, rejects, now_ms=clock_ms(), progress=progress
+            )
+        if isinstance(what, pl.DataFrame | pa.Table):
+            return importing.ingest_actions(self.parts, what, clock_ms(), progress)
+        names = self.parts.pseudonyms
+        told = what if names is None else names.over(what)
+        return self.parts.committer.append_sync(told, received_at_ms=clock_ms())
+
+    def stored(self) -> Stored:
+        """How much is stored, and the watermark."""
+        return self.parts.store.stored()
+
+    # ------------------------------------------------------------------ slates
+
+    def recommend(
+        self,
+        shopper: str | None = None,
+        *,
+        surface: str = "home",
+        items: Sequence[str] = (),
+        n: int = 10,
+        filter: str | None = None,  # noqa: A002 - the word for it
+        page: str | None = None,
+        now_ms: int | None = None,
+        seed: int | None = None,
+    ) -> SlateAnswer:
+        """Make and log one slate. ``items`` are the item looked at, or what is in the cart.
+
+        ``now_ms`` and ``seed`` make it repeatable, for tests and backfills.
+        """
+        names = self.parts.pseudonyms
+        request = SurfaceRequest(
+            surface=surface,
+            shopper=shopper if names is None or shopper is None else names.of(shopper),
+            items=list(items),
+            n=n,
+            filter=filter,
+            page=page,
+        )
+        self.catch_up()
+        rng = self._rng if seed is None else np.random.default_rng(seed)
+        now = clock_ms() if now_ms is None else now_ms
+        return self.parts.surfaces.recommend(request, now, rng)
+
+    # ------------------------------------------------------------------ learning
+
+    def train(
+        self, *, activate: bool = True, seed: int = 0, progress: Progress = _silent
+    ) -> SnapshotInfo:
+        """Learn a snapshot from the facts up to now; answer from it when its checks pass.
+
+        Raises ``BadInput`` when there is nothing to learn from, ``SnapshotRefused`` when the new
+        snapshot is far worse than the one that serves.
+        """
+        made = learning.train_snapshot(self.parts, now_ms=clock_ms(), seed=seed, progress=progress)
+        return self.activate(made) if activate else self._info(made)
+
+    def evaluate(
+        self,
+        *,
+        split: str = "by-time",
+        rebuy: bool = False,
+        n: int = 10,
+        seed: int = 0,
+        progress: Progress = _silent,
+    ) -> learning.Evaluated:
+        """Train on the past and measure on what came after: ``by-time`` or ``leave-last-out``."""
+        return learning.evaluate_shop(
+            self.parts, split=split, rebuy=rebuy, n=n, seed=seed, progress=progress
+        )
+
+    def snapshots(self) -> list[SnapshotInfo]:
+        """The snapshots, newest first."""
+        active = self.parts.snapshots.active_id()
+        return [SnapshotInfo.of(one, active) for one in self.parts.snapshots.list()]
+
+    def activate(self, name: str) -> SnapshotInfo:
+        """Answer from this snapshot from now on; raises ``NotFound``, ``SnapshotRefused``."""
+        parts = self.parts
+        if parts.alive:
+            self._serve(name)
+        else:
+            load(parts.snapshots.verify(name), parts.store.stored().lineage)
+        parts.snapshots.activate(name, now_ms=clock_ms())
+        return self._info(name)
+
+    def roll_back(self) -> SnapshotInfo:
+        """Answer from the snapshot that answered before the active one."""
+        before = self.parts.snapshots.roll_back(now_ms=clock_ms())
+        if self.parts.alive:
+            self.follow_snapshot()
+        return self._info(before.manifest.id)
+
+    def _info(self, name: str) -> SnapshotInfo:
+        manifest = self.parts.snapshots.get(name).manifest
+        return SnapshotInfo.of(manifest, self.parts.snapshots.active_id())
+
+    # ------------------------------------------------------------------ people
+
+    def export(self, shopper: str) -> dict[str, list[dict[str, object]]]:
+        """Everything stored about a shopper; raises ``NotFound`` for a stranger."""
+        return self.parts.store.export(self._named(shopper))
+
+    def forget(self, shopper: str) -> Erased:
+        """Erase a shopper everywhere, from this moment on; raises ``NotFound`` for a stranger."""
+        named = self._named(shopper)
+        self.parts.live.forget(named)
+        erased = self.parts.store.forget(named, now_ms=clock_ms())
+        self.parts.live.people.renew()
+        return erased
+
+    def _named(self, shopper: str) -> str:
+        return shopper if self.parts.pseudonyms is None else self.parts.pseudonyms.of(shopper)
+
+    # ------------------------------------------------------------------ keeping house
+
+    def backup(self, path: Path) -> None:
+        """Write a consistent copy of the facts, while others go on writing."""
+        self.parts.store.backup(path)
+
+    def catch_up(self) -> None:
+        """Take in what other processes wrote; costs one small query where there is nothing."""
+        now_ms = clock_ms()
+        self.parts.live.catch_up(now_ms)
+        self.parts.popular.refresh(now_ms)
+
+    def follow_snapshot(self) -> None:
+        """Answer from the active snapshot where another process has changed which that is."""
+        parts = self.parts
+        active = parts.snapshots.active_id()
+        if active is None or active == parts.switch.current.name:
+            return
+        try:
+            self._serve(active)
+        except SnapshotError as problem:
+            parts.problems.note(problem)
+
+    def _serve(self, name: str) -> None:
+        """Load a snapshot and answer from it; whatever is wrong with it changes nothing."""
+        parts = self.parts
+        loaded = load(parts.snapshots.verify(name), parts.store.stored().lineage)
+        servable = make_servable(loaded, parts.live, parts.settings, clock_ms())
+        if servable is not None:
+            parts.switch.activate(servable)

@@ -1,0 +1,348 @@
+"""The command line: translate words into calls of ``habitue.app.Shop``, and answers into words.
+
+Heavy libraries are imported by the commands that use them, so that ``habitue --help`` is quick.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from habitue.errors import HabitueError
+
+if TYPE_CHECKING:
+    from habitue.app import Shop
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="habitue",
+    help="Recommendations that bring a shop's customers back.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+snapshots = typer.Typer(
+    help="Trained snapshots: list, compare, activate, roll back.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+keys = typer.Typer(help="API keys: add, list, revoke.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(snapshots, name="snapshots")
+app.add_typer(keys, name="keys")
+
+Store = Annotated[
+    str | None,
+    typer.Option("--store", help="A SQLite file (shop.db) or a postgresql:// address."),
+]
+SettingsFile = Annotated[
+    Path | None,
+    typer.Option("--settings", help="The settings file [habitue.toml where there is one]."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+
+
+def main() -> None:
+    """Run the command line; an error Habitué raises on purpose is one line and exit code 1."""
+    try:
+        app()
+    except HabitueError as error:
+        print(f"habitue: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
+    except BrokenPipeError:  # `habitue ... | head`
+        sys.stderr.close()
+        raise SystemExit(141) from None
+
+
+def _open(store: str | None, settings: Path | None) -> Shop:
+    from habitue.app import open_shop
+
+    return open_shop(store, settings=settings)
+
+
+@app.command("import")
+def import_(
+    source: Annotated[str, typer.Argument(help="A CSV, JSONL or Parquet file, or a SQL address.")],
+    mapping: Annotated[
+        str | None, typer.Option(help="The name of a shipped mapping, or a TOML file.")
+    ] = None,
+    query: Annotated[str | None, typer.Option(help="The SQL query, for an address.")] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Write the data report here, as JSON.")
+    ] = None,
+    rejects: Annotated[Path | None, typer.Option(help="Write refused rows here, as JSONL.")] = None,
+    store: Store = None,
+    settings: SettingsFile = None,
+) -> None:
+    """Read a file, or a table of a database, into the shop's facts; show what cleaning found."""
+    from habitue.cli.progress import bars
+
+    with _open(store, settings) as shop, bars() as progress:
+        found = shop.ingest(
+            source, mapping=mapping, query=query, rejects=rejects, progress=progress
+        )
+    if report is not None:
+        report.write_text(found.to_json(), "utf-8")
+    _console().print(found.to_table())
+
+
+@app.command()
+def train(
+    store: Store = None,
+    settings: SettingsFile = None,
+    activate: Annotated[bool, typer.Option(help="Serve it as soon as its checks pass.")] = True,
+    seed: Annotated[int, typer.Option(help="Seed of everything random in training.")] = 0,
+) -> None:
+    """Learn a snapshot from the facts up to now, check it and make it the active one."""
+    from habitue.cli.progress import bars
+    from habitue.cli.show import snapshot_table
+
+    with _open(store, settings) as shop, bars() as progress:
+        made = shop.train(activate=activate, seed=seed, progress=progress)
+    _console().print(snapshot_table([made]))
+
+
+@app.command()
+def evaluate(
+    split: Annotated[str, typer.Option(help="by-time or leave-last-out.")] = "by-time",
+    rebuy: Annotated[bool, typer.Option(help="Count items bought before as right too.")] = False,
+    n: Annotated[int, typer.Option(help="Length of the lists.", min=1, max=200)] = 10,
+    seed: Annotated[int, typer.Option(help="Seed of training and of the bootstrap.")] = 0,
+    json: Json = False,
+    store: Store = None,
+    settings: SettingsFile = None,
+) -> None:
+    """Train on the past, ask for what came after, and tell how often it was right."""
+    from habitue.cli.progress import bars
+
+    with _open(store, settings) as shop, bars() as progress:
+        report = shop.evaluate(split=split, rebuy=rebuy, n=n, seed=seed, progress=progress)
+    if json:
+        print(report.to_json())
+    else:
+        _console().print(report.to_table())
+
+
+@app.command()
+def recommend(
+    shopper: Annotated[str | None, typer.Argument(help="The shopper's id.")] = None,
+    surface: Annotated[str, typer.Option(help="home, item or cart.")] = "home",
+    item: Annotated[
+        list[str] | None, typer.Option(help="The item looked at, or an item of the cart.")
+    ] = None,
+    n: Annotated[int, typer.Option(help="How many items.", min=1, max=200)] = 10,
+    json: Json = False,
+    store: Store = None,
+    settings: SettingsFile = None,
+) -> None:
+    """Make one slate and show it with its reasons."""
+    from habitue.cli.show import slate_json, slate_table
+
+    with _open(store, settings) as shop:
+        slate = shop.recommend(shopper, surface=surface, items=item or (), n=n)
+        if json:
+            print(slate_json(slate))
+        else:
+            _console().print(slate_table(shop, slate))
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Where to listen [127.0.0.1].")] = None,
+    port: Annotated[int | None, typer.Option(help="On which port [8000].")] = None,
+    workers: Annotated[int | None, typer.Option(help="How many processes [1].")] = None,
+    store: Store = None,
+    settings: SettingsFile = None,
+) -> None:
+    """Serve the HTTP interface and the start page until Ctrl-C."""
+    from habitue.cli.serving import serve as serve_
+
+    said = {"server.host": host, "server.port": port, "server.workers": workers}
+    serve_(store, settings, {name: value for name, value in said.items() if value is not None})
+
+
+@app.command()
+def demo(
+    data: Annotated[Path | None, typer.Option(help="Your own orders instead of a demo.")] = None,
+    mapping: Annotated[str | None, typer.Option(help="How to read them: a mapping.")] = None,
+    host: Annotated[str, typer.Option(help="Where to listen.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="On which port.")] = 8000,
+    folder: Annotated[Path, typer.Option(help="Where shops are kept.")] = Path("var"),
+) -> None:
+    """A shop in minutes: bring up a store, serve it at once, train beside, and show the result."""
+    from habitue.cli.demo import demo as demo_
+
+    demo_(data, mapping, host=host, port=port, folder=folder)
+
+
+@app.command()
+def backup(
+    path: Annotated[Path, typer.Argument(help="Where to write the copy.")],
+    store: Store = None,
+    settings: SettingsFile = None,
+) -> None:
+    """Write a consistent copy of the facts while the shop goes on."""
+    with _open(store, settings) as shop:
+        shop.backup(path)
+    print(f"The facts are in {path}.")
+
+
+@app.command()
+def restore(
+    path: Annotated[Path, typer.Argument(help="A copy that `habitue backup` wrote.")],
+    store: Store = None,
+    settings: SettingsFile = None,
+) -> None:
+    """Put a copy in the store's place, and erase again whoever was erased since it was made."""
+    from habitue.app import restore as restore_
+
+    erased = restore_(path, store, settings=settings)
+    print(f"Restored. {erased} shoppers erased since the copy was made were erased again.")
+
+
+@app.command()
+def forget(
+    shopper: Annotated[str, typer.Argument(help="The shopper's id.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    store: Store = None,
+    settings: SettingsFile = None,
+) -> None:
+    """Erase a shopper everywhere. This cannot be undone."""
+    if not yes:
+        typer.confirm(f"Erase everything about {shopper}?", abort=True)
+    with _open(store, settings) as shop:
+        erased = shop.forget(shopper)
+    print(
+        ", ".join(f"{n} {table}" for table, n in erased.rows.items() if n) or "nothing was stored"
+    )
+
+
+@app.command()
+def export(
+    shopper: Annotated[str, typer.Argument(help="The shopper's id.")],
+    store: Store = None,
+    settings: SettingsFile = None,
+) -> None:
+    """Print everything stored about a shopper, as JSON."""
+    import json as json_
+
+    with _open(store, settings) as shop:
+        print(json_.dumps(shop.export(shopper), indent=2, ensure_ascii=False))
+
+
+@app.command()
+def doctor(store: Store = None, settings: SettingsFile = None) -> None:
+    """Look for what is wrong with the settings, the store, the live state and the snapshots."""
+    from habitue.cli.doctor import examine
+    from habitue.cli.show import findings_table
+
+    findings = examine(store, settings)
+    _console().print(findings_table(findings))
+    if any(finding.state == "wrong" for finding in findings):
+        raise typer.Exit(1)
+
+
+@app.command("settings")
+def settings_() -> None:
+    """Print a habitue.toml with every setting at its default."""
+    from habitue.settings import Settings
+
+    print(Settings.render(), end="")
+
+
+@snapshots.command("list")
+def list_(json: Json = False, store: Store = None, settings: SettingsFile = None) -> None:
+    """The snapshots, newest first."""
+    from habitue.cli.show import snapshot_json, snapshot_table
+
+    with _open(store, settings) as shop:
+        made = shop.snapshots()
+    if json:
+        print(snapshot_json(made))
+    else:
+        _console().print(snapshot_table(made))
+
+
+@snapshots.command()
+def compare(
+    first: Annotated[str, typer.Argument(help="A snapshot's name.")],
+    second: Annotated[str, typer.Argument(help="Another's.")],
+    store: Store = None,
+    settings: SettingsFile = None,
+) -> None:
+    """The metrics of two snapshots side by side."""
+    from habitue.cli.show import comparison_table
+    from habitue.errors import NotFound
+
+    with _open(store, settings) as shop:
+        named = {one.name: one for one in shop.snapshots()}
+    for name in (first, second):
+        if name not in named:
+            raise NotFound(
+                f"There is no snapshot {name}.", remedy="`habitue snapshots list` names them."
+            )
+    _console().print(comparison_table(named[first], named[second]))
+
+
+@snapshots.command()
+def activate(
+    name: Annotated[str, typer.Argument(help="The snapshot's name.")],
+    store: Store = None,
+    settings: SettingsFile = None,
+) -> None:
+    """Answer from this snapshot from now on; a running server switches by itself."""
+    with _open(store, settings) as shop:
+        shop.activate(name)
+    print(f"{name} is active.")
+
+
+@snapshots.command("roll-back")
+def roll_back(store: Store = None, settings: SettingsFile = None) -> None:
+    """Go back to the snapshot that was active before."""
+    with _open(store, settings) as shop:
+        print(f"{shop.roll_back().name} is active.")
+
+
+@keys.command("add")
+def add_key(
+    name: Annotated[str, typer.Argument(help="Whose key it is.")],
+    scope: Annotated[str, typer.Option(help="browser, server or admin.")] = "server",
+    store: Store = None,
+    settings: SettingsFile = None,
+) -> None:
+    """Make a key and print it, once: only its hash is kept."""
+    from habitue.app import add_key as add_key_
+
+    print(add_key_(name, scope, store, settings=settings))
+
+
+@keys.command("list")
+def list_keys(store: Store = None, settings: SettingsFile = None) -> None:
+    """The keys, without what is secret."""
+    from habitue.app import keyring
+    from habitue.cli.show import key_table
+
+    _console().print(key_table(keyring(store, settings=settings)))
+
+
+@keys.command("revoke")
+def revoke_key(
+    name: Annotated[str, typer.Argument(help="The key's name or number, as listed.")],
+    store: Store = None,
+    settings: SettingsFile = None,
+) -> None:
+    """Take a key back, at once."""
+    from habitue.app import revoke_key as revoke_key_
+
+    revoke_key_(name, store, settings=settings)
+    print(f"{name} is revoked.")
+
+
+def _console() -> Any:
+    from rich.console import Console
+
+    return Console()

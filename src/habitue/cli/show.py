@@ -1,0 +1,112 @@
+"""Answers as tables for the terminal, and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from rich.markup import escape
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from habitue.app import Shop, SnapshotInfo
+    from habitue.cli.doctor import Finding
+    from habitue.privacy.keys import Keyring
+    from habitue.surfaces import SlateAnswer
+
+__all__ = [
+    "comparison_table",
+    "findings_table",
+    "key_table",
+    "slate_json",
+    "slate_table",
+    "snapshot_json",
+    "snapshot_table",
+]
+
+_MAIN: Final = 4  # metrics shown beside a snapshot's name
+_COLOUR: Final = {"fine": "green", "look": "yellow", "wrong": "red"}
+
+
+def _when(ms: int) -> str:
+    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def slate_table(shop: Shop, slate: SlateAnswer) -> Table:
+    """A slate with its reasons."""
+    told = [f"snapshot {slate.snapshot}" if slate.snapshot else "no snapshot"]
+    if slate.fallback:
+        told.append(f"fallback: {slate.fallback}")
+    table = Table(title=f"{slate.surface} · {' · '.join(told)}")
+    for name in ("slot", "item", "title", "why", "source"):
+        table.add_column(name, overflow="fold")
+    table.add_column("score", justify="right")
+    items = shop.parts.live.items
+    for slot, one in enumerate(slate.items):
+        title = items.title(items.row(one.item))
+        cells = (one.item, title, one.reason, one.source)
+        table.add_row(str(slot + 1), *map(escape, cells), f"{one.score:.3f}")
+    return table
+
+
+def slate_json(slate: SlateAnswer) -> str:
+    """A slate as the HTTP interface would answer it."""
+    return msgspec.json.format(msgspec.json.encode(slate)).decode()
+
+
+def snapshot_table(snapshots: Sequence[SnapshotInfo]) -> Table:
+    """Snapshots with the first of their metrics."""
+    names = list(dict.fromkeys(name for one in snapshots for name in one.metrics))[:_MAIN]
+    table = Table(title="snapshots" if snapshots else "no snapshots yet: habitue train makes one")
+    for name in ("name", "made (UTC)", "watermark", *names):
+        table.add_column(name, justify="left" if name == "name" else "right", overflow="fold")
+    for one in snapshots:
+        mark = " [green]● active[/]" if one.active else ""
+        metrics = (f"{one.metrics[name]:.4f}" if name in one.metrics else "" for name in names)
+        table.add_row(one.name + mark, _when(one.made_at_ms), f"{one.watermark:,}", *metrics)
+    return table
+
+
+def snapshot_json(snapshots: Sequence[SnapshotInfo]) -> str:
+    """Snapshots as JSON."""
+    return msgspec.json.format(msgspec.json.encode(list(snapshots))).decode()
+
+
+def comparison_table(first: SnapshotInfo, second: SnapshotInfo) -> Table:
+    """Every metric of two snapshots, and what changed."""
+    table = Table(title="snapshots compared")
+    table.add_column("metric")
+    for name in (first.name, second.name, "change"):
+        table.add_column(name, justify="right", overflow="fold")
+    for metric in dict.fromkeys([*first.metrics, *second.metrics]):
+        a, b = first.metrics.get(metric), second.metrics.get(metric)
+        change = "" if a is None or b is None or not a else f"{b / a - 1:+.1%}"
+        table.add_row(
+            metric, "" if a is None else f"{a:.4f}", "" if b is None else f"{b:.4f}", change
+        )
+    return table
+
+
+def key_table(keyring: Keyring) -> Table:
+    """Keys by name, without what is secret."""
+    table = Table(title="API keys")
+    for name in ("name", "scope", "made (UTC)", "revoked (UTC)"):
+        table.add_column(name)
+    for one in keyring.entries():
+        revoked = "" if one.revoked_ms is None else _when(one.revoked_ms)
+        table.add_row(escape(one.name), one.scope, _when(one.created_ms), revoked)
+    return table
+
+
+def findings_table(findings: Sequence[Finding]) -> Table:
+    """What the doctor found, and what to do about it."""
+    table = Table(title="habitue doctor")
+    for name in ("", "what", "found", "what to do"):
+        table.add_column(name, overflow="fold")
+    for one in findings:
+        table.add_row(
+            f"[{_COLOUR[one.state]}]●[/]", escape(one.what), escape(one.found), escape(one.remedy)
+        )
+    return table
