@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import threading
 import time
@@ -9,17 +10,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httpx
 import pytest
 import uvicorn
-from starlette.testclient import TestClient
 
 from habitue.api import create_app
 from habitue.api.serve import listen, options
 from habitue.app import RunningShop, Shop, build
-from habitue.facts import Item
+from habitue.facts import Action, Item
 from habitue.settings import Settings
 
 NOW_MS = 1_750_000_000_000
@@ -33,10 +33,16 @@ class Served:
     app: Any
     settings: Settings
     log: io.BytesIO = field(default_factory=io.BytesIO)
+    before: int = 0
 
     @property
     def shop(self) -> Shop:
         return self.running.shop
+
+    @property
+    def actions(self) -> int:
+        """How many actions a test has stored."""
+        return self.shop.stored().facts["action"] - self.before
 
     def key(self, scope: Any) -> str:
         """A fresh key of this scope."""
@@ -66,7 +72,7 @@ def settings_in(folder: Path, overrides: Mapping[str, object] | None = None) -> 
 
 @contextmanager
 def opened(settings: Settings) -> Iterator[Served]:
-    """The shop of these settings, with a small catalogue."""
+    """The shop of these settings, with a small catalogue of which some is bought more often."""
     running = RunningShop(Shop(build(settings)), seed=7)
     log = io.BytesIO()
     try:
@@ -76,10 +82,46 @@ def opened(settings: Settings) -> Iterator[Served]:
                 for n in range(1, 21)
             ]
         )
+        running.shop.ingest(
+            [
+                Action(kind="purchase", shopper=f"regular-{who}", item=f"item-{n}")
+                for n in range(1, 21)
+                for who in range(n)
+            ]
+        )
+        running.shop.catch_up()
         running.start()
-        yield Served(running, create_app(running, settings, log=log), settings, log)
+        before = running.shop.stored().facts["action"]
+        yield Served(running, create_app(running, settings, log=log), settings, log, before)
     finally:
+        asyncio.run(running.drain())
         running.shop.close()
+
+
+class Client:
+    """Asks the application in this process, without a socket between."""
+
+    def __init__(self, app: Any) -> None:
+        self._loop = asyncio.new_event_loop()
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        self._client = httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1")
+
+    def request(self, method: str, path: str, **more: Any) -> httpx.Response:
+        """One request."""
+        return self._loop.run_until_complete(self._client.request(method, path, **more))
+
+    def get(self, path: str, **more: Any) -> httpx.Response:
+        return self.request("GET", path, **more)
+
+    def post(self, path: str, **more: Any) -> httpx.Response:
+        return self.request("POST", path, **more)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.run_until_complete(self._client.aclose())
+        self._loop.close()
 
 
 @pytest.fixture
@@ -90,9 +132,9 @@ def served(tmp_path: Path) -> Iterator[Served]:
 
 
 @pytest.fixture
-def client(served: Served) -> Iterator[httpx.Client]:
+def client(served: Served) -> Iterator[Client]:
     """A client of ``served``, in process."""
-    with TestClient(served.app, base_url="http://127.0.0.1") as one:
+    with Client(served.app) as one:
         yield one
 
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from starlette.testclient import TestClient
 
 from habitue import errors
 from habitue.api.problems import problem_of
-from tests.api.conftest import Served, opened, settings_in
+from tests.api.conftest import Client, Served, opened, settings_in
 
 JSON_HEADER = {"Content-Type": "application/json"}
 POSTS = (
@@ -23,12 +22,12 @@ POSTS = (
 )  # fmt: skip
 
 
-def check(answer: httpx.Response, status: int) -> dict[str, object]:
-    assert answer.status_code == status, answer.text
+def check(answer: httpx.Response, *statuses: int) -> dict[str, object]:
+    assert answer.status_code in statuses, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     said = answer.json()
     assert isinstance(said, dict)
-    assert said["status"] == status
+    assert said["status"] == answer.status_code
     assert said["type"].startswith("https://")
     assert said["title"]
     assert said["request_id"] == answer.headers["x-request-id"]
@@ -36,12 +35,12 @@ def check(answer: httpx.Response, status: int) -> dict[str, object]:
 
 
 @pytest.fixture(scope="module")
-def lenient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+def lenient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     """One shop for all bodies that cannot be read; server errors are answers, not exceptions."""
     limits = {"limits.body_bytes": 300_000, "limits.batch_rows": 50}
     with (
         opened(settings_in(tmp_path_factory.mktemp("shop"), limits)) as served,
-        TestClient(served.app, "http://127.0.0.1", raise_server_exceptions=False) as client,
+        Client(served.app) as client,
     ):
         yield client
 
@@ -65,7 +64,7 @@ def lenient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     ],
 )
 def test_what_is_not_there_is_a_problem(
-    lenient: httpx.Client, method: str, path: str, status: int
+    lenient: Client, method: str, path: str, status: int
 ) -> None:
     check(lenient.request(method, path), status)
 
@@ -89,8 +88,14 @@ def test_what_is_not_there_is_a_problem(
         b"\x00",
     ],
 )
-def test_a_body_that_is_no_json_is_refused(lenient: httpx.Client, path: str, body: bytes) -> None:
-    assert check(lenient.post(path, content=body, headers=JSON_HEADER), 400)["type"]
+def test_a_body_that_is_no_json_is_refused(lenient: Client, path: str, body: bytes) -> None:
+    check(lenient.post(path, content=body, headers=JSON_HEADER), 400, 422)
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"nonsense", b"[" * 100_000])
+def test_what_is_no_json_at_all_is_told_apart(lenient: Client, body: bytes) -> None:
+    answer = lenient.post("/v1/events", content=body, headers=JSON_HEADER)
+    assert str(check(answer, 400)["type"]).endswith("/not-json")
 
 
 @pytest.mark.parametrize("path", POSTS)
@@ -118,9 +123,9 @@ def test_a_body_that_is_no_json_is_refused(lenient: httpx.Client, path: str, bod
         b'{"actions": [{"kind": "rate", "shopper": "s", "item": "i", "rating": 1e999}]}',
     ],
 )
-def test_a_body_of_another_shape_is_refused(lenient: httpx.Client, path: str, body: bytes) -> None:
+def test_a_body_of_another_shape_is_refused(lenient: Client, path: str, body: bytes) -> None:
     answer = lenient.post(path, content=body, headers=JSON_HEADER)
-    check(answer, 400 if b"1e400" in body or b"1e999" in body else 422)
+    check(answer, 400, 422)
 
 
 @pytest.mark.parametrize("path", POSTS)
@@ -128,34 +133,33 @@ def test_a_body_of_another_shape_is_refused(lenient: httpx.Client, path: str, bo
     "content_type",
     ["application/x-www-form-urlencoded", "text/html", "application/json; charset=utf-16", "x"],
 )
-def test_a_body_of_another_type_is_refused(
-    lenient: httpx.Client, path: str, content_type: str
-) -> None:
+def test_a_body_of_another_type_is_refused(lenient: Client, path: str, content_type: str) -> None:
     answer = lenient.post(path, content=b"{}", headers={"Content-Type": content_type})
     assert "application/json" in str(check(answer, 415)["remedy"])
 
 
-def test_a_compressed_body_is_refused(lenient: httpx.Client) -> None:
+def test_a_compressed_body_is_refused(lenient: Client) -> None:
     headers = {**JSON_HEADER, "Content-Encoding": "gzip"}
     check(lenient.post("/v1/events", content=b"\x1f\x8b", headers=headers), 415)
 
 
-def test_a_body_that_is_too_long_is_refused(lenient: httpx.Client) -> None:
+def test_a_body_that_is_too_long_is_refused(lenient: Client) -> None:
     long = b'{"actions": [' + b" " * 300_000 + b"]}"
     check(lenient.post("/v1/events", content=long, headers=JSON_HEADER), 413)
 
-    def parts() -> Iterator[bytes]:
-        yield from (long[start : start + 10_000] for start in range(0, len(long), 10_000))
+    async def parts() -> AsyncIterator[bytes]:
+        for start in range(0, len(long), 10_000):
+            yield long[start : start + 10_000]
 
     check(lenient.post("/v1/events", content=parts(), headers=JSON_HEADER), 413)
 
 
-def test_too_many_rows_are_refused(lenient: httpx.Client) -> None:
+def test_too_many_rows_are_refused(lenient: Client) -> None:
     rows = [{"kind": "login", "shopper": "s-1"}] * 51
     check(lenient.post("/v1/events", json={"actions": rows}), 413)
 
 
-def test_a_request_id_is_kept_when_it_is_one(lenient: httpx.Client) -> None:
+def test_a_request_id_is_kept_when_it_is_one(lenient: Client) -> None:
     kept = lenient.get("/nowhere", headers={"X-Request-Id": "trace-0001"})
     assert check(kept, 404)["request_id"] == "trace-0001"
     other = lenient.get("/nowhere", headers={"X-Request-Id": "no {spaces}"})
@@ -166,19 +170,19 @@ def test_a_request_id_is_kept_when_it_is_one(lenient: httpx.Client) -> None:
 @given(
     body=st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-        lambda inner: st.lists(inner, max_size=4)
-        | st.dictionaries(
-            st.sampled_from(["actions", "items", "events", "id", "kind", "at", "surface"])
-            | st.text(max_size=5),
-            inner,
-            max_size=4,
+        lambda inner: (
+            st.lists(inner, max_size=4)
+            | st.dictionaries(
+                st.sampled_from(["actions", "items", "events", "id", "kind", "at", "surface"])
+                | st.text(max_size=5),
+                inner,
+                max_size=4,
+            )
         ),
         max_leaves=12,
     )
 )
-def test_no_json_whatever_is_the_servers_fault(
-    lenient: httpx.Client, path: str, body: object
-) -> None:
+def test_no_json_whatever_is_the_servers_fault(lenient: Client, path: str, body: object) -> None:
     content = json.dumps(body).encode()
     assert lenient.post(path, content=content, headers=JSON_HEADER).status_code < 500
 
@@ -191,7 +195,7 @@ def test_what_breaks_inside_is_told_without_its_inside(
 
     monkeypatch.setattr(served.running, "recommend", broken)
     monkeypatch.setattr(served.running, "export", broken)
-    client = TestClient(served.app, "http://127.0.0.1", raise_server_exceptions=False)
+    client = Client(served.app)
     for answer in (
         client.post("/v1/recommend", json={"surface": "home", "shopper": "secret-shopper"}),
         client.get("/v1/shoppers/secret-shopper"),
@@ -216,7 +220,7 @@ def test_a_store_that_does_not_answer_is_unavailable_and_not_acknowledged(
         raise errors.Unavailable("The disk is full.", remedy="Make room.")
 
     monkeypatch.setattr(served.running, "append", broken)
-    client = TestClient(served.app, "http://127.0.0.1")
+    client = Client(served.app)
     answer = client.post("/v1/events", json={"actions": [{"kind": "login", "shopper": "s"}]})
     assert check(answer, 503)["remedy"] == "Make room."
     assert answer.headers["retry-after"] == "1"
@@ -251,7 +255,7 @@ def test_every_error_of_the_house_has_its_status() -> None:
 def test_pages_of_a_small_shop_are_not_a_problem(tmp_path: Path) -> None:
     with (
         opened(settings_in(tmp_path)) as served,
-        TestClient(served.app, base_url="http://127.0.0.1") as client,
+        Client(served.app) as client,
     ):
         seen: list[str] = []
         page = None

@@ -19,6 +19,7 @@ __all__ = ["Gate", "is_loopback"]
 
 _RANK: Final = {"browser": 0, "server": 1, "admin": 2}
 _LOCAL: Final = Caller("loopback", "admin")
+_HOW: Final = "Send it as `Authorization: Bearer KEY` or `X-API-Key: KEY`."
 _LEAST_RANDOM: Final = 16  # characters after the prefix of an anonymous id
 
 
@@ -115,13 +116,12 @@ class Gate:
         if not key and bearer[:7].lower() == "bearer ":
             key = bearer[7:].strip()
         in_address = "" if key else ask.query("key")
-        caller = self._keys.find(key or in_address) if key or in_address else None
+        if not key and not in_address:
+            raise Unauthorised("No API key was sent.", remedy=_HOW)
+        caller = self._keys.find(key or in_address)
         if caller is None:
             self._failures.wait(ask.address, now)
-            raise Unauthorised(
-                "No API key was sent." if not key and not in_address else "The API key is wrong.",
-                remedy="Send it as `Authorization: Bearer KEY` or `X-API-Key: KEY`.",
-            )
+            raise Unauthorised("The API key is wrong.", remedy=_HOW)
         if in_address and caller.scope != "browser":
             raise Unauthorised(
                 "Only a browser key may stand in the address.",
