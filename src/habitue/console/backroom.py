@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -16,6 +16,7 @@ import numpy as np
 import polars as pl
 
 from habitue.app import RunningShop
+from habitue.app.note import read_note
 from habitue.console.contract import Doing, Progress, Regular, Report, Standing
 from habitue.errors import HabitueError
 from habitue.facts import NAMES, NO_ROW, Catalogue, Fact, Item
@@ -30,18 +31,12 @@ _SHOWN: Final = ("ndcg", "recall", "hit_rate", "mrr", "coverage")
 
 
 class Backroom:
-    """What stands behind the pages of a running shop.
+    """What stands behind the pages of a running shop."""
 
-    ``progress`` tells how far the training that runs now has come, and None when none does.
-    """
-
-    def __init__(
-        self, running: RunningShop, *, progress: Callable[[], Progress | None] = lambda: None
-    ) -> None:
+    def __init__(self, running: RunningShop) -> None:
         self.name = running.name
         self.currency = running.currency
         self._running = running
-        self._progress = progress
         self._shelves = _Shelves(running.parts.store)
         self._regulars: tuple[float, Sequence[Regular]] = (-_REGULARS_SECONDS, ())
 
@@ -89,6 +84,7 @@ class Backroom:
         """What is stored, which snapshot answers, and how far training is."""
         parts = self._running.parts
         problem = ""
+        training = read_note(parts.settings.snapshots.path)
         try:
             stored = parts.store.stored()
         except HabitueError as failed:
@@ -99,7 +95,7 @@ class Backroom:
             facts={str(kind): count for kind, count in stored.facts.items()},
             seq=stored.seq,
             snapshot=parts.switch.current.name,
-            progress=self._progress(),
+            progress=Progress(*training) if training else None,
             problem=problem,
         )
 

@@ -15,12 +15,15 @@ from fastapi.concurrency import run_in_threadpool
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from habitue.app import RunningShop
 from habitue.console import wording
+from habitue.console.backroom import Backroom
 from habitue.console.contract import Shop
 from habitue.console.deeds import checkout, facts_of, read_deed
 from habitue.console.guard import COOKIE, HEADERS, Guard
 from habitue.console.views import Shelves, Visitor, Window
 from habitue.errors import BadInput, HabitueError
+from habitue.slates.fallback import FALLBACKS
 
 __all__ = ["create_console"]
 
@@ -47,7 +50,7 @@ def _templates() -> Environment:
         lstrip_blocks=True,
     )
     made.filters.update(money=wording.money, minor=wording.money_minor, count=wording.count)
-    made.globals.update(ago=wording.ago, deeds=wording.DEEDS, link=_link)
+    made.globals.update(ago=wording.ago, deeds=wording.DEEDS, fallbacks=FALLBACKS, link=_link)
     return made
 
 
@@ -58,7 +61,7 @@ def _link(to: str, **query: object) -> str:
 
 
 def create_console(
-    shop: Shop,
+    shop: Shop | RunningShop,
     *,
     keyed: Callable[[], bool] = lambda: False,
     admits: Callable[[str], bool] = lambda _key: False,
@@ -69,7 +72,8 @@ def create_console(
     ``keyed`` says whether any API key is configured, ``admits`` whether a key has the scope admin:
     without keys only this machine is answered, with keys also who holds an admin one.
     """
-    window = Window(shop, Shelves(shop), time.perf_counter_ns)
+    seen = Backroom(shop) if isinstance(shop, RunningShop) else shop
+    window = Window(seen, Shelves(seen), time.perf_counter_ns)
     pages = _Pages(window, Guard(keyed, admits), _templates(), clock_ms)
     router = APIRouter(include_in_schema=False)
     for path, answer in (

@@ -103,7 +103,7 @@ class Window:
 
     def regulars(self) -> Sequence[Regular]:
         """Shoppers to pick from."""
-        return self.shop.regulars(8)
+        return self.shop.regulars(6)
 
     def lines(self, visitor: Visitor) -> tuple[Line, ...]:
         """The lines of the visitor's cart."""
