@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from habitue.app import importing, learning
 from habitue.app.clock import clock_ms
+from habitue.app.note import TrainingNote
 from habitue.app.places import settings_for
 from habitue.app.snapshots import SnapshotInfo, load, make_servable
 from habitue.app.wiring import Parts, build
@@ -160,7 +161,8 @@ class Shop:
         Raises ``BadInput`` when there is nothing to learn from, ``SnapshotRefused`` when the new
         snapshot is far worse than the one that serves.
         """
-        made = learning.train_snapshot(self.parts, now_ms=clock_ms(), seed=seed, progress=progress)
+        with TrainingNote(self.parts.settings.snapshots.path, progress) as noted:
+            made = learning.train_snapshot(self.parts, now_ms=clock_ms(), seed=seed, progress=noted)
         return self.activate(made) if activate else self._info(made)
 
     def evaluate(
