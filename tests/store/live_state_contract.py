@@ -1,6 +1,7 @@
 """What every live state keeps to: one suite, run on each.
 
-A subclass gives the fixture ``live``, made over ``past.recent`` and holding the last four actions of a shopper.
+A subclass gives the fixture ``live``, made over ``past.recent`` and holding the last four
+actions of a shopper.
 """
 
 from __future__ import annotations

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import msgspec
+
 from habitue.facts import NAMES
 from habitue.store.reading import PERSONAL, Select
 from habitue.store.session import Session
 
-__all__ = ["erase", "exported"]
+__all__ = ["Tombstone", "erase", "exported", "replay", "tombstones"]
 
 Query = Callable[[str, Sequence[Any]], list[tuple[Any, ...]]]
 
@@ -44,6 +46,41 @@ def _item_ids(query: Query, actions: list[dict[str, object]]) -> list[tuple[Any,
         marks = ", ".join("?" * len(some))
         found += query(f"select row, id from item_key where row in ({marks})", some)
     return found
+
+
+class Tombstone(msgspec.Struct, frozen=True):
+    """That a row was erased, without a key.
+
+    ``created_ms`` tells the row from one of the same number in another life of the store.
+    """
+
+    shopper_row: int
+    created_ms: int
+    erased_ms: int
+
+
+def tombstones(session: Session, rows: Sequence[int], now_ms: int) -> list[Tombstone]:
+    """The tombstones of rows about to be erased."""
+    found = []
+    for row in rows:
+        for (created_ms,) in session.query(
+            "select created_ms from shopper_key where row = ? and id is not null", (row,)
+        ):
+            found.append(Tombstone(row, created_ms, now_ms))
+    return found
+
+
+def replay(session: Session, stones: Sequence[Tombstone]) -> int:
+    """Erase again whom a copy made earlier brought back; how many there were."""
+    n = 0
+    for stone in stones:
+        if session.query(
+            "select 1 from shopper_key where row = ? and created_ms = ? and id is not null",
+            (stone.shopper_row, stone.created_ms),
+        ):
+            erase(session, [stone.shopper_row], stone.erased_ms)
+            n += 1
+    return n
 
 
 def erase(session: Session, rows: Sequence[int], now_ms: int) -> dict[str, int]:

@@ -59,9 +59,9 @@ end
 class RedisLiveState:
     """The last ``length`` item actions of shoppers, in the Redis at ``url``.
 
-    ``load`` reads a shopper from the store (``store.recent``); ``namespace`` keeps shops apart: take
-    the store's lineage. A shopper not seen for ``keep_seconds`` leaves. While Redis does not answer
-    within ``timeout_seconds``, everything is read from the store; Redis is tried again every
+    ``load`` reads a shopper from the store (``store.recent``); ``namespace``, best the store's
+    lineage, keeps shops apart. A shopper not seen for ``keep_seconds`` leaves. While Redis does not
+    answer within ``timeout_seconds``, everything is read from the store; Redis is tried again every
     ``retry_seconds``, and what it was not told meanwhile is dropped before it is believed again.
     """
 

@@ -18,7 +18,7 @@ from habitue.facts import NO_ROW, Fact
 from habitue.store.appending import Batch, Separate, Share, append_batches, append_prepared
 from habitue.store.bulk import batch_of
 from habitue.store.contract import Appended, Erased, FactKind, Stored
-from habitue.store.erasing import erase, exported
+from habitue.store.erasing import Tombstone, erase, exported, tombstones
 from habitue.store.keying import Known, parents, root_of
 from habitue.store.reading import Select, pages
 from habitue.store.session import Session
@@ -56,6 +56,14 @@ class SqlFactStore(ABC):
     @abstractmethod
     def _unpack(self, packed: Any) -> str:
         """The id of a fact as ``Session.pack`` stored it."""
+
+    @abstractmethod
+    def _journal(self, stones: Sequence[Tombstone]) -> None:
+        """Keep tombstones where an older copy put back would not undo them."""
+
+    @abstractmethod
+    def _scrub(self) -> None:
+        """Make what was erased unreadable in the files, where the dialect leaves traces."""
 
     # -- appending ---------------------------------------------------------------------------
 
@@ -214,8 +222,10 @@ class SqlFactStore(ABC):
         self._person(shopper)
         with self._writing() as session:
             rows = self._person(shopper)
+            self._journal(tombstones(session, rows, now_ms))
             counts = erase(session, rows, now_ms)
         self._fresh_until = 0.0
+        self._scrub()
         return Erased(shopper, counts)
 
     def _person(self, shopper: str) -> list[int]:

@@ -6,6 +6,7 @@ brings one) would undo this one's file locks and its write-ahead log: see docs/d
 
 from __future__ import annotations
 
+import os
 import queue
 import sqlite3
 import threading
@@ -16,14 +17,18 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Final
 
-from habitue.errors import StoreError, Unavailable
+import msgspec
+
+from habitue.errors import BadInput, StoreError, Unavailable
+from habitue.store.backups import dump
+from habitue.store.erasing import Tombstone
 from habitue.store.keys import pack_ids, unpack_id
 from habitue.store.schema import HEAD, migrate, refuse_newer
 from habitue.store.session import Ledger
 from habitue.store.sql_store import SqlFactStore
 from habitue.store.tables import FACT_TABLES
 
-__all__ = ["SqliteFactStore"]
+__all__ = ["SqliteFactStore", "checked_copy", "journal_of", "replace_file", "tombstones_of"]
 
 _AT_ONCE: Final = 200  # rows a statement: each statement gives up the interpreter lock once
 _LOOKUPS: Final = 500
@@ -216,6 +221,30 @@ class SqliteFactStore(SqlFactStore):
         with self._reading() as connection:
             _copy(connection, path)
 
+    def backup_tables(self, path: Path) -> None:
+        """Write a copy as a folder of Parquet tables, which PostgreSQL can be filled from too."""
+        with self._reading() as connection:
+            connection.execute("begin")
+            try:
+                dump(lambda sql, p: connection.execute(sql, p).fetchall(), unpack_id, path)
+            finally:
+                connection.execute("rollback")
+
+    def _journal(self, stones: Sequence[Tombstone]) -> None:
+        """Append to the file beside the database, durably, before the erasure is committed."""
+        with journal_of(self.path).open("ab") as journal:
+            journal.write(b"".join(msgspec.json.encode(stone) + b"\n" for stone in stones))
+            journal.flush()
+            os.fsync(journal.fileno())
+
+    def _scrub(self) -> None:
+        """Fold the log into the file and empty it: ``secure_delete`` has zeroed the pages.
+
+        A reader in the middle of something holds it up; then the log's next turn does it.
+        """
+        with self._write_lock, _driver_errors(self.path):
+            self._writer.execute("pragma wal_checkpoint(truncate)").fetchall()
+
     def durability(self) -> dict[str, str]:
         """The settings on which durability rests, read back from the writing connection."""
         with self._write_lock, _driver_errors(self.path):
@@ -251,6 +280,58 @@ def _driver_errors(path: Path) -> Iterator[None]:
             f"{path}: {error}.",
             remedy="Nothing was stored by this call. If the file is damaged, restore a backup.",
         ) from error
+
+
+def journal_of(path: Path) -> Path:
+    """Where the tombstones of a database file lie: beside it, to outlive it."""
+    return path.with_name(f"{path.name}.erased")
+
+
+def tombstones_of(path: Path) -> list[Tombstone]:
+    """The tombstones beside a database file."""
+    journal = journal_of(path)
+    lines = journal.read_bytes().splitlines() if journal.exists() else []
+    return [msgspec.json.decode(line, type=Tombstone) for line in lines if line]
+
+
+def checked_copy(source: Path, path: Path) -> None:
+    """Copy a database file that is whole, of a schema this program knows; ``BadInput`` if not."""
+    try:
+        connection = sqlite3.connect(f"file:{source.absolute()}?mode=ro", uri=True)
+        try:
+            found = connection.execute("pragma quick_check").fetchall()
+            revision = _revision(connection)
+            if found != [("ok",)] or revision is None:
+                raise BadInput(f"{source} is no whole copy of a store.", remedy="Use another copy.")
+            refuse_newer(revision, str(source))
+            _copy(connection, path)
+        finally:
+            connection.close()
+    except sqlite3.DatabaseError as error:
+        raise BadInput(
+            f"{source} is no copy of a store: {error}.", remedy="Check the path."
+        ) from error
+
+
+def replace_file(source: Path, target: Path) -> None:
+    """Put one database in another's place in a single transaction, as a life of its own.
+
+    Raises ``Unavailable`` while anybody has the target open.
+    """
+    with _driver_errors(target):
+        old = sqlite3.connect(target, timeout=1, isolation_level=None)
+        new = sqlite3.connect(source, isolation_level=None)
+        try:
+            new.execute("update ledger set lineage = ?, epoch = epoch + 1", (uuid.uuid4().hex,))
+            old.execute("pragma journal_mode = DELETE")  # fails while another connection is open
+            old.execute("pragma locking_mode = exclusive")
+            old.execute("begin exclusive")
+            old.execute("commit")
+            new.backup(old)
+            old.execute("pragma locking_mode = normal")
+        finally:
+            new.close()
+            old.close()
 
 
 def _copy(source: sqlite3.Connection, path: Path) -> None:
