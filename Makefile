@@ -45,10 +45,12 @@ test: check ## everything a commit must pass (HABITUE_REQUIRE_ALL=1: nothing may
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -q $(TESTS)
 
 bench: $(VENV)/.installed-dev ## every benchmark, one after another; figures to stdout
-	@for script in benchmarks/*.py; do
-	  echo "== $$script"
-	  $(BIN)/python "$$script"
+	@failed=
+	for script in $$(grep -l '^if __name__ == .__main__.' benchmarks/*.py); do
+	  printf '\n== %s\n' "$$script"
+	  $(BIN)/python "$$script" || failed="$$failed $$script"
 	done
+	[ -z "$$failed" ] || { echo "failed:$$failed" >&2; exit 1; }
 
 docs: $(VENV)/.installed-dev ## the documentation, into docs/_build/html; warnings are errors
 	@$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
