@@ -80,7 +80,7 @@ def repeats(raw: pl.DataFrame, config: CleaningConfig) -> Finding | None:
 
 
 def outlier_findings(config: CleaningConfig, columns: set[str]) -> list[Finding]:
-    """Prices and quantities far from the item's own others."""
+    """Prices and quantities far from the item's own others, by the column ``item_code``."""
     found = []
     for column, name, outcome, spread in (
         ("price_micros", "price", config.price_outliers, _LEAST_PRICE_SPREAD),
@@ -89,8 +89,7 @@ def outlier_findings(config: CleaningConfig, columns: set[str]) -> list[Finding]
         becomes = by_outcome(outcome)
         if becomes is None or not {column, "item"} <= columns:
             continue
-        item = pl.col("item").cast(pl.Categorical)
-        score = robust_score(pl.col(column), item, config.outlier_least_rows, spread)
+        score = robust_score(pl.col(column), pl.col("item_code"), config.outlier_least_rows, spread)
         reason = f"the {name} is far from the item's usual one"
         found.append(
             Finding(f"{name}_outlier", name, reason, becomes, score > config.outlier_score)

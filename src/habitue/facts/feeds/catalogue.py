@@ -114,6 +114,17 @@ def gathered_shoppers(lines: pl.DataFrame) -> pl.DataFrame:
         lines = lines.filter(~pl.col("shopper_stood_in"))
     said = lines.select("row", "at_ms", pl.col("shopper").alias("id"), *fields)
     said = said.filter(pl.any_horizontal(pl.col(fields).is_not_null()))
+    # nearly everyone says one thing all along: their first line is all there is to sort
+    different = said.unique(["id", *fields], keep="first", maintain_order=True)
+    several = different.filter(pl.col("id").is_duplicated()).select("id").unique()
+    said = pl.concat(
+        [
+            said.join(several, on="id", how="semi"),
+            said.sort("at_ms", "row", maintain_order=True)
+            .unique("id", keep="first")
+            .join(several, on="id", how="anti"),
+        ]
+    )
     return _where_changed(_without_out_of_bounds(said, Shopper, _SHOPPER), fields, _SHOPPER)
 
 

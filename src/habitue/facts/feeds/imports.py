@@ -189,6 +189,9 @@ def _clean_lines(
             repeats(raw.frame, config),
         ],
     ).drop(list(draft.tests))
+    if "item" in columns:  # small numbers group faster than text
+        codes = frame.select(pl.col("item").cast(pl.Categorical).to_physical()).to_series()
+        frame = frame.with_columns(codes.alias("item_code"))
     frame = ledger.judge(frame, outlier_findings(config, columns))
     if config.match_cancellations and {"item", "quantity"} <= columns:
         frame = mark_cancellations(frame, ledger)

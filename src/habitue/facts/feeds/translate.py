@@ -135,7 +135,7 @@ class Draft:
 def action_draft(mapping: Mapping, action: ActionMap, schema: pl.Schema) -> Draft:
     """Draw up the columns of ``ACTION`` with text ids: shopper, item, at_ms, kind (code), ..."""
     draft = Draft()
-    rule = _rule(action, schema)
+    rule = _rule(action)
     _draw_kind(draft, action, rule, schema)
     for name in _IDS:
         if (said := getattr(action, name)) is not None:
@@ -160,20 +160,20 @@ def action_draft(mapping: Mapping, action: ActionMap, schema: pl.Schema) -> Draf
     return draft
 
 
-def _rule(action: ActionMap, schema: pl.Schema) -> pl.Expr | None:
+def _rule(action: ActionMap) -> pl.Expr | None:
     """The place of the first kind rule that matches each row; null where none does."""
     if isinstance(action.kind, FieldMap):
         return None
     matched = [
-        pl.when(_matches(rule, schema)).then(pl.lit(place, pl.UInt8))
+        pl.when(_matches(rule)).then(pl.lit(place, pl.UInt8))
         for place, rule in enumerate(action.kind)
     ]
     return pl.coalesce(matched)
 
 
-def _matches(rule: KindRule, schema: pl.Schema) -> pl.Expr:
+def _matches(rule: KindRule) -> pl.Expr:
     tests = [
-        typed.text(FieldMap(column=column), schema).str.contains(pattern).fill_null(False)
+        pl.col(column).cast(pl.String).str.contains(pattern).fill_null(False)
         for column, pattern in rule.when.items()
     ]
     return pl.all_horizontal(tests) if tests else pl.lit(True)
