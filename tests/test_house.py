@@ -112,3 +112,15 @@ def test_every_dependency_is_pinned() -> None:
     }
     assert wanted - pinned == set()
     assert "torch" not in pinned
+
+
+HEAVY = ("faiss", "fastapi", "implicit", "lightgbm", "numba", "numpy", "polars", "pyarrow", "scipy")
+
+
+@pytest.mark.parametrize("start", ["import habitue", "import habitue.cli"])
+def test_starting_loads_nothing_heavy(start: str) -> None:
+    asked = f"import sys; {start}; print([name for name in {HEAVY} if name in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", asked], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert done.stdout.strip() == "[]"
