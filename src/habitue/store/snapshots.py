@@ -12,6 +12,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -31,6 +32,7 @@ FORMAT: Final = 1
 
 _MANIFEST: Final = "manifest.json"
 _STAGING: Final = ".staging-"
+_NAME: Final = re.compile("[A-Za-z0-9-]{1,100}")
 _number = count()
 
 
@@ -261,11 +263,9 @@ class SnapshotStore:
 
     def _find(self, snapshot_id: str) -> Path:
         folder = self.path / snapshot_id
-        if PurePosixPath(snapshot_id).name != snapshot_id or snapshot_id.startswith("."):
-            raise NotFound(f"No snapshot can be called {snapshot_id!r}.")
-        if not folder.is_dir():
+        if not _NAME.fullmatch(snapshot_id) or not folder.is_dir():
             raise NotFound(
-                f"There is no snapshot {snapshot_id}.", remedy="`habitue snapshots` lists them."
+                f"There is no snapshot {snapshot_id!r}.", remedy="`habitue snapshots` lists them."
             )
         return folder
 
