@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -16,6 +16,7 @@ import numpy as np
 import polars as pl
 
 from habitue.app import RunningShop
+from habitue.app.clock import clock_ms
 from habitue.app.note import read_note
 from habitue.console.contract import Doing, Progress, Regular, Report, Standing
 from habitue.errors import HabitueError
@@ -33,7 +34,8 @@ _SHOWN: Final = ("ndcg", "recall", "hit_rate", "mrr", "coverage")
 class Backroom:
     """What stands behind the pages of a running shop."""
 
-    def __init__(self, running: RunningShop) -> None:
+    def __init__(self, running: RunningShop, *, clock_ms: Callable[[], int] = clock_ms) -> None:
+        self._clock_ms = clock_ms
         self.name = running.name
         self.currency = running.currency
         self._running = running
@@ -50,7 +52,7 @@ class Backroom:
 
     def catalogue(self) -> Catalogue:
         """The items as they are now; the same object while nothing has changed."""
-        return self._shelves.now(time.time_ns() // 1_000_000)
+        return self._shelves.now(self._clock_ms())
 
     def doings(self, shopper: str, n: int) -> Sequence[Doing]:
         """The shopper's last item actions, most recent first; empty for a stranger."""
@@ -112,6 +114,7 @@ class _Shelves:
         self._store = store
         self._lock = threading.Lock()
         self._items: dict[str, dict[str, Any]] = {}
+        self._since: dict[str, int] = {}  # from when the version shown is valid
         self._ids: list[str] = []
         self._seq = 0
         self._coming: list[tuple[int, str, dict[str, Any]]] = []  # valid only from a later time
@@ -125,8 +128,9 @@ class _Shelves:
             versions = self._coming + fresh
             self._coming = [one for one in versions if one[0] > now_ms]
             due = [one for one in versions if one[0] <= now_ms]
-            for _, name, fields in sorted(due, key=lambda one: one[0]):
-                self._items[name] = fields
+            for since, name, fields in due:
+                if since >= self._since.get(name, since):
+                    self._items[name], self._since[name] = fields, since
             if due:
                 rows = list(self._items.values())
                 self._catalogue = Catalogue(pl.DataFrame(rows, infer_schema_length=None))

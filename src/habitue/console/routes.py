@@ -48,6 +48,7 @@ def _templates() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        auto_reload=False,
     )
     made.filters.update(money=wording.money, minor=wording.money_minor, count=wording.count)
     made.globals.update(ago=wording.ago, deeds=wording.DEEDS, fallbacks=FALLBACKS, link=_link)
@@ -72,7 +73,7 @@ def create_console(
     ``keyed`` says whether any API key is configured, ``admits`` whether a key has the scope admin:
     without keys only this machine is answered, with keys also who holds an admin one.
     """
-    seen = Backroom(shop) if isinstance(shop, RunningShop) else shop
+    seen = Backroom(shop, clock_ms=clock_ms) if isinstance(shop, RunningShop) else shop
     window = Window(seen, Shelves(seen), time.perf_counter_ns)
     pages = _Pages(window, Guard(keyed, admits), _templates(), clock_ms)
     router = APIRouter(include_in_schema=False)
