@@ -241,11 +241,10 @@ def test_erasing_a_shopper_blanks_what_rejected_rows_say_of_them(
     rows = [line(0, 0), line(1, 0, who="ben"), line(2, 0, who="17850"), line(3, 0, who="178500")]
     path = tmp_path / f"orders.{suffix}"
     write_rejects(imported(rows, mapping(INVOICES)).rejects, path)
-    assert erase_from_rejects(tmp_path, ["anna", "17850"]) == 2
+    assert erase_from_rejects(path, ["Anna ", "17850"]) == 2
     text = path.read_bytes() if suffix == "jsonl" else str(pl.read_parquet(path).rows()).encode()
     assert b"anna" not in text
     assert b'"17850"' not in text
     assert b"ben" in text
     assert b"178500" in text
-    assert erase_from_rejects(tmp_path, ["anna", "17850"]) == 0
-    assert erase_from_rejects(tmp_path / "nowhere", ["anna"]) == 0
+    assert erase_from_rejects(path, ["anna", "17850"]) == 0

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import secrets
 from base64 import b32encode
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import Final
 
 import msgspec
+import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -84,6 +85,27 @@ class Pseudonyms:
             [self.of(shopper) for shopper in coded.dictionary.to_pylist()], pa.string()
         )
         return names.take(coded.indices)
+
+    def over_rejects(self, rejects: pl.DataFrame, columns: Iterable[str]) -> pl.DataFrame:
+        """Rejected rows with the ids in these columns of theirs replaced (``write_rejects``).
+
+        A line that could not be read as a row is dropped: who it speaks of cannot be told.
+        """
+        hidden = [self._hide(said, frozenset(columns)) for said in rejects["said"]]
+        return rejects.with_columns(pl.Series("said", hidden, pl.String))
+
+    def _hide(self, said: str | None, columns: frozenset[str]) -> str | None:
+        try:
+            row = msgspec.json.decode(said or "null")
+        except msgspec.DecodeError:
+            return None
+        if not isinstance(row, dict):
+            return None
+        hidden = {
+            name: self.of(str(value).strip()) if name in columns and value is not None else value
+            for name, value in row.items()
+        }
+        return msgspec.json.encode(hidden).decode()
 
     def _one(self, fact: Fact) -> Fact:
         replace = msgspec.structs.replace

@@ -56,36 +56,37 @@ def _raw(said: str | None) -> object:
     return msgspec.Raw(said.encode())
 
 
-def erase_from_rejects(folder: Path, ids: Iterable[str]) -> int:
-    """Blank every rejected row in ``folder`` that holds one of these ids; how many there were.
+def erase_from_rejects(path: Path, ids: Iterable[str]) -> int:
+    """Blank the rejected rows of a file that hold one of these ids; how many there were.
 
     Which column names a shopper is the mapping's affair, so a row that has an id in any of its
-    fields is blanked: line, field and reason stay, what the row said goes.
+    fields is blanked: line, field and reason stay, what the row said goes. Letters of either case
+    and blanks around an id are no difference: the mapping may have tidied them away.
     """
-    erased = 0
-    wanted = frozenset(ids)
-    for path in sorted(folder.glob("*.jsonl")) if folder.is_dir() else ():
-        lines = path.read_bytes().splitlines()
-        rows = [msgspec.json.decode(line) for line in lines]
-        hits = [row.get("said") is not None and _names(row["said"], wanted) for row in rows]
-        if any(hits):
-            blanked = [
-                msgspec.json.encode({**row, "said": None}) if hit else line
-                for row, hit, line in zip(rows, hits, lines, strict=True)
-            ]
-            _replace(path, b"\n".join(blanked) + b"\n")
-            erased += sum(hits)
-    for path in sorted(folder.glob("*.parquet")) if folder.is_dir() else ():
-        frame = pl.read_parquet(path)
-        said = frame["said"].to_list()
-        hit = pl.Series([row is not None and _names(row, wanted) for row in said], dtype=pl.Boolean)
-        if hit.any():
-            blank = pl.when(~hit).then(pl.col("said")).alias("said")
-            fresh = path.with_name(f".{path.name}")
-            frame.with_columns(blank).write_parquet(fresh)
-            fresh.replace(path)
-            erased += int(hit.sum())
-    return erased
+    wanted = frozenset(identity.strip().casefold() for identity in ids)
+    if path.suffix == ".parquet":
+        return _erase_from_parquet(path, wanted)
+    lines = path.read_bytes().splitlines()
+    rows = [msgspec.json.decode(line) for line in lines]
+    hits = [_names(row["said"], wanted) for row in rows]
+    if any(hits):
+        kept = [
+            msgspec.json.encode({**row, "said": None}) if hit else line
+            for row, hit, line in zip(rows, hits, lines, strict=True)
+        ]
+        _replace(path, b"\n".join(kept) + b"\n")
+    return sum(hits)
+
+
+def _erase_from_parquet(path: Path, wanted: frozenset[str]) -> int:
+    frame = pl.read_parquet(path)
+    hit = pl.Series([_names(said, wanted) for said in frame["said"]], dtype=pl.Boolean)
+    if hit.any():
+        fresh = path.with_name(f".{path.name}")
+        blank = pl.when(~hit).then(pl.col("said")).alias("said")
+        frame.with_columns(blank).write_parquet(fresh)
+        fresh.replace(path)
+    return int(hit.sum())
 
 
 def _names(said: Any, ids: frozenset[str]) -> bool:
@@ -95,13 +96,15 @@ def _names(said: Any, ids: frozenset[str]) -> bool:
     if isinstance(said, list):
         return any(_names(value, ids) for value in said)
     if isinstance(said, str):
-        if said in ids:
+        if said.strip().casefold() in ids:
             return True
         try:
             inner = msgspec.json.decode(said)
         except msgspec.DecodeError:  # a line that could not be read: look for the id in its text
-            return any(identity in said for identity in ids)
+            return any(identity in said.casefold() for identity in ids)
         return isinstance(inner, dict | list) and _names(inner, ids)
+    if isinstance(said, float) and said.is_integer():
+        said = int(said)
     return said is not None and not isinstance(said, bool) and str(said) in ids
 
 

@@ -265,6 +265,13 @@ class Mapping(_Table):
             raise ValueError("[item] needs the action to name its item")
         return self
 
+    def shopper_columns(self) -> set[str]:
+        """The columns of the source that say who a shopper is."""
+        action = self.action.shopper.columns() if self.action is not None else set()
+        if self.shopper is not None and self.shopper.id is not None:
+            return action | self.shopper.id.columns()
+        return action
+
     def columns(self) -> set[str]:
         """The columns of the source the mapping reads."""
         tables = (self.action, self.item, self.shopper)
