@@ -11,6 +11,7 @@ import msgspec
 import polars as pl
 import pyarrow as pa
 
+from habitue.app.secrets import reject_files
 from habitue.errors import BadInput
 from habitue.facts import NAMES, Fact, Item, Shopper
 from habitue.facts.cleaning.rejects import write_rejects
@@ -97,7 +98,11 @@ def ingest_table(
     found = import_table(raw, told, now_ms=now_ms, clock=parts.settings.clock)
     progress("cleaning", 1, 1)
     if rejects is not None:
-        write_rejects(found.rejects, rejects)
+        refused = found.rejects
+        if parts.pseudonyms is not None:
+            refused = parts.pseudonyms.over_rejects(refused, told.shopper_columns())
+        write_rejects(refused, rejects)
+        reject_files(parts.settings).note(rejects)
     return _store(parts, found, now_ms, progress)
 
 

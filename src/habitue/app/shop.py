@@ -15,10 +15,12 @@ from habitue.app import importing, learning
 from habitue.app.clock import clock_ms
 from habitue.app.note import TrainingNote
 from habitue.app.places import settings_for
+from habitue.app.secrets import reject_files
 from habitue.app.snapshots import SnapshotInfo, load, make_servable
 from habitue.app.wiring import Parts, build
 from habitue.errors import SnapshotError
 from habitue.facts import Fact
+from habitue.privacy.erasure import erase
 from habitue.store.contract import Appended, Erased, Stored
 from habitue.surfaces import SlateAnswer, SurfaceRequest
 
@@ -214,9 +216,15 @@ class Shop:
     def forget(self, shopper: str) -> Erased:
         """Erase a shopper everywhere, from this moment on; raises ``NotFound`` for a stranger."""
         named = self._named(shopper)
-        self.parts.live.forget(named)
-        erased = self.parts.store.forget(named, now_ms=clock_ms())
-        self.parts.live.people.renew()
+        parts = self.parts
+        erased, _ = erase(
+            named,
+            store=parts.store,
+            live=[parts.live],
+            rejects=reject_files(parts.settings),
+            now_ms=clock_ms(),
+        )
+        parts.live.people.renew()
         return erased
 
     def _named(self, shopper: str) -> str:
