@@ -12,9 +12,9 @@ import pytest
 from habitue.errors import BadInput, SchemaTooNew, Unavailable
 from habitue.facts import Action, Alias, Consent, Item, Link, Shopper, Shown
 from habitue.store.backups import restore
+from habitue.store.session import FACT_TABLES
 from habitue.store.sql_store import SqlFactStore
 from habitue.store.sqlite import SqliteFactStore, journal_of
-from habitue.store.tables import FACT_TABLES
 
 NOON = 1_700_000_000_000
 UUID = "018bcfe5-6800-7000-8000-00000000abcd"

@@ -15,13 +15,11 @@ import psycopg
 from psycopg import errors
 
 from habitue.errors import StoreError, Unavailable
-from habitue.store.backups import dump
 from habitue.store.erasing import Tombstone
 from habitue.store.keys import pack_ids, packed_bytes, unpack_bytes
 from habitue.store.schema import HEAD, migrate, refuse_newer
-from habitue.store.session import Ledger
+from habitue.store.session import FACT_TABLES, Ledger
 from habitue.store.sql_store import SqlFactStore
-from habitue.store.tables import FACT_TABLES
 
 __all__ = ["PostgresFactStore"]
 
@@ -242,6 +240,7 @@ class PostgresFactStore(SqlFactStore):
 
     def backup(self, path: Path) -> None:
         """Write a consistent copy as a folder of Parquet tables, while others go on writing."""
+        from habitue.store.backups import dump
 
         def copied(connection: psycopg.Connection[Any]) -> None:
             connection.execute("begin isolation level repeatable read, read only")

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
-__all__ = ["Ledger", "Session"]
+__all__ = ["FACT_TABLES", "Ledger", "Session"]
+
+FACT_TABLES: Final = ("action", "item", "shopper", "link", "alias", "consent", "shown")
+"""A table for each kind of fact, named for it; the ledger counts the rows of each."""
 
 
 @dataclass(slots=True)

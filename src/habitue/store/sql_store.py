@@ -16,13 +16,11 @@ from numpy.typing import NDArray
 from habitue.errors import NotFound
 from habitue.facts import NO_ROW, Fact
 from habitue.store.appending import Batch, Separate, Share, append_batches, append_prepared
-from habitue.store.bulk import batch_of
 from habitue.store.contract import Appended, Erased, FactKind, Stored
 from habitue.store.erasing import Tombstone, erase, exported, tombstones
 from habitue.store.keying import Known, parents, root_of
 from habitue.store.reading import Select, pages
-from habitue.store.session import Session
-from habitue.store.tables import FACT_TABLES
+from habitue.store.session import FACT_TABLES, Session
 
 __all__ = ["SqlFactStore"]
 
@@ -86,6 +84,8 @@ class SqlFactStore(ABC):
         wrong with a row is told by its place in the table. Raises ``BadInput`` for a column that
         cannot be read.
         """
+        from habitue.store.bulk import batch_of
+
         prepared, places, rejected = batch_of(actions, received_at_ms)
         batch = Batch((), received_at_ms, places.tolist(), rejected, len(prepared))
         with self._writing() as session:

@@ -20,13 +20,11 @@ from typing import Any, Final
 import msgspec
 
 from habitue.errors import BadInput, StoreError, Unavailable
-from habitue.store.backups import dump
 from habitue.store.erasing import Tombstone
 from habitue.store.keys import pack_ids, unpack_id
 from habitue.store.schema import HEAD, migrate, refuse_newer
-from habitue.store.session import Ledger
+from habitue.store.session import FACT_TABLES, Ledger
 from habitue.store.sql_store import SqlFactStore
-from habitue.store.tables import FACT_TABLES
 
 __all__ = ["SqliteFactStore", "checked_copy", "journal_of", "replace_file", "tombstones_of"]
 
@@ -223,6 +221,8 @@ class SqliteFactStore(SqlFactStore):
 
     def backup_tables(self, path: Path) -> None:
         """Write a copy as a folder of Parquet tables, which PostgreSQL can be filled from too."""
+        from habitue.store.backups import dump
+
         with self._reading() as connection:
             connection.execute("begin")
             try:

@@ -23,7 +23,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-__all__ = ["FACT_TABLES", "METADATA"]
+__all__ = ["METADATA"]
 
 METADATA: Final = MetaData()
 
@@ -197,5 +197,3 @@ Table(
     Column("created_ms", BigInteger, nullable=False),
     Column("erased_ms", BigInteger, nullable=False),
 )
-
-FACT_TABLES: Final = ("action", "item", "shopper", "link", "alias", "consent", "shown")
