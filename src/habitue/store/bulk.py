@@ -121,7 +121,7 @@ def _wrong_rows(table: pa.Table) -> NDArray[np.int8]:
 
     kinds = pa.array(list(_CODES))
     mark(pc.invert(pc.is_in(table["kind"], kinds)), 1)
-    mark(pc.or_(pc.is_null(table["shopper"]), pc.equal(table["shopper"], "")), 2)
+    mark(pc.or_kleene(pc.is_null(table["shopper"]), pc.equal(table["shopper"], "")), 2)
     needs = pc.is_in(table["kind"], _NEEDS_ITEM)
     names = table.column_names
     mark(pc.and_(needs, pc.is_null(table["item"])) if "item" in names else needs, 3)
