@@ -20,7 +20,7 @@ __all__ = ["Finding", "Found", "Ledger", "by_outcome"]
 _EXAMPLES = 5
 _ROW = "row"
 
-Becomes = Literal["rejected", "mended", "flagged"]
+Becomes = Literal["rejected", "mended", "flagged", "ignored"]
 
 
 @dataclass(frozen=True, slots=True)

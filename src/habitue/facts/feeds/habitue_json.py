@@ -99,6 +99,7 @@ class Decoded:
     late: int = 0  # accepted actions that arrived later than ``late_after_ms``
     skipped: dict[str, int] = field(default_factory=dict)  # GA4 events without a meaning here
     rows: Sequence[int] | None = None  # each fact's place among the rows sent; None: 0, 1, 2, ...
+    events: int = 0  # GA4 events the body held
 
     @property
     def sent(self) -> int:

@@ -95,7 +95,7 @@ def instant(field: FieldMap, schema: pl.Schema, time_zone: str) -> tuple[pl.Expr
         return column.dt.epoch("ms"), never
     if dtype == pl.Date or isinstance(dtype, pl.Datetime):
         return _of_wall_clock(column.cast(pl.Datetime("ms")), time_zone)
-    if dtype.is_numeric():
+    if dtype.is_numeric() and field.format is None:
         return _of_epoch(column, field.unit), never
     return _instant_of_text(text(field, schema), field.format, time_zone, field.unit)
 
