@@ -33,6 +33,8 @@ _VIEW, _CART, _PURCHASE, _NEW_BUYER = range(4)
 _BUY: Final = int(ActionKind.purchase)
 _IN_CART: Final = int(ActionKind.add_to_cart)
 _OUT_OF_CART: Final = int(ActionKind.remove_from_cart)
+_REFUSED: Final = int(ActionKind.not_interested)
+_REFUNDED: Final = int(ActionKind.refund)
 _VIEWED: Final = (int(ActionKind.view_item), int(ActionKind.select_item))
 _LONG_DAYS: Final = np.float32(999.0)
 
@@ -100,7 +102,7 @@ class Requests(NamedTuple):
     owned_age: NDArray[np.float32]
 
 
-@nb.njit(cache=True, nogil=True, inline="always")
+@nb.njit(cache=True, nogil=True)
 def _price(t: ItemTables, i: int) -> float:
     """Log of an item's list price, else of what was paid for it, else of the shop's mean."""
     if i < len(t.log_price) and t.log_price[i] == t.log_price[i]:
@@ -110,14 +112,14 @@ def _price(t: ItemTables, i: int) -> float:
     return float(t.totals[2] / max(t.totals[3], 1.0))
 
 
-@nb.njit(cache=True, nogil=True, inline="always")
+@nb.njit(cache=True, nogil=True)
 def _quantity(t: ItemTables, i: int) -> float:
     if t.sums[i, 5] > 0:
         return float(t.sums[i, 4] / t.sums[i, 5])
     return float(t.totals[4] / max(t.totals[5], 1.0))
 
 
-@nb.njit(cache=True, nogil=True, inline="always")
+@nb.njit(cache=True, nogil=True)
 def _known_days(t: ItemTables, i: int, now: np.int64) -> float:
     first = t.first_ms[i]
     if i < len(t.first_seen_ms) and t.first_seen_ms[i] > 0:
@@ -127,14 +129,20 @@ def _known_days(t: ItemTables, i: int, now: np.int64) -> float:
     return float((now - first) / MS_PER_DAY)
 
 
-@nb.njit(cache=True, nogil=True, inline="always")
+@nb.njit(cache=True, nogil=True)
 def _brand(t: ItemTables, i: int) -> int:
     return t.brand[i] if i < len(t.brand) else -1
 
 
-@nb.njit(cache=True, nogil=True, inline="always")
+@nb.njit(cache=True, nogil=True)
 def _category(t: ItemTables, i: int) -> int:
     return t.category[i] if i < len(t.category) else -1
+
+
+@nb.njit(cache=True, nogil=True)
+def _unwanted(kind: np.uint8) -> bool:
+    """Whether an action says that the item is not wanted."""
+    return bool(kind in (_REFUSED, _OUT_OF_CART, _REFUNDED))
 
 
 @nb.njit(cache=True, nogil=True)
@@ -244,11 +252,11 @@ def shopper_block(t: ItemTables, r: Requests) -> NDArray[np.float32]:
         last_buy = first_buy = float(_LONG_DAYS)
         for x in range(length):
             i = r.recent_item[b, x]
-            if i < 0 or i >= len(t.total):
+            kind = r.recent_kind[b, x]
+            if i < 0 or i >= len(t.total) or _unwanted(kind):
                 brands[x] = -1
                 categories[x] = -1
                 continue
-            kind = r.recent_kind[b, x]
             age = float(r.recent_age[b, x])
             count += 1
             p = _price(t, i)
@@ -344,6 +352,8 @@ def pair_block(
                 break
             used = x + 1
             weight[x] = 2.0 ** (-r.recent_age[b, x] / 30.0)
+            if _unwanted(r.recent_kind[b, x]):
+                weight[x] = 0.0
             total += weight[x]
             brand[x] = _brand(t, i)
             category[x] = _category(t, i)
@@ -365,7 +375,7 @@ def pair_block(
             _ownership(r, start, end, i, who, row)
 
 
-@nb.njit(cache=True, nogil=True, inline="always")
+@nb.njit(cache=True, nogil=True)
 def _affinity(t, i, brand, category, weight, used, total, row):  # type: ignore[no-untyped-def]
     """How much of the shopper's attention this brand and this category had."""
     own_brand, own_category = _brand(t, i), _category(t, i)
@@ -384,7 +394,7 @@ def _affinity(t, i, brand, category, weight, used, total, row):  # type: ignore[
     row[8] = by_category
 
 
-@nb.njit(cache=True, nogil=True, inline="always")
+@nb.njit(cache=True, nogil=True)
 def _history(r, b, i, used, row):  # type: ignore[no-untyped-def]
     """What the shopper did with this very item, as far as the recents reach."""
     row[10] = _LONG_DAYS
@@ -416,7 +426,7 @@ def _history(r, b, i, used, row):  # type: ignore[no-untyped-def]
     row[18] = last / max(row[17], np.float32(1.0)) if buys > 1 else -1.0
 
 
-@nb.njit(cache=True, nogil=True, inline="always")
+@nb.njit(cache=True, nogil=True)
 def _ownership(r, start, end, i, who, row):  # type: ignore[no-untyped-def]
     """How often and how long ago the shopper bought it, ever; a binary search."""
     row[13] = -1.0

@@ -98,6 +98,7 @@ class FeatureMaker:
             source_score = self.source_scores(context, item_row)
         if norms is None:
             norms = kernels.request_norms(source_score, item_row)
+        item_row = np.ascontiguousarray(item_row, np.int32)  # other layouts would compile anew
         n_requests, n = item_row.shape
         x = np.zeros((n_requests * n, len(self.names)), np.float32)
         tables, requests = self.tables(), _requests(context)
@@ -123,8 +124,14 @@ class FeatureMaker:
 
 
 def _requests(context: Context) -> Requests:
+    """The arrays of a batch, each in the one layout the kernels are compiled for."""
     owned = context.owned
     return Requests(
-        context.now_ms, context.recent_item, context.recent_kind, context.recent_age_days,
-        context.anchor_item, owned.indptr, owned.item, owned.count, owned.age_days,
+        *map(
+            np.ascontiguousarray,
+            (
+                context.now_ms, context.recent_item, context.recent_kind, context.recent_age_days,
+                context.anchor_item, owned.indptr, owned.item, owned.count, owned.age_days,
+            ),
+        )
     )  # fmt: skip

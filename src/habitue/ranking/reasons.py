@@ -35,6 +35,13 @@ class ReasonsConfig(BaseModel):
     least_drop: NonNegativeFloat = Field(
         0.02, description="Score an item must lose without a cause for the cause to be named."
     )
+    broad_share: float = Field(
+        0.3,
+        gt=0,
+        le=1,
+        description="Share of their drop at which brand, category and popularity compete with a "
+        "single item: they take away more at once, and say less.",
+    )
     new_days: float = Field(30.0, gt=0, description="Days an item counts as new.")
 
 
@@ -111,7 +118,9 @@ class Reasons:
         score, kinds = self._scores(ranker, context, items, causes, norms)
         drop = score[0] - score[1:]  # (n_causes, n)
         drop[~self._concerned(kinds, ranker, context, items)] = -np.inf
-        best = drop.argmax(axis=0)
+        broad = np.array([kind in _BROAD for kind in kinds])
+        told = np.where(broad[:, None], drop * self.config.broad_share, drop)
+        best = np.where(drop > self.config.least_drop, told, -np.inf).argmax(axis=0)
         for x, slot in enumerate(there.tolist()):
             lost = float(drop[best[x], x])
             if lost > self.config.least_drop:
@@ -219,6 +228,7 @@ class Reasons:
         return may
 
 
+_BROAD: Final = ("brand", "category", "popular")
 _UNWANTED: Final = (
     int(ActionKind.not_interested), int(ActionKind.remove_from_cart), int(ActionKind.refund)
 )  # fmt: skip
