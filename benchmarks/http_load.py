@@ -90,6 +90,7 @@ class _Client(asyncio.Protocol):
         self._next()
 
     def connection_lost(self, error: Exception | None) -> None:
+        del error
         if self._number >= 0:
             self._outcome.unanswered += 1
         if not self.done.done():

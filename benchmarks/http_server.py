@@ -1,34 +1,48 @@
-"""A Habitué server in a process of its own, for the HTTP benchmarks.
+"""A Habitué server in a process of its own, for the HTTP benchmarks and the tests that kill it.
 
-    python -m benchmarks.http_server FOLDER STORE_ADDRESS [LIVE_ADDRESS]
+The heavy imports are done once, in a process that then forks a server whenever one is asked for:
+a hundred starts cost a hundred openings of the store, not a hundred loadings of numpy.
 """
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
-import subprocess
-import sys
 import time
+from collections.abc import Mapping
+from multiprocessing.connection import Connection
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-__all__ = ["Server"]
+__all__ = ["Server", "served_settings"]
 
-ROOT = Path(__file__).resolve().parent.parent
+_PATIENCE_SECONDS = 120
+_forks = multiprocessing.get_context("forkserver")
+_forks.set_forkserver_preload(
+    ["habitue.api", "habitue.app", "habitue.store.sqlite", "habitue.store.live_memory"]
+)
+
+
+def served_settings(folder: Path, overrides: Mapping[str, object]) -> dict[str, object]:
+    """What a server of this module is told, before the caller's own overrides."""
+    return {
+        "store.address": f"sqlite:///{folder}/shop.db",
+        "snapshots.path": f"{folder}/snapshots",
+        "server.keys_file": f"{folder}/keys.json",
+        "server.port": 0,
+        "server.access_log": "off",
+        "limits.server_per_second": 1_000_000,
+        **overrides,
+    }
 
 
 class Server:
     """Starts the server and waits until it listens; ends it on the way out."""
 
-    def __init__(
-        self, folder: Path, address: str, live: str = "memory", *, access_log: bool = False
-    ) -> None:
-        self._command = [
-            sys.executable, "-m", "benchmarks.http_server", str(folder), address, live,
-            "json" if access_log else "off",
-        ]  # fmt: skip
+    def __init__(self, folder: Path, overrides: Mapping[str, object] | None = None) -> None:
+        self.said = served_settings(folder, overrides or {})
         self.port = 0
 
     def __enter__(self) -> Self:
@@ -41,55 +55,47 @@ class Server:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(60)
+        if self.process.is_alive():
+            self.end(signal.SIGTERM)
 
     def start(self) -> float:
         """Start it; the seconds until it listened."""
         started = time.perf_counter()
-        path = os.pathsep.join([str(ROOT), str(ROOT / "src"), os.environ.get("PYTHONPATH", "")])
-        self.process = subprocess.Popen(
-            self._command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": path}
-        )
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            if line.startswith("listening "):
-                self.port = int(line.rsplit(":", 1)[1])
-                return time.perf_counter() - started
-        raise RuntimeError("the server ended before it listened")
+        here, there = _forks.Pipe(duplex=False)
+        self.process = _forks.Process(target=_run, args=(self.said, there))
+        self.process.start()
+        there.close()
+        if not here.poll(_PATIENCE_SECONDS):
+            raise RuntimeError("the server did not listen in time")
+        self.port = here.recv()  # EOFError: it ended before it listened
+        return time.perf_counter() - started
 
-    def kill(self) -> None:
-        """End it at once, as a power cut would."""
-        self.process.kill()
-        self.process.wait()
+    def end(self, by: signal.Signals) -> int:
+        """Send a signal and wait; the exit code."""
+        assert self.process.pid is not None
+        os.kill(self.process.pid, by)
+        self.process.join(_PATIENCE_SECONDS)
+        code = self.process.exitcode
+        assert code is not None, "the server did not end in time"
+        return code
 
     def cpu_seconds(self) -> float:
         """Processor time the server has used so far."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        stat = Path(f"/proc/{self.process.pid}/stat").read_text()
+        fields = stat.rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def main(folder: str, store: str, live: str, access_log: str) -> None:
+def _run(said: dict[str, object], listening: Connection) -> None:
     from habitue.api import serve
     from habitue.app import RunningShop, Shop, build
     from habitue.settings import Settings
 
-    settings = Settings.load(
-        None,
-        {
-            "store.address": store,
-            "live.address": live,
-            "snapshots.path": f"{folder}/snapshots",
-            "server.keys_file": f"{folder}/keys.json",
-            "server.port": 0,
-            "server.access_log": access_log,
-            "limits.server_per_second": 1_000_000,
-        },
-    )
+    settings = Settings.load(None, said)
     running = RunningShop(Shop(build(settings)), seed=7)
     running.start()
-    serve(running, settings, on_ready=lambda url: print("listening", url, flush=True))
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
+    serve(
+        running,
+        settings,
+        on_ready=lambda url: listening.send(int(url.rsplit(":", 1)[1])),
+    )

@@ -117,7 +117,7 @@ def main() -> None:
             print(f"{asked.stored:,} actions stored before")
         if not asked.postgres or asked.raw_postgres:
             raw_rate(asked.raw_postgres or address, folder, asked.actions, scattered=asked.random)
-        with Server(folder, address) as server:
+        with Server(folder, {"store.address": address}) as server:
             over_http(server, asked.actions, scattered=asked.random)
 
 

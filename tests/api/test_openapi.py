@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 import schemathesis
+from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
+from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
@@ -41,19 +43,58 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         yield one
 
 
-@pytest.fixture(scope="module")
-def document(shop: Served) -> Any:
-    """The schema as schemathesis reads it, with the application behind it."""
-    return schemathesis.openapi.from_asgi("/openapi.json", shop.app, headers={"Host": "127.0.0.1"})
+def without_life(app: Any) -> Any:
+    """The application as it answers requests: schemathesis would start and end it for each."""
+
+    async def answer(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "lifespan":
+            await app(scope, receive, send)
+            return
+        for stage in ("startup", "shutdown"):
+            await receive()
+            await send({"type": f"lifespan.{stage}.complete"})
+
+    return answer
 
 
-schema = schemathesis.pytest.from_fixture("document")
+OPERATIONS = [
+    "POST /v1/events",
+    "POST /v1/items",
+    "POST /v1/shoppers",
+    "POST /v1/links",
+    "POST /v1/consents",
+    "POST /v1/aliases",
+    "POST /v1/recommend",
+    "GET /v1/shoppers/{id}",
+    "DELETE /v1/shoppers/{id}",
+    "GET /v1/snapshots",
+    "POST /v1/snapshots/{name}/activate",
+    "POST /v1/snapshots/rollback",
+    "GET /health",
+    "GET /ready",
+    "GET /metrics",
+]
 
 
-@schema.parametrize()
-@hypothesis_settings(max_examples=EXAMPLES)
-def test_every_answer_is_as_the_document_says(case: Any) -> None:
-    case.call_and_validate(base_url="http://127.0.0.1", checks=CHECKS)
+@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_every_answer_is_as_the_document_says(
+    shop: Served, name: str, mode: GenerationMode
+) -> None:
+    method, path = name.split()
+    document = schemathesis.openapi.from_asgi(
+        "/openapi.json", without_life(shop.app), headers={"Host": "127.0.0.1"}
+    )
+    operation = document[path][method]
+    if mode is GenerationMode.NEGATIVE and not (operation.body or operation.path_parameters):
+        mode = GenerationMode.POSITIVE  # there is nothing to get wrong
+
+    @hypothesis_settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
+    @given(case=operation.as_strategy(generation_mode=mode))
+    def hold(case: Any) -> None:
+        case.call_and_validate(checks=CHECKS, headers={"Host": "127.0.0.1"})
+
+    hold()
 
 
 def described(shop: Served) -> dict[tuple[str, str], dict[str, Any]]:
@@ -66,23 +107,7 @@ def described(shop: Served) -> dict[tuple[str, str], dict[str, Any]]:
 
 
 def test_the_routes_are_these(shop: Served) -> None:
-    assert set(described(shop)) == {
-        ("POST", "/v1/events"),
-        ("POST", "/v1/items"),
-        ("POST", "/v1/shoppers"),
-        ("POST", "/v1/links"),
-        ("POST", "/v1/consents"),
-        ("POST", "/v1/aliases"),
-        ("POST", "/v1/recommend"),
-        ("GET", "/v1/shoppers/{id}"),
-        ("DELETE", "/v1/shoppers/{id}"),
-        ("GET", "/v1/snapshots"),
-        ("POST", "/v1/snapshots/{name}/activate"),
-        ("POST", "/v1/snapshots/rollback"),
-        ("GET", "/health"),
-        ("GET", "/ready"),
-        ("GET", "/metrics"),
-    }
+    assert {f"{method} {path}" for method, path in described(shop)} == set(OPERATIONS)
 
 
 def test_every_example_can_be_sent_as_it_stands(tmp_path: Path) -> None:

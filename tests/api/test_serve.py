@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -14,14 +11,13 @@ from pathlib import Path
 import httpx
 import pytest
 
+from benchmarks.http_server import Server
 from habitue.api import check_bind
 from habitue.api.serve import check_workers, listen
 from habitue.errors import BadSetting, Unavailable
 from habitue.privacy import Keyring
 from habitue.settings import Settings
 from tests.api.conftest import NOW_MS, Served, listening
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "127.9.9.9"])
@@ -107,18 +103,7 @@ def test_requests_in_flight_are_answered_and_the_queue_is_drained(
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_process_cleanly(tmp_path: Path, sent: signal.Signals) -> None:
-    path = os.pathsep.join([str(ROOT / "src"), str(ROOT)])
-    process = subprocess.Popen(
-        [
-            sys.executable, "-m", "benchmarks.http_server", str(tmp_path),
-            f"sqlite:///{tmp_path}/shop.db", "memory", "off",
-        ],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env={**os.environ, "PYTHONPATH": path},
-    )  # fmt: skip
-    assert process.stdout is not None
-    assert process.stdout.readline().startswith("listening ")
-    process.send_signal(sent)
-    _, complaints = process.communicate(timeout=30)
-    assert process.returncode == 0, complaints
-    assert "Traceback" not in complaints
+    server = Server(tmp_path)
+    server.start()
+    assert httpx.get(f"http://127.0.0.1:{server.port}/health").status_code == 200
+    assert server.end(sent) == 0

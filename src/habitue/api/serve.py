@@ -5,9 +5,12 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import signal
 import socket
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 import uvicorn
@@ -22,6 +25,7 @@ from habitue.settings import Settings
 __all__ = ["check_bind", "check_workers", "listen", "options", "serve"]
 
 _BACKLOG: Final = 2048
+_ENDINGS: Final = (signal.SIGINT, signal.SIGTERM)
 _KEEP_ALIVE_SECONDS: Final = 75
 _COLLECT: Final = (20_000, 20, 50)  # new objects before the collector looks at the young
 
@@ -87,10 +91,22 @@ def serve(
         app = app or create_app(shop, settings, log=sys.stdout.buffer)
         server = _Server(uvicorn.Config(app, **options(settings)), on_ready)
         _calm_collector()
-        try:
+        with _signals_end_here():
             server.run(sockets=[taken])
-        except KeyboardInterrupt:  # uvicorn raises it again after an orderly end
-            return
+
+
+@contextmanager
+def _signals_end_here() -> Iterator[None]:
+    """An orderly end is the whole answer to a signal: uvicorn raises it again when it is done."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {one: signal.signal(one, lambda *_: None) for one in _ENDINGS}
+    try:
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
 
 
 def _calm_collector() -> None:
