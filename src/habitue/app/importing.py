@@ -17,6 +17,7 @@ from habitue.facts import NAMES, Fact, Item, Shopper
 from habitue.facts.cleaning.rejects import write_rejects
 from habitue.facts.cleaning.report import DataReport
 from habitue.facts.feeds.imports import Imported, import_table
+from habitue.facts.feeds.json_files import JSON_FORMS, JsonForm, import_json
 from habitue.facts.feeds.mapping import load_mapping
 from habitue.facts.feeds.tables import RawTable, read_query, read_table
 from habitue.store.contract import Appended
@@ -85,10 +86,13 @@ def ingest_table(
     progress: Progress,
 ) -> Ingested:
     """Read, clean and store a table; see ``Shop.ingest``."""
+    if mapping in JSON_FORMS:
+        return _ingest_json(parts, Path(source), mapping, rejects, now_ms, progress)
     if mapping is None:
         raise BadInput(
             f"{source} needs a mapping that says what its columns mean.",
-            remedy="Name a shipped one (online-retail) or a TOML file: docs/guides/import.",
+            remedy="Name a shipped one (online-retail), a TOML file, or what the lines of a JSON "
+            "file are (habitue, ga4): docs/guides/import.",
         )
     told = load_mapping(mapping)
     progress("reading", 0, 1)
@@ -106,6 +110,27 @@ def ingest_table(
     return _store(parts, found, now_ms, progress)
 
 
+def _ingest_json(
+    parts: Parts,
+    source: Path,
+    form: JsonForm,
+    rejects: Path | None,
+    now_ms: int,
+    progress: Progress,
+) -> Ingested:
+    """Facts or events as JSON lines, which say themselves what they mean."""
+    progress("reading", 0, 1)
+    found = import_json(source, form, now_ms=now_ms, clock=parts.settings.clock)
+    progress("reading", 1, 1)
+    if rejects is not None:
+        refused = found.rejects
+        if parts.pseudonyms is not None:  # who a refused line speaks of may stand anywhere in it
+            refused = refused.with_columns(pl.lit(None, pl.String).alias("said"))
+        write_rejects(refused, rejects)
+        reject_files(parts.settings).note(rejects)
+    return Ingested(found.report, _store_facts(parts, found.facts, now_ms, progress, "facts"))
+
+
 def _read(source: str | Path, query: str | None, hints: object) -> RawTable:
     if query is not None:
         return read_query(str(source), query)
@@ -116,15 +141,22 @@ def _read(source: str | Path, query: str | None, hints: object) -> RawTable:
 
 def _store(parts: Parts, found: Imported, now_ms: int, progress: Progress) -> Ingested:
     facts: list[Fact] = [*_bodies(found.items, Item), *_bodies(found.shoppers, Shopper)]
+    counted = _store_facts(parts, facts, now_ms, progress, "items and shoppers")
+    return Ingested(
+        found.report, ingest_actions(parts, found.actions, now_ms, progress, counted=counted)
+    )
+
+
+def _store_facts(
+    parts: Parts, facts: list[Fact], now_ms: int, progress: Progress, what: str
+) -> Counted:
     counted = Counted()
     for since in range(0, len(facts), _ROWS):
         some = facts[since : since + _ROWS]
         told = some if parts.pseudonyms is None else parts.pseudonyms.over(some)
         counted = counted.plus(parts.store.append(told, received_at_ms=now_ms), len(some))
-        progress("storing items and shoppers", since + len(some), len(facts))
-    return Ingested(
-        found.report, ingest_actions(parts, found.actions, now_ms, progress, counted=counted)
-    )
+        progress(f"storing {what}", since + len(some), len(facts))
+    return counted
 
 
 def ingest_actions(
