@@ -17,6 +17,7 @@ from habitue.facts import NAMES, Action
 from habitue.store.contract import Appended
 from habitue.store.sql_store import SqlFactStore
 from habitue.store.sqlite import SqliteFactStore
+from tests.store.emptied import emptied, new_sqlite
 
 NOON = 1_700_000_000_000
 SHARED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
@@ -25,10 +26,8 @@ SHARED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 @pytest.fixture(params=["sqlite", "postgres"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SqlFactStore]:
     if request.param == "sqlite":
-        opened: SqlFactStore = SqliteFactStore(tmp_path / "shop.db")
+        opened: SqlFactStore = new_sqlite(tmp_path / "shop.db")
     else:
-        from tests.store.emptied import emptied
-
         opened = emptied(request.getfixturevalue("postgres_dsn"))
     yield opened
     opened.close()
@@ -82,7 +81,7 @@ ACTIONS = st.builds(
 def test_any_sequence_of_commits_ends_as_in_the_model(
     tmp_path_factory: pytest.TempPathFactory, groups: list[list[list[Action]]]
 ) -> None:
-    store = SqliteFactStore(tmp_path_factory.mktemp("s") / "shop.db")
+    store = new_sqlite(tmp_path_factory.mktemp("s") / "shop.db")
     model = Model()
     try:
         for group in groups:
@@ -129,7 +128,7 @@ def test_a_table_of_actions_is_told_as_the_same_actions_are(
 ) -> None:
     """Columns and structs are two doors to one store."""
     folder = tmp_path_factory.mktemp("s")
-    by_struct, by_column = SqliteFactStore(folder / "a.db"), SqliteFactStore(folder / "b.db")
+    by_struct, by_column = new_sqlite(folder / "a.db"), new_sqlite(folder / "b.db")
     names = ("kind", "shopper", "item", "id", "at", "order_id", "price_micros", "rating", "query")
     types = {"at": pa.int64(), "price_micros": pa.int64(), "rating": pa.float64()}
     table = pa.table(
@@ -201,8 +200,6 @@ def test_many_writers_get_one_order_and_readers_never_see_a_hole(
         return PostgresFactStore(request.getfixturevalue("postgres_dsn"), wait_seconds=60)
 
     if kind == "postgres":
-        from tests.store.emptied import emptied
-
         emptied(request.getfixturevalue("postgres_dsn")).close()
     stores = [opened() for _ in range(4)]
     reader, seen, done = opened(), [0], threading.Event()
