@@ -34,8 +34,8 @@ class AlsConfig(BaseModel):
     source: Literal["als"] = "als"
     name: str = Field(default="als", min_length=1, description="its name in slates and features")
     factors: int = Field(default=64, ge=1, le=1024, description="length of a vector")
-    regularisation: float = Field(default=1.0, gt=0, description="penalty on the vectors")
-    alpha: float = Field(default=5.0, gt=0, description="confidence of an action: 1 + alpha * w")
+    regularisation: float = Field(default=3.0, gt=0, description="penalty on the vectors")
+    alpha: float = Field(default=2.0, gt=0, description="confidence of an action: 1 + alpha * w")
     iterations: int = Field(default=15, ge=1, description="alternations of the fit")
     logarithmic: bool = Field(
         default=True, description="w is log(1 + summed weight) instead of the summed weight"
@@ -52,7 +52,7 @@ class AlsConfig(BaseModel):
         description="weight of an action by its kind; kinds not named count nothing",
     )
     half_life_days: float = Field(
-        default=365.0, gt=0, description="age at which an action counts half"
+        default=120.0, gt=0, description="age at which an action counts half"
     )
     anchor_weight: float = Field(
         default=1.0, ge=0, description="weight of an anchor item, as if just acted on"
@@ -93,13 +93,20 @@ class AlsSource:
                 reads="both" if config.anchor_weight > 0 else "profile",
             )
         )
+        self._last: tuple[Context, NDArray[np.float32]] | None = None
         self.measured: dict[str, float] = {
             "recall_at_100": index.recall,
             "items": float(len(index)),
         }
 
     def vectors(self, context: Context) -> NDArray[np.float32]:
-        """The vector (B, factors) of each request's shopper as of now; 0 where nothing is known."""
+        """The vector (B, factors) of each request's shopper as of now; 0 where nothing is known.
+
+        The last context's answer is kept: a source is asked to propose and then to score.
+        """
+        last = self._last
+        if last is not None and last[0] is context:
+            return last[1]
         items, weights = self._weigher.weigh(context)
         prior = np.empty((len(context), self.item_factors.shape[1]), np.float32)
         newer_than = np.empty(len(context), np.float32)
@@ -126,6 +133,7 @@ class AlsSource:
         )
         out = np.empty_like(prior)
         fold_in(prior, items, confidence, self.item_factors, self._gram, out)
+        self._last = (context, out)
         return out
 
     def propose(self, context: Context, n: int) -> Proposals:

@@ -85,7 +85,7 @@ class CovisitSource:
         self.config = config
         self.name = config.name
         self.table = table
-        self._weigher = Weigher(config.profile)
+        self._weigher = Weigher.of(config.profile)
         self.measured: dict[str, float] = {"ties": float(len(table.edge))}
 
     def propose(self, context: Context, n: int) -> Proposals:

@@ -23,6 +23,7 @@ __all__ = [
     "dot_score",
     "dot_top",
     "gather_score",
+    "gather_score_alike",
     "gather_top",
     "keep_best",
     "look_up",
@@ -329,6 +330,86 @@ def gather_score(
             out_score[b, c] = total[j] if 0 <= j < n_rows else 0.0
         for x in range(count):
             total[touched[x]] = 0.0
+
+
+@nb.njit(cache=True, nogil=True)
+def _strengths(
+    first: int,
+    last: int,
+    edge: NDArray[np.void],
+    mark: NDArray[np.float32],
+    out: NDArray[np.float32],
+) -> None:
+    """Fill the strengths of the marked rows in one table row; a mark is a place in ``out`` + 1."""
+    out[:] = 0.0
+    for x in range(first, last):
+        place = int(mark[edge[x].item])
+        if place > 0:
+            out[place - 1] = edge[x].strength
+
+
+@nb.njit(cache=True, nogil=True)
+def gather_score_alike(
+    items: NDArray[np.int32],
+    weights: NDArray[np.float32],
+    indptr: NDArray[np.int64],
+    edge: NDArray[np.void],
+    tail_indptr: NDArray[np.int64],
+    tail_edge: NDArray[np.void],
+    mark: NDArray[np.float32],
+    wanted: NDArray[np.int32],
+    out_score: NDArray[np.float32],
+) -> None:
+    """As ``gather_score``, for profiles (B, P) much like the first and the same rows (n,) for all.
+
+    Reasons take one cause after another out of a request: what is left stands in the same order, so
+    each item's ties to the wanted rows are read once, in the first profile, and found again. A
+    table row names a neighbour once.
+    """
+    n_base = indptr.shape[0] - 1
+    n_rows = n_base + tail_indptr.shape[0] - 1
+    n, length = wanted.shape[0], items.shape[1]
+    same = np.arange(n)
+    for c in range(n):
+        if 0 <= wanted[c] < mark.shape[0]:
+            if mark[wanted[c]] > 0:
+                same[c] = int(mark[wanted[c]]) - 1
+            else:
+                mark[wanted[c]] = c + 1
+    strength = np.zeros((length + 1, n), np.float32)
+    for b in range(items.shape[0]):
+        out_score[b, :] = 0.0
+        found = 0
+        for p in range(length):
+            item = items[b, p]
+            weight = weights[b, p]
+            if b > 0 and (item < 0 or item >= n_rows or weight <= 0.0):
+                continue
+            if b > 0:
+                while found < length and items[0, found] != item:
+                    found += 1
+            place = p if b == 0 else min(found, length)
+            if b == 0 or place == length:  # in the first profile, or nowhere in it
+                if 0 <= item < n_base:
+                    _strengths(indptr[item], indptr[item + 1], edge, mark, strength[place])
+                elif n_base <= item < n_rows:
+                    at = item - n_base
+                    _strengths(
+                        tail_indptr[at], tail_indptr[at + 1], tail_edge, mark, strength[place]
+                    )
+                else:
+                    strength[place, :] = 0.0
+            if item < 0 or item >= n_rows or weight <= 0.0:
+                continue
+            for c in range(n):
+                out_score[b, c] += strength[place, c] * weight
+            if place == length:
+                found = 0  # not a part of the first: look for the next from the beginning
+    for c in range(n):
+        if 0 <= wanted[c] < mark.shape[0]:
+            mark[wanted[c]] = 0.0
+        if same[c] != c:
+            out_score[:, c] = out_score[:, same[c]]
 
 
 @nb.njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})

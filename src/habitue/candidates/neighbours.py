@@ -10,7 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from habitue.candidates.contract import Proposals
-from habitue.candidates.gather import EDGE, gather_score, gather_top, plain, scratch, sealed
+from habitue.candidates.gather import (
+    EDGE,
+    gather_score,
+    gather_score_alike,
+    gather_top,
+    plain,
+    scratch,
+    sealed,
+)
 
 __all__ = ["NeighbourTable"]
 
@@ -123,6 +131,10 @@ class NeighbourTable:
         """The same sum for the given rows (B, n); 0 for rows the profile does not reach."""
         score = np.empty(item_row.shape, np.float32)
         wanted = plain(item_row, np.int32)
+        if len(wanted) > 1 and (wanted[1:] == wanted[:-1]).all():
+            mark, _ = scratch.of(self.n_rows)
+            gather_score_alike(items, weights, *self._arrays(), mark, wanted[0], score)
+            return score
         gather_score(items, weights, *self._arrays(), *scratch.of(self.n_rows), wanted, score)
         return score
 

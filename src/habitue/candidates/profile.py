@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Annotated, Literal
 
 import numpy as np
@@ -80,13 +81,23 @@ class Weigher:
         self._anchor_weight = 0.0 if config.reads == "profile" else config.anchor_weight
         self._beside = {"both": config.beside_anchor, "profile": 1.0, "anchors": 0.0}[config.reads]
         self._decay_per_day = 0.5 ** (1.0 / config.half_life_days)
+        self._last: tuple[Context, NDArray[np.int32], NDArray[np.float32]] | None = None
+
+    @classmethod
+    def of(cls, config: ProfileConfig) -> Weigher:
+        """The weigher of a config, shared by all sources that weigh alike."""
+        return _weigher_of(config.model_dump_json())
 
     def weigh(self, context: Context) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """Item rows and weights, each (B, A + L): anchors first, then recent actions.
 
         A weight of 0 marks what does not count. A shopper who has not allowed personalisation
-        stands on the anchors alone.
+        stands on the anchors alone. A source is asked to propose and then to score, so the last
+        context's answer is kept.
         """
+        last = self._last
+        if last is not None and last[0] is context:
+            return last[1], last[2]
         recent = plain(context.recent_item, np.int32)
         anchors = plain(context.anchor_item, np.int32)
         shape = (recent.shape[0], anchors.shape[1] + recent.shape[1])
@@ -110,4 +121,10 @@ class Weigher:
             items,
             weights,
         )
+        self._last = (context, items, weights)
         return items, weights
+
+
+@lru_cache(maxsize=64)
+def _weigher_of(config: str) -> Weigher:
+    return Weigher(ProfileConfig.model_validate_json(config))

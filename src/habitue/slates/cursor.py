@@ -45,8 +45,12 @@ def seal_cursor(
     _write(body, first_slot)
     before = 0
     for row in sorted(shown):
-        _write(body, row - before)
+        step = row - before
         before = row
+        while step >= 0x80:  # as ``_write``, without a call for each item
+            body.append(step & 0x7F | 0x80)
+            step >>= 7
+        body.append(step)
     sealed = bytes(body) + _seal(bytes(body), surface, shopper, key)
     return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()
 

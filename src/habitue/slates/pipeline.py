@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
@@ -174,8 +175,22 @@ class Pipeline:
 
 def _origin(item_row: NDArray[np.int32], found: Candidates) -> NDArray[np.uint8]:
     """The source of each chosen item."""
-    same = item_row[:, :, None] == found.item_row[:, None, :]
-    where = same.argmax(axis=2)
-    source = np.take_along_axis(found.source, where, axis=1)
-    source[~same.any(axis=2) | (item_row < 0)] = PINNED
+    source = np.full(item_row.shape, PINNED, np.uint8)
+    _find(item_row, found.item_row, found.source, source)
     return source
+
+
+@nb.njit(cache=True, nogil=True)
+def _find(
+    item_row: NDArray[np.int32],
+    candidate: NDArray[np.int32],
+    candidate_source: NDArray[np.uint8],
+    source: NDArray[np.uint8],
+) -> None:
+    for b in range(item_row.shape[0]):
+        for slot in range(item_row.shape[1]):
+            row = item_row[b, slot]
+            for x in range(candidate.shape[1]):
+                if row >= 0 and candidate[b, x] == row:
+                    source[b, slot] = candidate_source[b, x]
+                    break

@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from habitue.errors import BadInput, HabitueError
+from habitue.errors import BadInput
 from habitue.facts import NO_ROW, Context, Shown
 from habitue.facts.ids import uuid7
 from habitue.slates.cursor import Page, open_cursor, seal_cursor
@@ -168,38 +168,36 @@ class Surfaces:
     # ------------------------------------------------------------------ telling
 
     def _tell(self, made: _Made, now_ms: int) -> SlateAnswer:
-        rows = made.slates.item_row[0]
-        kept = np.flatnonzero(rows != NO_ROW).tolist()
+        rows = made.slates.item_row[0].tolist()
+        kept = [x for x, row in enumerate(rows) if row != NO_ROW]
+        sources = [made.slates.source_name(0, x) for x in kept]
         reasons = self._reasons(made) if made.request.reasons else None
         scores = made.slates.score[0].tolist()
         chances = made.slates.propensity[0].tolist()
+        id_of = self.shop.items.id
         slots = [
-            Slot(
-                self.shop.items.id(int(rows[x])),
-                scores[x],
-                chances[x],
-                made.slates.source_name(0, x),
-                *(self._said(reasons[x]) if reasons is not None else ()),
-            )
-            for x in kept
+            Slot(id_of(rows[x]), scores[x], chances[x], source)
+            for x, source in zip(kept, sources, strict=True)
         ]
-        return self._answer(made, slots, [int(rows[x]) for x in kept], now_ms)
+        if reasons is not None:
+            for slot, x in zip(slots, kept, strict=True):
+                slot.reason = reasons[x].text
+                slot.causes = [id_of(row) for row in reasons[x].causes]
+        elif made.request.reasons and made.servable is self.fallback:
+            for slot in slots:
+                slot.reason = _POPULAR
+        return self._answer(made, slots, [rows[x] for x in kept], now_ms)
 
-    def _reasons(self, made: _Made) -> Sequence[Explained | None]:
+    def _reasons(self, made: _Made) -> Sequence[Explained] | None:
+        """Why each slot is there; ``None`` where the snapshot cannot say."""
         explainer = made.servable.explainer
-        n = made.slates.item_row.shape[1]
         if explainer is None:
-            return [None] * n
+            return None
         try:
             return explainer.explain(made.seen.context, made.slates, self.shop.items.title)[0]
-        except HabitueError as problem:
+        except Exception as problem:  # noqa: BLE001 - a slate without reasons is still a slate
             self._failed(problem)
-            return [None] * n
-
-    def _said(self, reason: Explained | None) -> tuple[str, list[str]]:
-        if reason is None or not reason.text:
-            return _POPULAR, []
-        return reason.text, [self.shop.items.id(row) for row in reason.causes]
+            return None
 
     def _answer(self, made: _Made, slots: list[Slot], rows: list[int], now_ms: int) -> SlateAnswer:
         request, page = made.request, made.page
