@@ -165,6 +165,12 @@ def test_clicking_twice_is_one_click_and_buying_twice_is_worth_both():
     assert int(slots["clicked"].sum()) == 1
 
 
+def test_an_item_that_stands_twice_in_a_slate_earns_once():
+    slots = slots_of(shown(slate("a", 1, ANA, ["tea", "tea"])), ITEMS)
+    slots = attribute(slots, did((2, BUY, ANA, TEA, "a", 100)))
+    assert slots["value_minor"].to_list() == [100, 0]
+
+
 def test_rates_are_by_slot_and_by_slate():
     slots = attribute(TWO, did((1.1, VIEW, ANA, TEA, "a", 0), (3.5, BUY, ANA, CUP, "b", 300)))
     home, item = rates_by(slots, "surface", np.random.default_rng(0))

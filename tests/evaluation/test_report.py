@@ -82,6 +82,7 @@ def test_coverage_and_popularity_are_of_what_could_be_shown():
     measured = measure_lists(split, "one", np.full((20, 1), 3, np.int32))
     assert measured.overall["coverage@1"] == 1 / 10
     assert measured.overall["head share@1"] == 0.0  # items 0 and 1 are the first of the most sold
+    assert measured.overall["gini@1"] == pytest.approx(0.9)  # one item of ten has every slot
     # Item 3 had 10 + 1 buyers, of the 30 shoppers of the training part.
     assert measured.overall["novelty@1"] == pytest.approx(-np.log2(11 / 30))
 

@@ -159,7 +159,7 @@ def _credited(slots: pl.DataFrame, wanted: pl.DataFrame, window_hours: float) ->
     )
     others = wanted.join(named, on="action", how="anti").filter(pl.col("shopper_row") >= 0)
     last_shown = others.sort("at_ms").join_asof(
-        here.filter(pl.col("shopper_row") >= 0).drop("slate_id").sort("shown_ms"),
+        here.drop("slate_id").sort("shown_ms"),
         left_on="at_ms",
         right_on="shown_ms",
         by=["shopper_row", "item_row"],
