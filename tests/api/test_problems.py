@@ -10,6 +10,7 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.requests import Request
 
 from habitue import errors
 from habitue.api.problems import problem_of
@@ -152,6 +153,17 @@ def test_a_body_that_is_too_long_is_refused(lenient: Client) -> None:
             yield long[start : start + 10_000]
 
     check(lenient.post("/v1/events", content=parts(), headers=JSON_HEADER), 413)
+
+
+def test_a_body_for_a_page_beside_the_interface_is_bounded_too(served: Served) -> None:
+    @served.app.post("/page")
+    async def page(request: Request) -> int:
+        return len(await request.body())
+
+    with Client(served.app) as client:
+        assert client.post("/page", content=b"x" * 1000).json() == 1000
+        long = b"x" * (served.settings.limits.body_bytes + 1)
+        check(client.post("/page", content=long), 413)
 
 
 def test_too_many_rows_are_refused(lenient: Client) -> None:

@@ -96,7 +96,9 @@ def create_app(
         )
     hot = {(one.method, one.path): one for one in app.operations if "{" not in one.path}
     access = AccessLog(log, requests=settings.server.access_log == "json")
-    app.edge = lambda inner: Edge(inner, hot, gate, meters, access)
+    app.edge = lambda inner: Edge(
+        inner, hot, gate, meters, access, most_bytes=settings.limits.body_bytes
+    )
     for error in (HTTPException, Problem, HabitueError, Exception):
         app.add_exception_handler(error, _answer_problem)
     return app

@@ -117,6 +117,20 @@ class Ask:
                 408, "too-slow", f"The body did not arrive within {seconds:g} seconds."
             ) from None
 
+    def bounded(self, most_bytes: int) -> Receive:
+        """What others may read the body through: a problem once it is too long."""
+        length = 0
+
+        async def receive() -> Message:
+            nonlocal length
+            message = await self._receive()
+            length += len(message.get("body", b""))
+            if length > most_bytes:
+                raise _too_long(most_bytes)
+            return message
+
+        return receive
+
     async def _rest(self, first: bytes, most_bytes: int) -> bytes:
         parts, length = [first], len(first)
         while True:

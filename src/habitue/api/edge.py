@@ -46,12 +46,16 @@ class Edge:
         gate: Gate,
         meters: Meters,
         log: AccessLog,
+        *,
+        most_bytes: int,
     ) -> None:
+        """``most_bytes`` bounds the bodies that others behind the router read."""
         self._inner = inner
         self._hot = hot
         self._gate = gate
         self._meters = meters
         self._log = log
+        self._most_bytes = most_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -82,7 +86,7 @@ class Edge:
                 await send_reply(watched, self._preflight(ask), [])
             else:
                 scope[ASK] = ask
-                await self._inner(scope, receive, watched)
+                await self._inner(scope, ask.bounded(self._most_bytes), watched)
         except Disconnected:
             status = _GONE
         except Exception as error:  # noqa: BLE001 - the last line: nothing leaves without an answer
