@@ -167,10 +167,12 @@ def test_the_variance_kept_is_what_an_exact_decomposition_keeps() -> None:
 
 def test_more_numbers_than_terms_keep_everything() -> None:
     frame = catalogue_of(3, title=["tea pot", "tea cup", "tea"]).frame
-    space, vectors, kept = fit_space(frame, SpaceConfig(min_items=1), np.random.default_rng(0))
+    space, vectors, kept = fit_space(
+        frame, SpaceConfig(min_items=1, flattening=0), np.random.default_rng(0)
+    )
     weighed = space.weigh(frame).toarray()
     weighed /= np.linalg.norm(weighed, axis=1, keepdims=True)
-    assert vectors.shape == (3, 64)
+    assert vectors.shape == (3, 128)
     np.testing.assert_array_equal(vectors, space.vectors(frame))
     np.testing.assert_allclose(vectors @ vectors.T, weighed @ weighed.T, atol=1e-5)
     assert kept == pytest.approx(1, abs=1e-5)

@@ -25,7 +25,9 @@ SourceConfig = Annotated[
 ]
 """Any source's config; ``source`` says whose."""
 
-_BUYS = ProfileConfig(kind_weight={"purchase": 1.0, "add_to_cart": 0.7, "add_to_wishlist": 0.5})
+_BUYS = ProfileConfig(
+    kind_weight={"purchase": 1.0, "add_to_cart": 0.7, "add_to_wishlist": 0.5}, position_decay=0.95
+)
 _LOOKS = ProfileConfig(kind_weight={"view_item": 1.0, "select_item": 1.0, "add_to_cart": 2.0})
 
 DEFAULT_SOURCES: tuple[SourceConfig, ...] = (
@@ -38,14 +40,25 @@ DEFAULT_SOURCES: tuple[SourceConfig, ...] = (
         name="bought_bought",
         kinds_from=("purchase",),
         kinds_to=("purchase",),
-        half_life_days=120.0,
+        window_moments=3,
+        forward_weight=0.3,
+        backward_weight=0.15,
+        gap_half_life_days=30.0,
+        half_life_days=60.0,
+        crowd_damping=1.0,
+        damping_to=0.5,
         profile=_BUYS,
     ),
     AlsConfig(),
     ContentConfig(),
     AgainConfig(),
 )
-"""What a shop gets that says nothing."""
+"""What a shop gets that says nothing.
+
+Chosen on Online Retail, September and October 2011: what an order holds together says most, and a
+line of a large order little. With the settings co-visitation has for views, NDCG@10 of
+``bought_bought`` alone is 0.058; with these 0.087.
+"""
 
 
 def learner_of(config: SourceConfig) -> Learner[Source]:
