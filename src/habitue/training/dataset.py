@@ -26,8 +26,9 @@ from habitue.store.contract import FactStore
 __all__ = ["ItemVersions", "ShopFacts", "facts_of_store"]
 
 NEVER_MS: Final = np.iinfo(np.int64).max
-LEFT_OUT: Final = ("cancelled", "non_product", "looks_like_service", "duplicate", "price_zero")
-"""Marks of cleaning that keep a line from being learnt from."""
+LEFT_OUT: Final = ("non_product", "looks_like_service", "price_zero")
+"""Marks of cleaning that keep a line from being learnt from. A purchase that was cancelled is left
+out from its refund on (``void_from_ms``): its mark is knowledge of that later day."""
 
 _COLUMNS: Final = (
     "seq", "at_ms", "kind", "shopper_row", "item_row", "quantity", "price_micros", "value_minor",
