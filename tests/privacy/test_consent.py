@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from habitue.facts import Purpose
 from habitue.privacy.consent import PURPOSES, ConsentGate
 
-DEFAULT = ("personalisation", "analytics")
+DEFAULT: tuple[Purpose, ...] = ("personalisation", "analytics")
 
 
 def table(rows: list[tuple[int, int, list[str], list[str]]]) -> pa.Table:
@@ -30,7 +31,7 @@ def table(rows: list[tuple[int, int, list[str], list[str]]]) -> pa.Table:
 
 
 def answers(gate: ConsentGate, purpose: Any, rows: list[int]) -> list[bool]:
-    batch = gate.allowed(np.array(rows, np.int32), purpose).tolist()
+    batch: list[bool] = gate.allowed(np.array(rows, np.int32), purpose).tolist()
     assert batch == [gate.allows(row, purpose) for row in rows]
     return batch
 

@@ -1,7 +1,7 @@
 """A person's rights: to be told everything, and to be forgotten everywhere."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +36,7 @@ def store(tmp_path: Path) -> SqliteFactStore:
     return store
 
 
-def rejected(path: Path, rows: list[dict[str, object] | str]) -> Path:
+def rejected(path: Path, rows: Sequence[dict[str, str] | str]) -> Path:
     said = [row if isinstance(row, str) else json.dumps(row) for row in rows]
     frame = pl.DataFrame({"line": range(len(said)), "field": "at", "reason": "x", "said": said})
     write_rejects(frame, path)
