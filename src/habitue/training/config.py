@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
 
@@ -71,12 +72,16 @@ class TrainingConfig(BaseModel):
         7.0, description="Days after a visit's moment whose actions answer it."
     )
     visits: int = Field(
-        1000, ge=0, description="Moments in visits of each span; 0 asks at the span's start only."
+        500, ge=0, description="Moments in visits of each span; 0 asks at the span's start only."
     )
     starts: int = Field(
         4000, ge=0, description="Shoppers of each span asked at its start; 0 asks in visits only."
     )
-    kept: int = Field(150, ge=10, description="Candidates of each request the ranker learns from.")
+    kept: int = Field(120, ge=10, description="Candidates of each request the ranker learns from.")
+    surfaces: tuple[Literal["home", "item", "cart"], ...] = Field(
+        ("home", "item", "cart"),
+        description="Surfaces that learn an order of their own; the others take home's.",
+    )
     least_answered: PositiveInt = Field(
         100, description="Answered requests a surface needs for a ranker of its own."
     )

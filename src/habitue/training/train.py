@@ -35,8 +35,6 @@ __all__ = ["Progress", "Trained", "fit_sources", "span_cuts", "train"]
 Progress = Callable[[str, float, float], None]
 """Told (step, done, total) as work goes on."""
 
-SURFACES = ("home", "item", "cart")
-
 
 def _silent(step: str, done: float, total: float) -> None:
     """Nobody listens."""
@@ -87,7 +85,8 @@ def train(
     if config.evaluate and held is not None:
         progress("evaluation", 0, 1)
         fresh = window_of(facts.as_of(held.cut_ms), held.sources, config.item_stats)
-        rankers = _learn(taught[:-1] or taught, config, seeds[-3])
+        home = [{"home": span["home"]} for span in taught[:-1] if "home" in span]
+        rankers = _learn(home, config, seeds[-3])
         report = _measure(facts, fresh, rankers, now, config, seeds[-3])
         progress("evaluation", 1, 1)
     progress("spans of the past", total - 2, total)
@@ -150,9 +149,11 @@ def _lessons_of(
         beside_items(*span, limit=config.visits, rng=rng),
         beside_carts(*span, limit=config.visits, rng=rng),
     ]
-    taught: dict[str, list[RankingSet]] = {surface: [] for surface in SURFACES}
+    taught: dict[str, list[RankingSet]] = {surface: [] for surface in config.surfaces}
     for moments in asked:
         surface = moments.context.surface
+        if surface not in taught:
+            continue
         taught[surface].append(
             lessons(
                 window.copy(),  # its statistics are led on through the span
@@ -171,12 +172,12 @@ def _learn(
     taught: Sequence[dict[str, RankingSet]], config: TrainingConfig, rng: np.random.Generator
 ) -> dict[str, LambdaMartRanker]:
     """A ranker for each surface with enough answered requests; later spans weigh more."""
-    rankers = {}
-    for surface, stream in zip(SURFACES, rng.spawn(len(SURFACES)), strict=True):
+    rankers: dict[str, LambdaMartRanker] = {}
+    for surface, stream in zip(config.surfaces, rng.spawn(len(config.surfaces)), strict=True):
         parts = [
             span[surface].weighted(config.window_fade**age)
             for age, span in enumerate(reversed(taught))
-            if len(span[surface].group)
+            if surface in span and len(span[surface].group)
         ]
         if sum(len(part.group) for part in parts) >= config.least_answered:
             data = RankingSet.joined(parts)
