@@ -1,8 +1,8 @@
 """Facts in one SQLite file: durable on return, one writer, many readers.
 
 All access goes through Python's own ``sqlite3``. A second copy of SQLite in the process (ADBC
-brings one) would undo this one's file locks and its write-ahead log: see docs/decisions/0004. For the same
-reason nothing in this process may ``open()`` the file while a store has it.
+brings one) would undo this one's file locks and its write-ahead log: see docs/decisions/0004. For
+the same reason nothing in this process may ``open()`` the file while a store has it.
 """
 
 from __future__ import annotations
