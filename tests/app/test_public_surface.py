@@ -41,6 +41,7 @@ def test_the_methods_of_a_shop() -> None:
         "forget": ["shopper"],
         "ingest": ["what", "mapping", "query", "rejects", "progress"],
         "recommend": ["shopper", "surface", "items", "n", "filter", "page", "now_ms", "seed"],
+        "report": ["name"],
         "roll_back": [],
         "snapshots": [],
         "stored": [],

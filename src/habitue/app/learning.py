@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 import msgspec
 import numpy as np
@@ -27,7 +27,10 @@ if TYPE_CHECKING:
     from habitue.app.wiring import Parts
     from habitue.training.config import TrainingConfig
 
-__all__ = ["Evaluated", "Protocol", "evaluate_shop", "train_snapshot"]
+__all__ = ["REPORT", "Evaluated", "Protocol", "evaluate_shop", "train_snapshot"]
+
+REPORT: Final = "report.json"
+"""In a snapshot's folder: what it was measured at."""
 
 Protocol = Literal["by-time", "leave-last-out"]
 
@@ -78,7 +81,7 @@ def train_snapshot(parts: Parts, *, now_ms: int, seed: int, progress: Progress) 
         draft.metrics = dict(trained.metrics)
         draft.config = config.model_dump(mode="json")
         if trained.report is not None:
-            (draft.path / "report.json").write_bytes(trained.report.to_json())
+            (draft.path / REPORT).write_bytes(trained.report.to_json())
     progress("writing the snapshot", 1, 1)
     assert draft.snapshot is not None
     return draft.snapshot.manifest.id

@@ -19,6 +19,7 @@ from habitue.app.secrets import reject_files
 from habitue.app.snapshots import SnapshotInfo, load, make_servable
 from habitue.app.wiring import Parts, build
 from habitue.errors import SnapshotError
+from habitue.evaluation import Report
 from habitue.facts import Fact
 from habitue.privacy.erasure import erase
 from habitue.store.contract import Appended, Erased, Stored
@@ -185,6 +186,14 @@ class Shop:
         """The snapshots, newest first."""
         active = self.parts.snapshots.active_id()
         return [SnapshotInfo.of(one, active) for one in self.parts.snapshots.list()]
+
+    def report(self, name: str) -> Report | None:
+        """How a snapshot did on the span it held out; ``None`` where there was too little to ask.
+
+        Raises ``NotFound``.
+        """
+        file = self.parts.snapshots.get(name).path / learning.REPORT
+        return Report.from_json(file.read_bytes()) if file.exists() else None
 
     def activate(self, name: str) -> SnapshotInfo:
         """Answer from this snapshot from now on; raises ``NotFound``, ``SnapshotRefused``."""

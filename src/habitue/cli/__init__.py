@@ -103,7 +103,10 @@ def train(
 
     with _open(store, settings) as shop, bars() as progress:
         made = shop.train(activate=activate, seed=seed, progress=progress)
+        report = shop.report(made.name)
     _console().print(snapshot_table([made]))
+    if report is not None:
+        _console().print(report.table())
 
 
 @app.command()
