@@ -110,3 +110,11 @@ def test_every_command_a_page_names_exists(path):
 def test_the_decisions_are_numbered_without_a_gap():
     numbers = sorted(int(path.name[:4]) for path in (ROOT / "docs" / "decisions").glob("[0-9]*.md"))
     assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_every_data_set_a_test_wants_is_described():
+    described = (ROOT / "docs" / "guides" / "data.md").read_text(encoding="utf-8")
+    wanted: set[str] = set()
+    for path in (ROOT / "tests").rglob("*.py"):
+        wanted |= set(re.findall(r'\btable\("(\w+)', path.read_text(encoding="utf-8")))
+    assert {name for name in wanted if f"`{name}/`" not in described} == set()
