@@ -127,6 +127,9 @@ def test_what_was_mended_is_counted() -> None:
         ("2023-06-01T12:00:00.250", 1_685_613_600_250),
         ("2023-06-01T10:00:00Z", 1_685_613_600_000),
         ("2023-06-01T15:30:00+05:30", 1_685_613_600_000),
+        ("2023-06-01 10:00:00+00", 1_685_613_600_000),
+        ("2023-06-01 10:00:00.5 UTC", 1_685_613_600_500),
+        ("2023-06-01T10:00Z", 1_685_613_600_000),
         ("2023-06-01", 1_685_570_400_000),
         ("1685613600", 1_685_613_600_000),
         ("1685613600000", 1_685_613_600_000),
@@ -189,6 +192,38 @@ def test_amounts_in_minor_units_micros_and_written_prices() -> None:
         row = imported([LINE | {"price": said}], mapping(how)).actions.to_pylist()[0]
         assert (row["price_micros"], row["value_minor"]) == (2_550_000, 510)
         assert row["currency"] == ("USD" if unit == "price" else "EUR")
+
+
+def test_numbers_too_large_are_refused_and_not_wrapped_around() -> None:
+    rows = [LINE | {"price": "900000000", "pieces": pieces} for pieces in ("1", "1000000000")]
+    result = imported(rows, orders())
+    assert result.actions["value_minor"].to_pylist() == [90_000_000_000]
+    assert result.rejects["field"].to_list() == ["value_minor"]
+
+
+def test_numbers_that_pandas_left_empty_are_missing_and_infinite_ones_wrong() -> None:
+    nan, inf = float("nan"), float("inf")
+    rows = [LINE | {"price": price, "pieces": 2.0} for price in (2.55, nan, inf, 1e300)]
+    rows += [LINE | {"price": 2.55, "pieces": pieces} for pieces in (nan, inf)]
+    result = imported(rows, orders())
+    assert result.actions["value_minor"].to_pylist() == [510, None, 255]
+    assert result.rejects.select("line", "field").rows() == [
+        (3, "price"),
+        (4, "price"),
+        (6, "quantity"),
+    ]
+
+
+def test_a_nul_no_store_could_keep_is_taken_out() -> None:
+    assert imported([LINE | {"sku": "t\0ea"}], orders()).actions["item"].to_pylist() == ["TEA"]
+
+
+def test_a_table_without_rows_is_no_error() -> None:
+    result = imported([], orders(), schema=dict.fromkeys(LINE, pl.String))
+    assert (result.report.rows_read, result.actions.num_rows) == (0, 0)
+    assert list(result.facts()) == []
+    silent = imported([dict.fromkeys(LINE)], orders(), schema=dict.fromkeys(LINE, pl.Null))
+    assert silent.report.rejected == 1
 
 
 def test_an_amount_needs_a_currency() -> None:

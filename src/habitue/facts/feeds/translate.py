@@ -122,12 +122,14 @@ class Draft:
     ) -> pl.Expr:
         """Draw ``name`` as micros; what is said and is no amount rejects the row if ``judged``."""
         micros = typed.amount(field, schema, currency)
-        if judged and field.column is not None and not schema[field.column].is_numeric():
+        if judged and field.column is not None:
+            numeric = schema[field.column].is_numeric()
+            said = typed.number(field, schema) if numeric else typed.text(field, schema)
             self.find(
                 f"{name}_unreadable",
                 name,
                 f"the {name} is no amount of money; write digits and a point, such as 15.00",
-                typed.text(field, schema).is_not_null() & micros.is_null(),
+                said.is_not_null() & micros.is_null(),
             )
         return micros * sign if sign is not None else micros
 

@@ -13,6 +13,7 @@ from habitue.facts.money import EXPONENTS, MICROS, minor_exponent
 __all__ = ["amount", "currency_in", "instant", "number", "text", "total_minor"]
 
 _PRICE = r"^\s*(?:([A-Za-z]{3})\s*)?(-?\d+(?:\.\d+)?)(?:\s*([A-Za-z]{3}))?\s*$"
+_ZONED = ("%+", "%F %T%.f%#z", "%FT%H:%M%#z")
 _WALL_CLOCK = ("%FT%T%.f", "%F %T%.f", "%FT%H:%M", "%F %H:%M", "%F")
 
 
@@ -25,6 +26,8 @@ def text(field: FieldMap, schema: pl.Schema) -> pl.Expr:
     else:
         assert field.column is not None
         said = _as_text(field.column, schema)
+    if field.column is not None and schema[field.column] == pl.String:
+        said = said.str.replace_all("\0", "", literal=True)  # no store can keep a NUL
     said = said.str.strip_chars()
     said = pl.when(said != "").then(said)
     if field.case != "keep":
@@ -41,7 +44,7 @@ def number(field: FieldMap, schema: pl.Schema) -> pl.Expr:
     if field.value is not None:
         return pl.lit(field.value).cast(pl.Float64, strict=False)
     if field.column is not None and schema[field.column].is_numeric() and not field.translate:
-        return pl.col(field.column).cast(pl.Float64)
+        return pl.col(field.column).cast(pl.Float64).fill_nan(None)  # how pandas writes nothing
     return text(field, schema).cast(pl.Float64, strict=False)
 
 
@@ -72,12 +75,14 @@ def total_minor(price_micros: pl.Expr, quantity: pl.Expr, currency: pl.Expr | st
     """Unit price times quantity in minor units of the currency, halves to the even unit."""
     step = _micros_a_minor(currency)
     pieces = quantity.fill_null(1.0)
+    about = price_micros * pieces  # as doubles: what is too large for integers shows here
     product = price_micros * pieces.cast(pl.Int64, strict=False)
     floor = product // step
     over = (product - floor * step) * 2
     up = (over > step) | ((over == step) & (floor % 2 == 1))
-    rounded = (price_micros * pieces / step).round().cast(pl.Int64, strict=False)
-    return pl.when(pieces == pieces.floor()).then(floor + up.cast(pl.Int64)).otherwise(rounded)
+    rounded = (about / step).round().clip(-1e18, 1e18).cast(pl.Int64, strict=False)
+    exact = (pieces == pieces.floor()) & (about.abs() < 9e18)
+    return pl.when(exact).then(floor + up.cast(pl.Int64)).otherwise(rounded)
 
 
 def instant(field: FieldMap, schema: pl.Schema, time_zone: str) -> tuple[pl.Expr, pl.Expr]:
@@ -174,6 +179,8 @@ def _instant_of_text(
     at, skipped = _of_wall_clock(wall, time_zone)
     if form is not None:
         return at, skipped
-    aware = said.str.to_datetime("%+", strict=False, time_zone="UTC", time_unit="ms")
+    aware = pl.coalesce(
+        said.str.to_datetime(f, strict=False, time_zone="UTC", time_unit="ms") for f in _ZONED
+    )
     since = _of_epoch(said.cast(pl.Int64, strict=False), unit)
     return pl.coalesce(aware.dt.epoch("ms"), at, since), skipped & aware.is_null()
