@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import socket
+import sys
 import tempfile
 import threading
 import time
@@ -19,6 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.http_load import request
 from benchmarks.http_server import Server

@@ -1,30 +1,41 @@
 """Durable ingest over HTTP: batches of 100 from 32 clients, acknowledged only when they are safe.
 
-    python benchmarks/ingest_http.py [--postgres ADDRESS] [--actions N] [--stored N] [--random]
+    python benchmarks/ingest_http.py                              # all three, as below
+    python benchmarks/ingest_http.py --case ordered               # SQLite, ids that sort by time
+    python benchmarks/ingest_http.py --case random --stored 5000000
+    python benchmarks/ingest_http.py --case postgres
 
 The load generator shares the machine with the server and the database. Beside the figure stands
 the store's own: ready-made rows bound into the same table with the same durability, in this run.
-Targets: SQLite 50,000 actions/s with time-ordered ids, 15,000 with random ids into 5 million;
-PostgreSQL 45,000.
+Targets: 50,000 actions/s, 15,000 into 5 million stored, 45,000.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
+import sys
 import tempfile
 import time
+import uuid
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import msgspec
 import uvloop
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
 from benchmarks.http_load import Outcome, drive, request
 from benchmarks.http_server import Server
 from benchmarks.ingest_raw import BATCH, CLIENTS, by_store, made, measured, raw
 from habitue.store.sql_store import SqlFactStore
+
+CASES = ("ordered", "random", "postgres")
+ADMIN = os.environ.get("HABITUE_TEST_POSTGRES") or "postgresql://postgres@127.0.0.1:5432/postgres"
 
 
 def opened(address: str) -> SqlFactStore:
@@ -100,25 +111,46 @@ def raw_rate(address: str, folder: Path, n: int, *, scattered: bool) -> float:
     return n / seconds
 
 
+@contextmanager
+def postgres() -> Iterator[str]:
+    """The address of an empty database, dropped afterwards."""
+    import psycopg
+
+    name = f"habitue_bench_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(ADMIN, autocommit=True) as connection:
+        connection.execute(f"create database {name}")
+    yield ADMIN.rsplit("/", 1)[0] + f"/{name}"
+    with psycopg.connect(ADMIN, autocommit=True) as connection:
+        connection.execute(f"drop database {name} with (force)")
+
+
+def run(case: str, n: int, stored: int, folder: Path) -> None:
+    """One line of the table."""
+    scattered = case == "random"
+    stored = stored if scattered else 0
+    print(f"\n{case}, {stored:,} actions stored before" if stored else f"\n{case}", flush=True)
+    with ExitStack() as stack:
+        if case == "postgres":
+            address, other = stack.enter_context(postgres()), stack.enter_context(postgres())
+        else:
+            address = other = f"sqlite:///{folder}/{case}.db"
+        if stored:
+            fill(address, stored, scattered=True)
+        raw_rate(other, folder, n, scattered=scattered)
+        server = stack.enter_context(Server(folder, {"store.address": address}))
+        over_http(server, n, scattered=scattered)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--postgres", help="address of an empty database; else SQLite")
-    parser.add_argument("--raw-postgres", help="address of another one for the raw figure")
+    parser.add_argument("--case", choices=CASES, action="append", help="default: all")
     parser.add_argument("--actions", type=int, default=320_000)
-    parser.add_argument("--stored", type=int, default=0, help="how many are stored before")
-    parser.add_argument("--random", action="store_true", help="ids that do not sort by time")
-    parser.add_argument("--folder", help="where the SQLite file goes")
+    parser.add_argument("--stored", type=int, default=5_000_000, help="before the random case")
+    parser.add_argument("--folder", help="where SQLite files go")
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=asked.folder) as name:
-        folder = Path(name)
-        address = asked.postgres or f"sqlite:///{folder}/shop.db"
-        if asked.stored:
-            fill(address, asked.stored, scattered=asked.random)
-            print(f"{asked.stored:,} actions stored before")
-        if not asked.postgres or asked.raw_postgres:
-            raw_rate(asked.raw_postgres or address, folder, asked.actions, scattered=asked.random)
-        with Server(folder, {"store.address": address}) as server:
-            over_http(server, asked.actions, scattered=asked.random)
+    for case in asked.case or CASES:
+        with tempfile.TemporaryDirectory(dir=asked.folder) as name:
+            run(case, asked.actions, asked.stored, Path(name))
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import argparse
 import json
 import random
 import signal
+import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
@@ -21,6 +22,8 @@ from pathlib import Path
 
 import msgspec
 import uvloop
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.http_load import drive, request
 from benchmarks.http_server import Server
