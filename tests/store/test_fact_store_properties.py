@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 
 from habitue.errors import BadInput
 from habitue.facts import NAMES, Action
+from habitue.store import sql_store
+from habitue.store.bulk import slices
 from habitue.store.contract import Appended
 from habitue.store.sql_store import SqlFactStore
 from habitue.store.sqlite import SqliteFactStore
@@ -150,6 +152,42 @@ def test_a_table_of_actions_is_told_as_the_same_actions_are(
 
 def rows_of(store: SqlFactStore) -> list[dict[str, object]]:
     return [row for table in store.scan("action") for row in table.to_pylist()]
+
+
+@given(
+    orders=st.lists(st.sampled_from([None, "a", "b", "c", "d"]), max_size=30),
+    size=st.integers(1, 9),
+)
+def test_a_long_table_is_cut_between_orders(orders: list[str | None], size: int) -> None:
+    table = pa.table({"order_id": pa.array(orders, pa.string()), "n": range(len(orders))})
+    parts = slices(table, size)
+    assert [n for _, part in parts for n in part["n"].to_pylist()] == list(range(len(orders)))
+    assert [since for since, part in parts if len(part)] == [
+        part["n"][0].as_py() for _, part in parts if len(part)
+    ]
+    held = [set(part["order_id"].to_pylist()) - {None} for _, part in parts]
+    assert sum(map(len, held)) == len(set().union(*held))  # each order stands in one part
+    if not any(orders):
+        assert all(len(part) <= size for _, part in parts)
+
+
+def test_a_table_stored_in_several_commits_is_told_as_one(
+    store: SqlFactStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sql_store, "_COMMIT_ROWS", 2)
+    table = pa.table(
+        {
+            "kind": ["view_item", "dance", "purchase", "purchase", "dance", "view_item"],
+            "shopper": ["ana", "ana", "bob", "bob", "ana", "eve"],
+            "item": ["cup", "cup", "pot", "jug", "cup", "cup"],
+            "order_id": [None, None, "o1", "o1", None, None],
+        }
+    )
+    told = store.append_columns(table, received_at_ms=NOON)
+    assert (told.new, [r.row for r in told.rejected]) == (4, [1, 4])
+    assert told.new_items == ("cup", "pot", "jug")
+    assert told.actions.shopper_row.tolist() == [0, 1, 1, 2]
+    assert told.last_seq == store.stored().seq
 
 
 def test_a_wrong_row_of_a_table_is_told_by_its_place(store: SqlFactStore) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import fields, replace
 from typing import Any, Final
 
 import numpy as np
@@ -12,10 +14,10 @@ from numpy.typing import NDArray
 from habitue.errors import BadInput
 from habitue.facts import ITEM_KINDS, ActionKind
 from habitue.facts.ids import uuid7s
-from habitue.store.contract import Rejection
+from habitue.store.contract import ActionColumns, Appended, Rejection
 from habitue.store.prepare import FIRST_MS, LAST_MS, PLAIN, ActionBatch
 
-__all__ = ["SENT", "batch_of"]
+__all__ = ["SENT", "batch_of", "slices", "together"]
 
 SENT: Final = pa.schema(
     [
@@ -72,6 +74,45 @@ def batch_of(
     if len(good) < table.num_rows:
         table = table.take(pa.array(good))
     return _columns(table, received_at_ms), good, rejected
+
+
+def slices(table: pa.Table, size: int) -> list[tuple[int, pa.Table]]:
+    """The table in parts of about ``size`` rows, each with its first row; no order is cut."""
+    n = table.num_rows
+    if n <= size:
+        return [(0, table)]
+    reach = np.arange(n)  # the last row of anything begun so far
+    if "order_id" in table.column_names:
+        order = table["order_id"].combine_chunks().dictionary_encode()
+        codes = order.indices.fill_null(-1).to_numpy()
+        last = np.zeros(len(order.dictionary) + 1, np.int64)
+        last[codes] = np.arange(n)  # the last of equal indices stays
+        reach = np.maximum.accumulate(np.where(codes < 0, reach, last[codes]))
+    ends = np.flatnonzero(reach == np.arange(n)) + 1
+    found, since = [], 0
+    while since < n:
+        later = ends[np.searchsorted(ends, min(since + size, n), side="left")]
+        found.append((since, table.slice(since, int(later) - since)))
+        since = int(later)
+    return found
+
+
+def together(parts: Sequence[tuple[int, Appended]]) -> Appended:
+    """What became of a table, from what became of its parts."""
+    told = [appended for _, appended in parts]
+    rejected = [replace(r, row=since + r.row) for since, part in parts for r in part.rejected]
+    columns = [f.name for f in fields(ActionColumns)]
+    return Appended(
+        new=sum(part.new for part in told),
+        duplicate=sum(part.duplicate for part in told),
+        conflict=sum(part.conflict for part in told),
+        last_seq=told[-1].last_seq,
+        rejected=tuple(rejected),
+        actions=ActionColumns(
+            *(np.concatenate([getattr(part.actions, name) for part in told]) for name in columns)
+        ),
+        new_items=tuple(item for part in told for item in part.new_items),
+    )
 
 
 def _typed(table: pa.Table) -> pa.Table:

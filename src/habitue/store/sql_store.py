@@ -25,6 +25,7 @@ from habitue.store.session import FACT_TABLES, Session
 __all__ = ["SqlFactStore"]
 
 _FRESH_SECONDS: Final = 0.05
+_COMMIT_ROWS: Final = 100_000
 
 
 class SqlFactStore(ABC):
@@ -78,12 +79,23 @@ class SqlFactStore(ABC):
             return [appended for batch in taken for appended in self._append([batch])]
 
     def append_columns(self, actions: pa.Table, *, received_at_ms: int) -> Appended:
-        """Store a table of actions in one durable commit, by the same rules as ``append``.
+        """Store a table of actions, by the same rules as ``append``.
 
         The columns are ``bulk.SENT``, those of ``Action``; ``at`` may be a timestamp. What is
-        wrong with a row is told by its place in the table. Raises ``BadInput`` for a column that
-        cannot be read.
+        wrong with a row is told by its place in the table. A long table is stored in several
+        commits, between which other writers get their turn and no order is cut: when one fails,
+        send the table again. Raises ``BadInput`` for a column that cannot be read.
         """
+        from habitue.store.bulk import slices, together
+
+        return together(
+            [
+                (since, self._append_slice(part, received_at_ms))
+                for since, part in slices(actions, _COMMIT_ROWS)
+            ]
+        )
+
+    def _append_slice(self, actions: pa.Table, received_at_ms: int) -> Appended:
         from habitue.store.bulk import batch_of
 
         prepared, places, rejected = batch_of(actions, received_at_ms)

@@ -341,7 +341,7 @@ def _copy(source: sqlite3.Connection, path: Path) -> None:
     part.unlink(missing_ok=True)
     target = sqlite3.connect(part)
     try:
-        source.backup(target, pages=4096)
+        source.backup(target)  # in one step: in several, each write of another would begin it anew
         target.execute("pragma journal_mode = DELETE")
     finally:
         target.close()
