@@ -7,7 +7,7 @@ marked or that a refund took back do not count, and prices stand in the shop's b
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
 import msgspec
@@ -22,6 +22,7 @@ from habitue.facts.cleaning.cancellations import match_cancellations
 from habitue.facts.money import Rates
 from habitue.privacy.consent import ConsentGate
 from habitue.store.contract import FactStore
+from habitue.training.shown import SlateLog
 
 __all__ = ["ItemVersions", "ShopFacts", "facts_of_store"]
 
@@ -145,7 +146,7 @@ class ShopFacts:
     void_from_ms: NDArray[np.int64]  # (N,) when a line was taken back; the largest int64 if never
     versions: ItemVersions
     watermark: int
-    slate: Slated | None = None
+    slates: SlateLog = field(default_factory=SlateLog.empty)
 
     @property
     def n_items(self) -> int:
@@ -166,20 +167,6 @@ class ShopFacts:
         acted = log.item_row >= 0
         np.minimum.at(first, log.item_row[acted], log.at_ms[acted])
         return TrainingFacts(log, self.versions.as_of(now_ms, first), now_ms)
-
-
-@dataclass(frozen=True, slots=True)
-class Slated:
-    """Slates that were shown, slot by slot, and how each slot was answered."""
-
-    slate: NDArray[np.int64]  # (n,) number of the slate
-    at_ms: NDArray[np.int64]  # (n,)
-    surface: NDArray[np.object_]  # (n,)
-    shopper_row: NDArray[np.int32]  # (n,)
-    item_row: NDArray[np.int32]  # (n,)
-    slot: NDArray[np.int32]  # (n,)
-    propensity: NDArray[np.float32]  # (n,)
-    grade: NDArray[np.int8]  # (n,) 0 nothing, 1 looked at, 2 put aside, 3 bought
 
 
 def facts_of_store(
@@ -221,7 +208,8 @@ def facts_of_store(
         n_shoppers=len(canonical),
         n_items=max(len(versions.ids), int(frame["item_row"].max() or -1) + 1),  # type: ignore[arg-type]
     )
-    return ShopFacts(log, _voided(log), versions, watermark)
+    slates = SlateLog.of_store(store, watermark, np.where(readable[canonical], canonical, NO_ROW))
+    return ShopFacts(log, _voided(log), versions, watermark, slates)
 
 
 def _readable(

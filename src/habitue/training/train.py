@@ -28,6 +28,7 @@ from habitue.ranking.lambdamart import LambdaMartLearner, LambdaMartRanker, Rank
 from habitue.training.config import TrainingConfig
 from habitue.training.dataset import ShopFacts
 from habitue.training.moments import at_cut, beside_carts, beside_items, in_visits
+from habitue.training.shown import at_slates
 from habitue.training.windows import Moments, Window, lessons, window_of
 
 __all__ = ["Progress", "Trained", "fit_sources", "span_cuts", "train"]
@@ -148,6 +149,7 @@ def _lessons_of(
         in_visits(*span, horizon_ms=horizon, limit=config.visits, rng=rng),
         beside_items(*span, limit=config.visits, rng=rng),
         beside_carts(*span, limit=config.visits, rng=rng),
+        at_slates(facts.slates, *span, limit=config.slates, rng=rng),
     ]
     taught: dict[str, list[RankingSet]] = {surface: [] for surface in config.surfaces}
     for moments in asked:

@@ -55,6 +55,7 @@ class Moments:
 
     context: Context
     answers: Answers
+    shown: NDArray[np.int32] | None = None  # (B, n) the slates themselves, where they are known
 
 
 def answers_after(
@@ -119,7 +120,8 @@ def lessons(
     """The candidates of each request, their features and grades; unanswered requests left out.
 
     Of each request ``kept`` candidates are learnt from: those answered and others drawn at random;
-    what they are measured against within the request are still all of them.
+    what they are measured against within the request are still all of them. Where slates were
+    shown, their items are learnt from instead, measured against the same.
 
     ``later`` are the actions after the cut: each chunk of
     requests sees item statistics that know all that happened before its first request, as live ones
@@ -137,19 +139,23 @@ def lessons(
             known_ms = first_ms
         part = pick(context, chosen)
         item_row = gather(window.sources, quota, part, rebuy=rebuy).item_row
-        grade = answers.of(chosen, item_row)
+        learnt = item_row if moments.shown is None else moments.shown[chosen]
+        grade = answers.of(chosen, learnt)
         answered = np.flatnonzero((grade > 0).any(axis=1))
         if not len(answered):
             continue
         part, item_row, grade = pick(part, answered), item_row[answered], grade[answered]
+        learnt = learnt[answered]
         score = features.source_scores(part, item_row)
         norms = request_norms(score, item_row)
-        column = _drawn(item_row, grade, kept, rng)
-        item_row = np.take_along_axis(item_row, column, axis=1)
+        if moments.shown is not None:
+            score = features.source_scores(part, learnt)
+        column = _drawn(learnt, grade, kept, rng)
+        learnt = np.take_along_axis(learnt, column, axis=1)
         grade = np.take_along_axis(grade, column, axis=1)
         score = np.take_along_axis(score, column[:, :, None], axis=1)
-        real = item_row >= 0
-        made = features.make(part, item_row, source_score=score, norms=norms)
+        real = learnt >= 0
+        made = features.make(part, learnt, source_score=score, norms=norms)
         x = made.x[real.ravel()]
         parts.append(RankingSet(x, grade[real], real.sum(axis=1), features.names))
     if not parts:
