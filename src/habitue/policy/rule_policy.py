@@ -20,8 +20,7 @@ from habitue.policy.slots import (
     BOUGHT_HIDE,
     BOUGHT_REBUY,
     BOUGHT_SHOW,
-    fill_slots,
-    rank_allowed,
+    choose_pages,
     refused_items,
 )
 
@@ -59,6 +58,16 @@ class RulePolicy:
         self._states[SOLD_OUT] = False
         self._states[UNPOSTED] = rules.unposted
         self._pin_slot = np.array([pin.slot for pin in rules.pins], np.int64)
+        self._numbers = (
+            rules.rebuy_days or math.inf,
+            _BOUGHT[rules.bought],
+            rules.not_interested_days,
+            math.log(rules.not_interested_damping),
+            rules.brand_cap or 0,
+            rules.category_cap or 0,
+            rules.epsilon,
+            rules.explore_pool,
+        )
         self._include = None if rules.include is None else parse_filter(rules.include)
         self._exclude = None if rules.exclude is None else parse_filter(rules.exclude)
         self._boosts = [(parse_filter(one.filter), math.log(one.factor)) for one in rules.boosts]
@@ -156,79 +165,49 @@ class Continued:
         rng: np.random.Generator,
     ) -> Chosen:
         """Fill ``n`` slots of each context from its candidates (B, m)."""
-        batch = len(context)
-        rows = np.empty((batch, n), np.int32)
-        scores = np.empty((batch, n), np.float32)
-        chances = np.empty((batch, n), np.float32)
-        draws = rng.random((batch, n))
-        for b in range(batch):
-            self._page(context, b, item_row[b], score[b], draws[b], rows[b], scores[b], chances[b])
-        return Chosen(rows, scores, chances)
-
-    def _page(
-        self,
-        context: Context,
-        b: int,
-        item_row: NDArray[np.int32],
-        score: NDArray[np.float32],
-        draw: NDArray[np.float64],
-        row_out: NDArray[np.int32],
-        score_out: NDArray[np.float32],
-        chance_out: NDArray[np.float32],
-    ) -> None:
-        policy = self.policy
-        rules, shelf = policy.rules, policy.shelf
-        allowed, log_boost = policy._columns
-        owned = context.owned
-        since, until = owned.indptr[b], owned.indptr[b + 1]
-        hidden = context.anchor_item[b]
-        if len(self.hidden):
-            hidden = np.concatenate([hidden, self.hidden])
-        pins = _NO_ROWS
+        policy, batch = self.policy, len(context)
+        allowed, log_boost = policy._columns  # before the shelf's arrays, which may only be longer
+        shelf, owned = policy.shelf, context.owned
+        chosen = Chosen(
+            np.empty((batch, n), np.int32),
+            np.empty((batch, n), np.float32),
+            np.empty((batch, n), np.float32),
+        )
+        hidden, pins = self.hidden, np.empty((batch, 0), np.int32)
         if len(policy._pin_slot):
-            pins = self._pins(context, b, hidden)
-            later = pins[policy._pin_slot >= self.first_slot + len(row_out)]
+            pins = np.stack([self._pins(context, b) for b in range(batch)])
+            later = policy.pins()[policy._pin_slot >= self.first_slot + n]
             hidden = np.concatenate([hidden, later])
-        order, _ = rank_allowed(
+        choose_pages(
             item_row,
             score,
+            rng.random((batch, n)),
+            context.recent_item,
+            context.recent_kind,
+            context.recent_age_days,
+            context.anchor_item,
+            hidden,
+            owned.indptr,
+            owned.item,
+            owned.age_days,
             allowed,
             self.asked,
             log_boost,
             shelf.brand,
             shelf.category,
-            context.recent_item[b],
-            context.recent_kind[b],
-            context.recent_age_days[b],
-            hidden,
-            owned.item[since:until],
-            owned.age_days[since:until],
             policy._due_days,
-            rules.rebuy_days or math.inf,
-            _BOUGHT[rules.bought],
-            rules.not_interested_days,
-            math.log(rules.not_interested_damping),
-        )
-        fill_slots(
-            order,
-            item_row,
-            score,
-            shelf.brand,
-            shelf.category,
-            rules.brand_cap or 0,
-            rules.category_cap or 0,
             policy._pin_slot - self.first_slot,
             pins,
-            rules.epsilon,
-            rules.explore_pool,
-            draw,
-            row_out,
-            score_out,
-            chance_out,
+            policy._numbers,
+            chosen.item_row,
+            chosen.score,
+            chosen.propensity,
         )
+        return chosen
 
-    def _pins(self, context: Context, b: int, hidden: NDArray[np.int32]) -> NDArray[np.int32]:
+    def _pins(self, context: Context, b: int) -> NDArray[np.int32]:
         """Pinned rows that can be had and that this shopper has not refused."""
+        hidden = np.concatenate([context.anchor_item[b], self.hidden])
         pins = self.policy.pins()
         state = self.policy.shelf.state
         refused = refused_items(

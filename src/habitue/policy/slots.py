@@ -14,6 +14,7 @@ __all__ = [
     "BOUGHT_HIDE",
     "BOUGHT_REBUY",
     "BOUGHT_SHOW",
+    "choose_pages",
     "fill_slots",
     "rank_allowed",
     "refused_items",
@@ -113,8 +114,8 @@ def rank_allowed(
     bought: int,
     refused_days: float,
     log_damping: float,
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Places in ``item_row`` the rules leave, best first, and their adjusted scores by place.
+) -> NDArray[np.int64]:
+    """Places in ``item_row`` that the rules leave, best first.
 
     Scores are logarithms of odds up to a constant, so a factor on the odds is a term of the score.
     """
@@ -125,7 +126,6 @@ def rank_allowed(
     n = 0
     for j in range(m):
         row = item_row[j]
-        adjusted[j] = -np.inf
         if row < 0 or row >= len(allowed) or not allowed[row] or not score[j] > -np.inf:
             continue
         if len(asked) > 0 and not (row < len(asked) and asked[row]):
@@ -144,11 +144,10 @@ def rank_allowed(
                 or (category[row] >= 0 and category[row] == category[other])
             ):
                 value += log_damping
-        adjusted[j] = value
+        adjusted[n] = -value
         place[n] = j
         n += 1
-    kept = place[:n]
-    return kept[np.argsort(-adjusted[kept], kind="mergesort")], adjusted
+    return place[:n][np.argsort(adjusted[:n], kind="mergesort")]
 
 
 @nb.njit(cache=True, nogil=True)
@@ -239,3 +238,79 @@ def _full(taken: NDArray[np.int32], n_taken: int, code: int, cap: int) -> bool:
     for x in range(n_taken):
         count += taken[x] == code
     return count >= cap
+
+
+@nb.njit(cache=True, nogil=True)
+def choose_pages(
+    item_row: NDArray[np.int32],  # (B, m)
+    score: NDArray[np.float32],  # (B, m)
+    draw: NDArray[np.float64],  # (B, n)
+    recent_item: NDArray[np.int32],  # (B, L)
+    recent_kind: NDArray[np.uint8],  # (B, L)
+    recent_age: NDArray[np.float32],  # (B, L)
+    anchor: NDArray[np.int32],  # (B, A)
+    hidden: NDArray[np.int32],  # (h,) rows of earlier pages and of pins of later ones
+    owned_ptr: NDArray[np.int64],  # (B + 1,)
+    owned_item: NDArray[np.int32],
+    owned_age: NDArray[np.float32],
+    allowed: NDArray[np.bool_],  # (n_items,)
+    asked: NDArray[np.bool_],  # (n_items,)
+    log_boost: NDArray[np.float32],  # (n_items,)
+    brand: NDArray[np.int32],  # (n_items,)
+    category: NDArray[np.int32],  # (n_items,)
+    due_days: NDArray[np.float32],
+    pin_slot: NDArray[np.int64],  # (p,)
+    pin_row: NDArray[np.int32],  # (B, p)
+    rules: tuple[float, int, float, float, int, int, float, int],
+    row_out: NDArray[np.int32],  # (B, n)
+    score_out: NDArray[np.float32],  # (B, n)
+    chance_out: NDArray[np.float32],  # (B, n)
+) -> None:
+    """Fill a page for each request: what the rules leave, then its slots.
+
+    ``rules`` are default_days, bought, refused_days, log_damping, brand_cap, category_cap, epsilon
+    and pool.
+    """
+    n_anchors = anchor.shape[1]
+    away = np.empty(n_anchors + len(hidden), np.int32)
+    away[n_anchors:] = hidden
+    for b in range(item_row.shape[0]):
+        away[:n_anchors] = anchor[b]
+        since, until = owned_ptr[b], owned_ptr[b + 1]
+        order = rank_allowed(
+            item_row[b],
+            score[b],
+            allowed,
+            asked,
+            log_boost,
+            brand,
+            category,
+            recent_item[b],
+            recent_kind[b],
+            recent_age[b],
+            away,
+            owned_item[since:until],
+            owned_age[since:until],
+            due_days,
+            rules[0],
+            rules[1],
+            rules[2],
+            rules[3],
+        )
+        fill_slots(
+            order,
+            item_row[b],
+            score[b],
+            brand,
+            category,
+            rules[4],
+            rules[5],
+            pin_slot,
+            pin_row[b],
+            rules[6],
+            rules[7],
+            draw[b],
+            row_out[b],
+            score_out[b],
+            chance_out[b],
+        )
