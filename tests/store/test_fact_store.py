@@ -9,11 +9,8 @@ import pytest
 
 from habitue.facts import Action, Consent, Item, Link
 from habitue.store.contract import FactStore
-
-pytest.register_assert_rewrite("tests.store.fact_store_contract")
-
-from tests.store.emptied import emptied, new_sqlite  # noqa: E402
-from tests.store.fact_store_contract import FactStoreContract  # noqa: E402
+from tests.store.emptied import emptied, new_sqlite
+from tests.store.fact_store_contract import FactStoreContract
 
 
 class TestSqliteFactStore(FactStoreContract):

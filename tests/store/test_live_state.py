@@ -13,10 +13,7 @@ import pytest
 
 from habitue.store.contract import LiveState
 from habitue.store.live_memory import MemoryLiveState
-
-pytest.register_assert_rewrite("tests.store.live_state_contract")
-
-from tests.store.live_state_contract import (  # noqa: E402
+from tests.store.live_state_contract import (
     LENGTH,
     NOON,
     LiveStateContract,
