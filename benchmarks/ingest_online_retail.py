@@ -1,6 +1,6 @@
 """Storing the 541,909 lines of Online Retail as purchases: the store's share of the import.
 
-    python benchmarks/ingest_online_retail.py [--dsn POSTGRES]
+python benchmarks/ingest_online_retail.py [--dsn POSTGRES]
 """
 
 from __future__ import annotations

@@ -195,11 +195,14 @@ class RedisLiveState:
         pipe.execute()
 
     def _put(self, out: Recent, place: int, actions: Sequence[tuple[int, int, int, int]]) -> None:
-        for slot, (seq, at_ms, kind, item) in enumerate(actions[: self.length]):
-            out.item_row[place, slot] = item
-            out.kind[place, slot] = kind
-            out.at_ms[place, slot] = at_ms
-            out.seen_seq[place] = max(out.seen_seq[place], seq)
+        if not actions:
+            return
+        seq, at_ms, kind, item = zip(*actions[: self.length], strict=True)
+        n = len(seq)
+        out.item_row[place, :n] = item
+        out.kind[place, :n] = kind
+        out.at_ms[place, :n] = at_ms
+        out.seen_seq[place] = max(seq)
 
     # -- telling -----------------------------------------------------------------------------
 
