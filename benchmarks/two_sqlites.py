@@ -1,6 +1,6 @@
 """What happens to acknowledged rows when ADBC opens a SQLite file that this process writes.
 
-python benchmarks/two_sqlites.py     (pip install adbc-driver-manager adbc-driver-sqlite)
+python benchmarks/two_sqlites.py
 """
 
 from __future__ import annotations
