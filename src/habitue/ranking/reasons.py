@@ -6,7 +6,7 @@ scored again by the same features and the same trees, and the largest drop names
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -14,16 +14,21 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat
 
-from habitue.facts import NO_ROW, ActionKind, Context, Owned
+from habitue.facts import MS_PER_DAY, NO_ROW, Context
 from habitue.portraits import ItemColumns, pick
+from habitue.ranking.causes import KINDS, concerned, take_away
 from habitue.ranking.contract import Ranker
+from habitue.ranking.feature_kernels import request_norms
 from habitue.ranking.lambdamart import FeatureRanker
 
 __all__ = ["Chosen", "Reason", "Reasons", "ReasonsConfig"]
 
-_NOTHING: Final = np.empty(0, np.int64)
 _DEMAND: Final = ("item_bought_", "item_new_buyers_", "item_viewed_", "item_carted_")
-_DEMAND_SOURCES: Final = ("popular", "popular_now", "new_buyers")
+_COUNTING: Final = ("popular", "popular_now", "new_buyers")
+_SHOPS: Final = ("popular", "new")
+_NAMING: Final = ("looked", "carted", "bought", "anchors")
+_LOG_NOTHING: Final = np.float32(np.log(0.1))
+_LONG_DAYS: Final = np.float32(365.0)
 
 
 class ReasonsConfig(BaseModel):
@@ -39,8 +44,8 @@ class ReasonsConfig(BaseModel):
         0.3,
         gt=0,
         le=1,
-        description="Share of their drop at which brand, category and popularity compete with a "
-        "single item: they take away more at once, and say less.",
+        description="Share of their drop at which brand and category compete with a single item: "
+        "they take away more at once, and say less.",
     )
     new_days: float = Field(30.0, gt=0, description="Days an item counts as new.")
 
@@ -70,14 +75,34 @@ class Chosen(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _Cause:
-    """Something that may be taken out of a request."""
+class _Columns:
+    """Which features speak of demand and of novelty, by place."""
 
-    kind: str
-    items: tuple[int, ...]  # what the text names
-    recents: NDArray[np.int64]  # places among the recent actions that go
-    owned: NDArray[np.int64]  # places among what is owned that go
-    anchors: bool = False  # whether the anchors go
+    demand: NDArray[np.int64]  # logs of decayed counts
+    trend: NDArray[np.int64]  # and shares of sources that only count
+    standard: NDArray[np.int64]  # standardised scores of those sources
+    source: NDArray[np.int64]  # whose they are
+    known_days: int
+    new_gap: int
+
+    @classmethod
+    def of(cls, names: tuple[str, ...]) -> _Columns:
+        def where(wanted: Callable[[str], bool]) -> NDArray[np.int64]:
+            return np.array([at for at, name in enumerate(names) if wanted(name)], np.int64)
+
+        standard = where(lambda name: name.removesuffix("_z") in _COUNTING and name.endswith("_z"))
+        return cls(
+            where(lambda name: name.startswith(_DEMAND) and not name.endswith("_ever")),
+            where(
+                lambda name: (
+                    name.startswith("item_trend_") or name.removesuffix("_share") in _COUNTING
+                )
+            ),
+            standard,
+            standard // 3,
+            names.index("item_known_days"),
+            names.index("pair_new_gap"),
+        )
 
 
 class Reasons:
@@ -86,6 +111,11 @@ class Reasons:
     def __init__(self, rankers: Mapping[str, Ranker], config: ReasonsConfig | None = None) -> None:
         self.rankers = rankers
         self.config = config or ReasonsConfig()
+        self._columns: dict[tuple[str, ...], _Columns] = {}
+        self._shares = np.ones(len(KINDS))
+        self._shares[[KINDS.index("brand"), KINDS.index("category")]] = self.config.broad_share
+        # What the shopper did is told before what the shop does: every popular item is popular.
+        self._tiers = np.where(np.isin(KINDS, _SHOPS), 0.0, 1e6)
 
     def explain(
         self, context: Context, slates: Chosen, title: Callable[[int], str]
@@ -113,194 +143,87 @@ class Reasons:
         reasons = [Reason()] * len(item_row)
         if not len(there):
             return reasons
-        items = item_row[there]
-        causes = self._causes(context, ranker.features.columns, items)
-        score, kinds = self._scores(ranker, context, items, causes, norms)
-        drop = score[0] - score[1:]  # (n_causes, n)
-        drop[~self._concerned(kinds, ranker, context, items)] = -np.inf
-        broad = np.array([kind in _BROAD for kind in kinds])
-        told = np.where(broad[:, None], drop * self.config.broad_share, drop)
-        best = np.where(drop > self.config.least_drop, told, -np.inf).argmax(axis=0)
+        items = np.ascontiguousarray(item_row[there], np.int32)
+        features = ranker.features
+        brand, category = features.columns.brand, features.columns.category
+        code, named, variants = take_away(context, items, brand, category, self.config.recents)
+        score = self._scores(ranker, variants, items, norms)
+        drop = score[0] - score[1:]  # (C + 2, n)
+        young = float(context.now_ms[0]) - self.config.new_days * MS_PER_DAY
+        may = concerned(
+            code, named, items, context.owned.item, brand, category, features.stats.first_ms, young
+        )
+        drop[~may] = -np.inf
+        code = np.append(code, [KINDS.index("popular"), KINDS.index("new")])
+        told = np.where(drop > self.config.least_drop, drop * self._shares[code][:, None], -np.inf)
+        told += self._tiers[code][:, None]
+        best = told.argmax(axis=0)
         for x, slot in enumerate(there.tolist()):
-            lost = float(drop[best[x], x])
-            if lost > self.config.least_drop:
-                which = int(best[x])
-                named = causes[which].items if which < len(causes) else ()
-                text = _words(kinds[which], named, int(items[x]), title, ranker.features.columns)
-                reasons[slot] = Reason(text, named, kinds[which], lost)
+            which = int(best[x])
+            if drop[which, x] > self.config.least_drop:
+                kind = KINDS[code[which]]
+                cause = int(named[which]) if which < len(named) else NO_ROW
+                causes = (cause,) if kind in _NAMING and cause >= 0 else ()
+                surface = context.surface
+                text = _words(kind, cause, surface, title, features.columns)
+                reasons[slot] = Reason(text, causes, kind, float(drop[which, x]))
         return reasons
-
-    def _causes(
-        self, context: Context, columns: ItemColumns, items: NDArray[np.int32]
-    ) -> list[_Cause]:
-        """What this request could be explained by."""
-        recent, kind = context.recent_item[0], context.recent_kind[0]
-        owned = context.owned.item
-        causes = []
-        good = (recent >= 0) & ~np.isin(kind, _UNWANTED)
-        _, first = np.unique(recent, return_index=True)
-        first = np.sort(first[good[first]])[: self.config.recents]
-        for at in first.tolist():
-            row = int(recent[at])
-            where, held = np.flatnonzero(recent == row), np.flatnonzero(owned == row)
-            causes.append(_Cause(_RECENT.get(int(kind[at]), "looked"), (row,), where, held))
-        for name, code in (("brand", columns.brand), ("category", columns.category)):
-            place = _most_common(code, recent, good)
-            if len(place) >= 2:
-                causes.append(_Cause(name, (), place, _NOTHING))
-        if np.isin(items, owned).any():
-            mine = np.flatnonzero(np.isin(recent, items) & (kind == int(ActionKind.purchase)))
-            causes.append(_Cause("again", (), mine, np.flatnonzero(np.isin(owned, items))))
-        anchors = context.anchor_item[0]
-        if (anchors >= 0).any():
-            named = tuple(int(row) for row in anchors[anchors >= 0][:1])
-            surface = "cart" if context.surface == "cart" else "beside"
-            causes.append(_Cause(surface, named, _NOTHING, _NOTHING, anchors=True))
-        return causes
 
     def _scores(
         self,
         ranker: FeatureRanker,
-        context: Context,
+        variants: Context,
         items: NDArray[np.int32],
-        causes: Sequence[_Cause],
         norms: NDArray[np.float32] | None,
-    ) -> tuple[NDArray[np.float32], list[str]]:
-        """Scores of the items as they are, and without each cause: (1 + n_causes + 2, n)."""
-        n = len(items)
-        variants = _without(context, causes)
-        rows = np.tile(items, (len(causes) + 1, 1))
-        features = ranker.features
+    ) -> NDArray[np.float32]:
+        """Scores of the items as they are, without each cause, unwanted and long known."""
+        n, features = len(items), ranker.features
+        rows = np.ascontiguousarray(np.broadcast_to(items, (len(variants), n)))
         score = features.source_scores(variants, rows)
         if norms is None:
-            norms = features.make(context, items[None], source_score=score[:1]).norms
-        shared = np.repeat(norms, len(rows), axis=0)
-        x = features.make(variants, rows, source_score=score, norms=shared).x
-        popular, new = self._reworked(features.names, x[:n], norms)
+            norms = request_norms(score[:1], rows[:1])
+        x = features.make(
+            variants, rows, source_score=score, norms=np.repeat(norms, len(rows), axis=0)
+        ).x
+        popular, new = self._reworked(ranker.trees.names, x[:n], norms)
         every = np.concatenate([x, popular, new])
-        out = ranker.trees.forest.predict(every).reshape(len(causes) + 3, n)
-        return out, [*(cause.kind for cause in causes), "popular", "new"]
+        return ranker.trees.forest.predict(every).reshape(len(variants) + 2, n)
 
     def _reworked(
         self, names: tuple[str, ...], x: NDArray[np.float32], norms: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """The items as if nobody had wanted them lately, and as if they had long been there."""
+        columns = self._columns.get(names)
+        if columns is None:
+            columns = self._columns[names] = _Columns.of(names)
         popular, new = x.copy(), x.copy()
-        for at, name in enumerate(names):
-            if name.startswith(_DEMAND) and not name.endswith("_ever"):
-                popular[:, at] = np.log(0.1)
-            elif name.startswith("item_trend_") or name.removesuffix("_share") in _DEMAND_SOURCES:
-                popular[:, at] = 0.0
-            elif name.removesuffix("_z") in _DEMAND_SOURCES:
-                mean, spread, _ = norms[0, at // 3]
-                popular[:, at] = -mean / (spread + 1e-9)
-        known, gap = names.index("item_known_days"), names.index("pair_new_gap")
-        longer = np.float32(365.0)
-        new[:, gap] += np.log1p(longer) - np.log1p(new[:, known])
-        new[:, known] = longer
+        popular[:, columns.demand] = _LOG_NOTHING
+        popular[:, columns.trend] = 0.0
+        mean, spread = norms[0, columns.source, 0], norms[0, columns.source, 1]
+        popular[:, columns.standard] = -mean / (spread + np.float32(1e-9))
+        gap = np.log1p(_LONG_DAYS) - np.log1p(new[:, columns.known_days])
+        new[:, columns.new_gap] += gap
+        new[:, columns.known_days] = _LONG_DAYS
         return popular, new
-
-    def _concerned(
-        self,
-        kinds: Sequence[str],
-        ranker: FeatureRanker,
-        context: Context,
-        items: NDArray[np.int32],
-    ) -> NDArray[np.bool_]:
-        """Which causes may be named of which items: (n_causes, n)."""
-        may = np.ones((len(kinds), len(items)), np.bool_)
-        owned = np.isin(items, context.owned.item)
-        columns, stats = ranker.features.columns, ranker.features.stats
-        recent = context.recent_item[0]
-        young = context.now_ms[0] - self.config.new_days * 86_400_000.0
-        first = np.where(items < len(stats.first_ms), stats.first_ms[np.minimum(
-            items, len(stats.first_ms) - 1)], 0)  # fmt: skip
-        for at, kind in enumerate(kinds):
-            if kind == "again":
-                may[at] = owned
-            elif kind == "new":
-                may[at] = (first >= young) & ~owned
-            elif kind in ("brand", "category"):
-                code = columns.brand if kind == "brand" else columns.category
-                place = _most_common(code, recent, recent >= 0)
-                common = code[recent[place[0]]] if len(place) else NO_ROW
-                may[at] = code[np.minimum(items, len(code) - 1)] == common
-        return may
-
-
-_BROAD: Final = ("brand", "category", "popular")
-_UNWANTED: Final = (
-    int(ActionKind.not_interested), int(ActionKind.remove_from_cart), int(ActionKind.refund)
-)  # fmt: skip
-_RECENT: Final = {int(ActionKind.purchase): "bought", int(ActionKind.add_to_cart): "carted"}
-
-
-def _most_common(
-    code: NDArray[np.int32], recent: NDArray[np.int32], good: NDArray[np.bool_]
-) -> NDArray[np.int64]:
-    """Places of the recent actions on the code most of them share."""
-    known = np.flatnonzero(good & (recent < len(code)))
-    codes = code[recent[known]]
-    known, codes = known[codes >= 0], codes[codes >= 0]
-    if not len(codes):
-        return _NOTHING
-    return np.asarray(known[codes == np.bincount(codes).argmax()])
-
-
-def _without(context: Context, causes: Sequence[_Cause]) -> Context:
-    """The request as it is, and once without each cause: (1 + n_causes,)."""
-    n = len(causes) + 1
-    length = context.recent_item.shape[1]
-    keep = np.ones((n, length), np.bool_)
-    owned = context.owned
-    holds = np.ones((n, len(owned.item)), np.bool_)
-    anchor = np.tile(context.anchor_item, (n, 1))
-    for row, cause in enumerate(causes, start=1):
-        keep[row, cause.recents] = False
-        holds[row, cause.owned] = False
-        if cause.anchors:
-            anchor[row] = NO_ROW
-    order = np.argsort(~keep, axis=1, kind="stable")
-    gone = np.arange(length) >= keep.sum(axis=1)[:, None]
-    item = np.where(gone, NO_ROW, context.recent_item[0][order]).astype(np.int32)
-    indptr = np.concatenate([[0], np.cumsum(holds.sum(axis=1))])
-    entry = np.nonzero(holds)[1]
-    personal = context.personal
-    return Context(
-        context.surface,
-        np.repeat(context.now_ms, n),
-        np.repeat(context.shopper_row, n),
-        item,
-        context.recent_kind[0][order],
-        context.recent_age_days[0][order],
-        anchor,
-        Owned(indptr, owned.item[entry], owned.count[entry], owned.age_days[entry]),
-        personal=np.repeat(personal, n) if len(personal) else personal,
-    )
 
 
 def _words(
-    kind: str, named: tuple[int, ...], item: int, title: Callable[[int], str], columns: ItemColumns
+    kind: str, cause: int, surface: str, title: Callable[[int], str], columns: ItemColumns
 ) -> str:
     """The sentence a shopper reads."""
-    what = title(named[0]) if named else ""
     match kind:
         case "looked":
-            return f"Because you looked at {what}"
+            return f"Because you looked at {title(cause)}"
         case "carted":
-            return f"Goes with {what} in your cart"
+            return f"Goes with {title(cause)} in your cart"
         case "bought":
-            return f"Often bought with {what}"
-        case "beside":
-            return f"Goes with {what}"
-        case "cart":
-            return "Goes with your cart"
+            return f"Often bought with {title(cause)}"
+        case "anchors":
+            return "Goes with your cart" if surface == "cart" else f"Goes with {title(cause)}"
         case "brand":
-            return f"{columns.brand_name(int(columns.brand[item]))}, a brand you return to"
+            return f"{columns.brand_name(cause)}, a brand you return to"
         case "category":
-            return (
-                f"From {columns.category_name(int(columns.category[item]))}, where you often look"
-            )
+            return f"From {columns.category_name(cause)}, where you often look"
         case "again":
             return "Time to buy it again"
         case "new":
