@@ -113,7 +113,7 @@ def test_the_item_looked_at_is_a_cause() -> None:
     ranker, slate = slate_of(context)
     reasons = Reasons({"home": ranker}, CONFIG).explain(context, slate, title)[0]
     for reason in reasons:
-        assert reason.kind != "beside" or reason.causes == (2,)
+        assert reason.kind != "anchors" or reason.causes == (2,)
 
 
 def test_a_batch_is_explained_request_by_request() -> None:

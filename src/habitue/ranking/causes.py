@@ -1,0 +1,226 @@
+"""The causes a request holds, and the request without each of them: compiled, in one call."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numba as nb
+import numpy as np
+from numpy.typing import NDArray
+
+from habitue.facts import NO_ROW, ActionKind, Context, Owned
+
+__all__ = ["KINDS", "concerned", "take_away"]
+
+KINDS: Final = (
+    "looked", "carted", "bought", "brand", "category", "again", "anchors", "popular", "new",
+)  # fmt: skip
+"""What may be named, by code: an item of the past, a habit, the place, the shop."""
+
+_LOOKED, _CARTED, _BOUGHT, _BRAND, _CATEGORY, _AGAIN, _ANCHORS, _POPULAR, _NEW = range(9)
+_PURCHASE: Final = int(ActionKind.purchase)
+_ADD_TO_CART: Final = int(ActionKind.add_to_cart)
+_REFUSED: Final = int(ActionKind.not_interested)
+_OUT_OF_CART: Final = int(ActionKind.remove_from_cart)
+_REFUNDED: Final = int(ActionKind.refund)
+
+Codes = NDArray[np.int32]
+
+
+def take_away(
+    context: Context, items: Codes, brand: Codes, category: Codes, n_recents: int
+) -> tuple[Codes, Codes, Context]:
+    """The causes of a single request, what each names, and the request as it is and without each.
+
+    Causes are codes of ``KINDS`` (C,); what is named is an item row, a brand or category code, or
+    ``NO_ROW`` (C,). The contexts are (1 + C,).
+    """
+    owned = context.owned
+    code, named = _causes(
+        context.recent_item[0], context.recent_kind[0], owned.item, context.anchor_item[0],
+        items, brand, category, n_recents,
+    )  # fmt: skip
+    made = _without(
+        code, named, context.recent_item[0], context.recent_kind[0], context.recent_age_days[0],
+        owned.item, owned.count, owned.age_days, context.anchor_item[0], items, brand, category,
+    )  # fmt: skip
+    item, kind, age, anchor, indptr, held, count, owned_age = made
+    n = len(code) + 1
+    personal = context.personal
+    variants = Context(
+        context.surface,
+        np.repeat(context.now_ms, n),
+        np.repeat(context.shopper_row, n),
+        item,
+        kind,
+        age,
+        anchor,
+        Owned(indptr, held, count, owned_age),
+        personal=np.repeat(personal, n) if len(personal) else personal,
+    )
+    return code, named, variants
+
+
+@nb.njit(cache=True, nogil=True)
+def _causes(
+    recent: Codes,
+    kind: NDArray[np.uint8],
+    owned: Codes,
+    anchor: Codes,
+    items: Codes,
+    brand: Codes,
+    category: Codes,
+    n_recents: int,
+) -> tuple[Codes, Codes]:
+    code = np.empty(n_recents + 4, np.int32)
+    named = np.empty(n_recents + 4, np.int32)
+    n = 0
+    for x in range(len(recent)):
+        if n == n_recents:
+            break
+        if recent[x] < 0 or _unwanted(kind[x]) or _among(recent[x], named[:n]):
+            continue
+        code[n] = _LOOKED
+        if kind[x] == _PURCHASE:
+            code[n] = _BOUGHT
+        elif kind[x] == _ADD_TO_CART:
+            code[n] = _CARTED
+        named[n] = recent[x]
+        n += 1
+    for which in (_BRAND, _CATEGORY):
+        most = _most_common(recent, kind, brand if which == _BRAND else category)
+        if most >= 0:
+            code[n], named[n] = which, most
+            n += 1
+    for x in range(len(items)):
+        if _among(items[x], owned):
+            code[n], named[n] = _AGAIN, NO_ROW
+            n += 1
+            break
+    if len(anchor) and anchor.max() >= 0:
+        code[n], named[n] = _ANCHORS, anchor[np.argmax(anchor >= 0)]
+        n += 1
+    return code[:n].copy(), named[:n].copy()
+
+
+@nb.njit(cache=True, nogil=True)
+def _without(
+    code: Codes,
+    named: Codes,
+    recent: Codes,
+    kind: NDArray[np.uint8],
+    age: NDArray[np.float32],
+    owned: Codes,
+    count: NDArray[np.float32],
+    owned_age: NDArray[np.float32],
+    anchor: Codes,
+    items: Codes,
+    brand: Codes,
+    category: Codes,
+) -> tuple[
+    Codes, NDArray[np.uint8], NDArray[np.float32], Codes, NDArray[np.int64], Codes,
+    NDArray[np.float32], NDArray[np.float32],
+]:  # fmt: skip
+    """The recent actions, anchors and owned items that are left, as they are and for each cause."""
+    n, length, n_owned = len(code) + 1, len(recent), len(owned)
+    out_item = np.full((n, length), NO_ROW, np.int32)
+    out_kind = np.zeros((n, length), np.uint8)
+    out_age = np.zeros((n, length), np.float32)
+    out_anchor = np.full((n, len(anchor)), NO_ROW, np.int32)
+    indptr = np.zeros(n + 1, np.int64)
+    held = np.empty(n * n_owned, np.int32)
+    held_count = np.empty(n * n_owned, np.float32)
+    held_age = np.empty(n * n_owned, np.float32)
+    at = 0
+    for v in range(n):
+        which = -1 if v == 0 else code[v - 1]
+        what = np.int32(NO_ROW) if v == 0 else named[v - 1]
+        left = 0
+        for x in range(length):
+            i = recent[x]
+            if i < 0:
+                break
+            if 0 <= which <= _BOUGHT:
+                gone = i == what
+            elif which == _BRAND:
+                gone = i < len(brand) and brand[i] == what
+            elif which == _CATEGORY:
+                gone = i < len(category) and category[i] == what
+            else:
+                gone = which == _AGAIN and kind[x] == _PURCHASE and _among(i, items)
+            if not gone:
+                out_item[v, left], out_kind[v, left], out_age[v, left] = i, kind[x], age[x]
+                left += 1
+        for e in range(n_owned):
+            gone = 0 <= which <= _BOUGHT and owned[e] == what
+            if not gone and not (which == _AGAIN and _among(owned[e], items)):
+                held[at], held_count[at], held_age[at] = owned[e], count[e], owned_age[e]
+                at += 1
+        indptr[v + 1] = at
+        if which != _ANCHORS:
+            out_anchor[v] = anchor
+    return (
+        out_item, out_kind, out_age, out_anchor, indptr, held[:at].copy(),
+        held_count[:at].copy(), held_age[:at].copy(),
+    )  # fmt: skip
+
+
+@nb.njit(cache=True, nogil=True)
+def concerned(
+    code: Codes,
+    named: Codes,
+    items: Codes,
+    owned: Codes,
+    brand: Codes,
+    category: Codes,
+    first_ms: NDArray[np.int64],
+    young_ms: float,
+) -> NDArray[np.bool_]:
+    """Which causes may be named of which items, popular and new last: (C + 2, n)."""
+    n_causes = len(code)
+    may = np.ones((n_causes + 2, len(items)), np.bool_)
+    for x in range(len(items)):
+        i = items[x]
+        mine = _among(i, owned)
+        for c in range(n_causes):
+            if code[c] == _BRAND:
+                may[c, x] = i < len(brand) and brand[i] == named[c]
+            elif code[c] == _CATEGORY:
+                may[c, x] = i < len(category) and category[i] == named[c]
+            elif code[c] == _AGAIN:
+                may[c, x] = mine
+            elif code[c] <= _BOUGHT:
+                may[c, x] = i != named[c]  # an item is no reason for itself
+        may[n_causes + 1, x] = not mine and i < len(first_ms) and first_ms[i] >= young_ms
+    return may
+
+
+@nb.njit(cache=True, nogil=True)
+def _unwanted(kind: np.uint8) -> bool:
+    return bool(kind in (_REFUSED, _OUT_OF_CART, _REFUNDED))
+
+
+@nb.njit(cache=True, nogil=True)
+def _among(row: np.int32, rows: Codes) -> bool:
+    for one in rows:  # noqa: SIM110  compiled: a loop, not a generator
+        if one == row:
+            return True
+    return False
+
+
+@nb.njit(cache=True, nogil=True)
+def _most_common(recent: Codes, kind: NDArray[np.uint8], code: Codes) -> int:
+    """The code most recent actions share, if two do; ``NO_ROW`` otherwise."""
+    best, most = NO_ROW, 1
+    for x in range(len(recent)):
+        i = recent[x]
+        if i < 0 or i >= len(code) or code[i] < 0 or _unwanted(kind[x]):
+            continue
+        same = 0
+        for y in range(len(recent)):
+            j = recent[y]
+            if 0 <= j < len(code) and code[j] == code[i] and not _unwanted(kind[y]):
+                same += 1
+        if same > most:
+            best, most = code[i], same
+    return best
