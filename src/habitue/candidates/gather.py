@@ -534,6 +534,8 @@ def warm() -> None:
     items, weights = Weigher(ProfileConfig(kind_weight={"view_item": 1.0})).weigh(context)
     table.top(items, weights, 2)
     table.score(items, weights, nobody)
+    two, both = np.repeat(items, 2, axis=0), np.repeat(weights, 2, axis=0)
+    table.score(two, both, np.zeros((2, 1), np.int32))  # asked about the same rows: another way
     vectors = np.eye(2, dtype=np.float32)
     vectors.setflags(write=False)
     query = np.zeros((1, 2), np.float32)
@@ -541,4 +543,4 @@ def warm() -> None:
     profile_vectors(items, weights, vectors, vectors, query)
     dot_score(query, vectors, vectors, nobody, out)
     dot_top(query, vectors, vectors, nobody, 0.0, np.zeros((1, 1), np.int32), out)
-    look_up(query[0], nobody, out)
+    look_up(vectors[0], nobody, out)
