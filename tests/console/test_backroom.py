@@ -149,7 +149,8 @@ def test_the_report_has_a_row_a_model_and_a_column_a_metric() -> None:
         }
     )
     assert report is not None
-    assert report.columns == ("ndcg@10", "coverage@10")
+    assert report.columns == ("NDCG", "coverage")
+    assert report.title.endswith("lists of 10")
     assert report.rows == (("habitue", ("0.178", "0.500")), ("popular", ("0.105", "")))
     assert report_of({"seconds": 12.0}) is None
 

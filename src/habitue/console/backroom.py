@@ -28,7 +28,7 @@ __all__ = ["Backroom", "report_of"]
 
 _ITEM: Final = msgspec.json.Decoder(Item)
 _REGULARS_SECONDS: Final = 60.0
-_SHOWN: Final = ("ndcg", "recall", "hit_rate", "mrr", "coverage")
+_SHOWN: Final = {"ndcg": "NDCG", "recall": "recall", "hit_rate": "hits", "coverage": "coverage"}
 
 
 class Backroom:
@@ -205,11 +205,17 @@ def report_of(metrics: Mapping[str, float]) -> Report | None:
         if model and metric.partition("@")[0] in _SHOWN:
             cells.setdefault(model, {})[metric] = value
     found = {metric for row in cells.values() for metric in row}
-    columns = sorted(found, key=lambda metric: (_SHOWN.index(metric.partition("@")[0]), metric))
+    order = list(_SHOWN)
+    columns = sorted(found, key=lambda metric: (order.index(metric.partition("@")[0]), metric))
     if not columns:
         return None
+    cuts = {metric.partition("@")[2] for metric in columns}
     rows = tuple(
         (model, tuple(f"{row[metric]:.3f}" if metric in row else "" for metric in columns))
         for model, row in cells.items()
     )
-    return Report("Measured on what came after the training data", tuple(columns), rows)
+    told = "Measured on what came after the training data"
+    if len(cuts) > 1:
+        return Report(told, tuple(columns), rows)
+    names = tuple(_SHOWN[metric.partition("@")[0]] for metric in columns)
+    return Report(f"{told}, lists of {cuts.pop()}", names, rows)

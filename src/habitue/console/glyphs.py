@@ -334,9 +334,9 @@ WORDS: Final[dict[str, str]] = {
         "sack": "flour rice barley couscous lentils buckwheat orzo spaghetti penne pasta grains "
         "soil mulch compost pebbles feed litter",
         "biscuit": "biscuits shortbread snaps crisps wafers crackers cookie cookies",
-        "bed": "bed duvet sheet bedroom mattress",
+        "bed": "bed sheet bedroom mattress",
         "pillow": "pillow pillowcase bolster",
-        "blanket": "blanket throw quilt bedspread plaid comforter rug-blanket mat topper bivouac "
+        "blanket": "blanket duvet throw quilt bedspread plaid comforter mat topper bivouac "
         "tarp",
         "shirt": "shirt pyjama nightshirt nightwear gown shorts dress t-shirt",
         "jacket": "jacket coat poncho shell rainwear trousers",

@@ -198,15 +198,14 @@ def _draw_families(
 
 
 def _shop_price(price: NDArray[np.float64]) -> NDArray[np.int32]:
-    """Prices as shops write them, in minor units: 4.95, 18.90, 129.00.
+    """Prices as shops write them, in minor units: 4.95, 18.90, 132.00.
 
     >>> _shop_price(np.array([4.2, 18.3, 131.7])).tolist()
-    [395, 1790, 13100]
+    [395, 1790, 13200]
     """
     whole = np.maximum(np.round(price), 1) * 100
     ending = np.where(price < 10, -5, np.where(price < 60, -10, 0))
-    steps = np.where(price < 10, whole, np.where(price < 60, whole, np.round(price) * 100))
-    return np.asarray(np.maximum(steps + ending, 95), np.int32)
+    return np.asarray(whole + ending, np.int32)
 
 
 def _price_days(
