@@ -196,7 +196,7 @@ def lister_of(split: Split, score: Scores) -> Lister:
     place = np.full(split.train.n_shoppers, -1)
     place[split.shopper_row] = np.arange(len(split))
 
-    def lister(asked: Asked, n: int, rng: np.random.Generator) -> NDArray[np.int32]:  # noqa: ARG001
+    def lister(asked: Asked, n: int, rng: np.random.Generator) -> NDArray[np.int32]:
         mine = np.array(score[place[asked.context.shopper_row]], np.float32)
         mine[:, ~asked.available] = -np.inf
         mine[np.repeat(np.arange(len(mine)), asked.excluded.count), asked.excluded.item] = -np.inf
