@@ -53,11 +53,3 @@ def test_memory_is_bounded_and_the_longest_silent_leaves_first() -> None:
     assert len(buckets) == 3
     assert buckets.wait("a", 0.5) == 0.5
     assert buckets.wait("b", 0.5) == 0
-
-
-def test_looking_takes_nothing() -> None:
-    buckets = Buckets(per_second=1, burst=1, remembered=3)
-    assert buckets.empty("a", 0) == 0
-    assert buckets.empty("a", 0) == 0
-    buckets.wait("a", 0)
-    assert buckets.empty("a", 0.25) == 0.75

@@ -110,7 +110,6 @@ class Gate:
             ask.shopper = self._tokens.shopper_of(token, ask.now_ms)
 
     def _caller(self, ask: Ask, now: float) -> Caller:
-        _hold(self._failures.empty(ask.address, now))
         bearer = ask.header(b"authorization")
         key = ask.header(b"x-api-key")
         if not key and bearer[:7].lower() == "bearer ":
@@ -120,7 +119,8 @@ class Gate:
             raise Unauthorised("No API key was sent.", remedy=_HOW)
         caller = self._keys.find(key or in_address)
         if caller is None:
-            self._failures.wait(ask.address, now)
+            # only the wrong keys wait: who shares the address with a guesser goes on
+            _hold(self._failures.wait(ask.address, now))
             raise Unauthorised("The API key is wrong.", remedy=_HOW)
         if in_address and caller.scope != "browser":
             raise Unauthorised(

@@ -35,11 +35,5 @@ class Buckets:
             del held[next(iter(held))]
         return short / self._per_second if short > 0 else 0.0
 
-    def empty(self, name: str, now: float) -> float:
-        """As ``wait``, but takes nothing."""
-        tokens, since = self._held.get(name, (self._burst, now))
-        short = 1.0 - min(self._burst, tokens + (now - since) * self._per_second)
-        return short / self._per_second if short > 0 else 0.0
-
     def __len__(self) -> int:
         return len(self._held)
