@@ -71,13 +71,16 @@ class Backroom:
     def regulars(self, n: int) -> Sequence[Regular]:
         """Shoppers of whom something is known: from very much down to a little.
 
-        Counted anew every minute at most. With pseudonyms at rest nobody can be named here.
+        The same ones as long as there are enough, without whoever was erased; counted anew every
+        minute at most. With pseudonyms at rest nobody can be named here.
         """
         parts = self._running.parts
         if parts.pseudonyms is not None:
             return ()
         counted_at, known = self._regulars
-        if time.monotonic() - counted_at >= _REGULARS_SECONDS or len(known) < n:
+        rows = parts.store.shopper_rows([regular.id for regular in known])
+        known = [one for one, row in zip(known, rows.tolist(), strict=True) if row != NO_ROW]
+        if len(known) < n and time.monotonic() - counted_at >= _REGULARS_SECONDS:
             known = _regulars(parts.store, n)
             self._regulars = (time.monotonic(), known)
         return known[:n]

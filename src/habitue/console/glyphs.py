@@ -336,8 +336,7 @@ WORDS: Final[dict[str, str]] = {
         "biscuit": "biscuits shortbread snaps crisps wafers crackers cookie cookies",
         "bed": "bed sheet bedroom mattress",
         "pillow": "pillow pillowcase bolster",
-        "blanket": "blanket duvet throw quilt bedspread plaid comforter mat topper bivouac "
-        "tarp",
+        "blanket": "blanket duvet throw quilt bedspread plaid comforter mat topper bivouac tarp",
         "shirt": "shirt pyjama nightshirt nightwear gown shorts dress t-shirt",
         "jacket": "jacket coat poncho shell rainwear trousers",
         "sock": "sock socks slippers stocking",
