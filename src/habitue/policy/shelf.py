@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
+from operator import attrgetter
 from typing import Any, Final, cast
 
 import msgspec
@@ -52,6 +53,16 @@ _MICROS: Final = {
     "cost": "cost_micros",
 }
 _NOTHING: Final[Mapping[str, Scalar]] = {}
+_SKIPPED: Final = frozenset(
+    {"item_row", "first_seen_ms", "valid_from_ms", "received_at_ms", "seq", "published_at"}
+    | {"valid_from", "link", "image_link", "additional_image_link", "description", "body"}
+)
+_TOLD: Final = tuple(
+    name
+    for name in Item.__struct_fields__
+    if name not in _SKIPPED and name not in ("attributes", "deleted")
+)
+_values_of = attrgetter(*_TOLD)
 
 
 def item_fields(item: Item) -> dict[str, Scalar]:
@@ -60,11 +71,11 @@ def item_fields(item: Item) -> dict[str, Scalar]:
     >>> item_fields(Item(id="mug", price_micros=4_500_000))["price"]
     4.5
     """
-    fields: dict[str, Scalar] = {}
-    for name in item.__struct_fields__:
-        value = getattr(item, name)
-        if name not in _SKIPPED and isinstance(value, (str, bool, int, float)):
-            fields[name] = value
+    fields: dict[str, Scalar] = {
+        name: value
+        for name, value in zip(_TOLD, _values_of(item), strict=True)
+        if value is not None
+    }
     for name, source in _MICROS.items():
         micros = fields.pop(source, None)
         if micros is not None:
@@ -332,12 +343,6 @@ def _rows(catalogue: Catalogue) -> Iterable[tuple[dict[str, Scalar] | None, bool
             given = _JSON.decode(attributes) if isinstance(attributes, str) else attributes
             fields |= {f"attributes.{k}": v for k, v in given.items() if v is not None}
         yield fields, deleted
-
-
-_SKIPPED: Final = frozenset(
-    {"item_row", "first_seen_ms", "valid_from_ms", "received_at_ms", "seq", "published_at"}
-    | {"valid_from", "link", "image_link", "additional_image_link", "description", "body"}
-)
 
 
 def _posted(catalogue: Catalogue) -> NDArray[np.bool_]:
