@@ -190,8 +190,8 @@ CHOSEN: dict[str, dict[str, dict[str, Any]]] = {
 }  # fmt: skip
 """What was best on October, for new items alone and with re-purchases counted.
 
-ALS among re-purchases was chosen from a part of its grid (64 and 128 factors, regularisation 0.1 and
-10, alpha 1 and 5); ``--retune`` goes through all of it.
+ALS among re-purchases was chosen from a part of its grid (64 and 128 factors, regularisation 0.1
+and 10, alpha 1 and 5); ``--retune`` goes through all of it.
 """
 
 
