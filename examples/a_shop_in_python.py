@@ -1,6 +1,6 @@
 """A small shop, told, trained and asked: the whole loop in one file.
 
-    .venv/bin/python examples/a_shop_in_python.py
+.venv/bin/python examples/a_shop_in_python.py
 """
 
 from __future__ import annotations

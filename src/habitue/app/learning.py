@@ -16,7 +16,7 @@ from habitue.evaluation.replay import by_score, through
 from habitue.evaluation.report import EvaluationConfig, evaluate
 from habitue.evaluation.splits import Split, by_time, leave_last_out
 from habitue.facts import MS_PER_DAY, ActionKind, code_of
-from habitue.training.dataset import ShopFacts, facts_of_store
+from habitue.training.dataset import ShopFacts, SlateLog, facts_of_store
 from habitue.training.serving import pipeline_of, save_pieces
 from habitue.training.train import BestFirst, Trained, train
 
@@ -152,7 +152,7 @@ def _split(
     else:
         held = leave_last_out(standing, kinds=kinds)
         none = np.full(len(held.train), np.iinfo(np.int64).max, np.int64)
-        known = replace(facts, log=held.train, void_from_ms=none, slate=None)
+        known = replace(facts, log=held.train, void_from_ms=none, slates=SlateLog.empty())
     if not len(held):
         raise BadInput(
             "Nobody can be asked: no shopper came back in the span held out.",
