@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 import msgspec
 import numpy as np
 
-from habitue.errors import BadInput, SnapshotRefused
+from habitue.errors import BadInput
 from habitue.evaluation import Report
 from habitue.evaluation.outcomes import Rates, outcomes_of, rates_by, rates_table
 from habitue.evaluation.replay import by_score, through
 from habitue.evaluation.report import EvaluationConfig, evaluate
 from habitue.evaluation.splits import Split, by_time, leave_last_out
 from habitue.facts import MS_PER_DAY, ActionKind, code_of
-from habitue.training.dataset import ShopFacts, SlateLog, facts_of_store
-from habitue.training.serving import pipeline_of, save_pieces
+from habitue.training.dataset import ShopFacts, facts_of_store
+from habitue.training.serving import pipeline_of
+from habitue.training.shown import SlateLog
+from habitue.training.snapshots import write_snapshot
 from habitue.training.train import BestFirst, Trained, train
 
 if TYPE_CHECKING:
@@ -63,45 +64,22 @@ def train_snapshot(parts: Parts, *, now_ms: int, seed: int, progress: Progress) 
     Raises ``BadInput`` when there is nothing to learn from, ``SnapshotRefused`` when the new one
     does far worse on its held-out span than the active one did on its own.
     """
-    config = parts.settings.training
     facts = _facts(parts, progress)
-    trained = train(facts, config, rng=np.random.default_rng(seed), progress=progress)
-    before = parts.snapshots.active()
-    if before is not None:
-        _check_gate(trained, before.manifest.metrics, before.manifest.id, config)
+    trained = train(
+        facts, parts.settings.training, rng=np.random.default_rng(seed), progress=progress
+    )
+    last = parts.snapshots.active()
     parts.snapshots.sweep()
     progress("writing the snapshot", 0, 1)
-    with parts.snapshots.draft(
+    made = write_snapshot(
+        trained,
+        parts.snapshots,
         now_ms=now_ms,
-        watermark=trained.watermark,
         lineage=parts.store.stored().lineage,
-        parent=None if before is None else before.manifest.id,
-    ) as draft:
-        save_pieces(trained, draft.path)
-        draft.metrics = dict(trained.metrics)
-        draft.config = config.model_dump(mode="json")
-        if trained.report is not None:
-            (draft.path / REPORT).write_bytes(trained.report.to_json())
+        last=None if last is None else last.manifest,
+    )
     progress("writing the snapshot", 1, 1)
-    assert draft.snapshot is not None
-    return draft.snapshot.manifest.id
-
-
-def _check_gate(
-    trained: Trained, before: Mapping[str, Any], name: str, config: TrainingConfig
-) -> None:
-    gate = config.gate
-    last, now = before.get(gate.metric), trained.metrics.get(gate.metric)
-    asked = 0 if trained.report is None else trained.report.n_questions
-    if last is None or now is None or asked < gate.least_questions:
-        return
-    if now < gate.least_share * last:
-        raise SnapshotRefused(
-            f"The new snapshot is refused: its {gate.metric} is {now:.4f}, below "
-            f"{gate.least_share:.0%} of the {last:.4f} of {name}, which goes on answering.",
-            remedy="Look at the newest data (`habitue doctor`), or lower training.gate.least_share "
-            "if the fall is expected.",
-        )
+    return made.manifest.id
 
 
 def evaluate_shop(

@@ -63,6 +63,9 @@ class TrainingConfig(BaseModel):
     rebuy: bool = Field(
         True, description="Learn about items bought before, too; the policy says when they show."
     )
+    threads: PositiveInt = Field(
+        2, description="Spans, and then rankers and measuring, worked on at once."
+    )
     windows: int = Field(3, ge=1, le=12, description="Spans of the past the ranker learns from.")
     window_days: PositiveFloat = Field(28.0, description="Length of such a span, in days.")
     window_fade: float = Field(

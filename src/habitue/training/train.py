@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +31,7 @@ from habitue.training.config import TrainingConfig
 from habitue.training.dataset import ShopFacts
 from habitue.training.moments import at_cut, beside_carts, beside_items, in_visits
 from habitue.training.shown import at_slates
+from habitue.training.together import together
 from habitue.training.windows import Moments, Window, lessons, window_of
 
 __all__ = ["Progress", "Trained", "fit_sources", "span_cuts", "train"]
@@ -74,27 +77,44 @@ def train(
     now = int(facts.log.at_ms[-1]) + 1 if now_ms is None else now_ms
     cuts = span_cuts(int(facts.log.at_ms[0]), now, config)
     seeds = rng.spawn(len(cuts) + 3)
-    total = len(cuts) + 3
-    taught: list[dict[str, RankingSet]] = []
-    held: Window | None = None
-    for number, (cut, until) in enumerate(pairwise([*cuts, now])):
-        progress("spans of the past", number, total)
-        held = window_of(facts.as_of(cut), fit_sources(facts.as_of(cut), config, seeds[number]),
-                         config.item_stats)  # fmt: skip
-        taught.append(_lessons_of(facts, held, until, config, seeds[number]))
-    report = None
-    if config.evaluate and held is not None:
-        progress("evaluation", 0, 1)
+    spans = list(pairwise([*cuts, now]))
+    step = _Counted("spans of the past", len(spans) + 3, progress)
+
+    def look_back(number: int) -> tuple[Window, dict[str, RankingSet]]:
+        cut, until = spans[number]
+        known = facts.as_of(cut)
+        sources = fit_sources(known, config, seeds[number])
+        window = window_of(known, sources, config.item_stats)
+        taught = _lessons_of(facts, window, until, config, seeds[number])
+        step.done()
+        return window, taught
+
+    looked = together([partial(look_back, n) for n in range(len(spans))], config.threads)
+    taught = [lesson for _, lesson in looked]
+
+    def hold_out() -> Report | None:
+        if not config.evaluate or not looked:
+            return None
+        held = looked[-1][0]
         fresh = window_of(facts.as_of(held.cut_ms), held.sources, config.item_stats)
         home = [{"home": span["home"]} for span in taught[:-1] if "home" in span]
         rankers = _learn(home, config, seeds[-3])
         report = _measure(facts, fresh, rankers, now, config, seeds[-3])
-        progress("evaluation", 1, 1)
-    progress("spans of the past", total - 2, total)
-    rankers = _learn(taught, config, seeds[-2])
-    known = facts.as_of(now)
-    last = window_of(known, fit_sources(known, config, seeds[-1]), config.item_stats)
-    progress("spans of the past", total, total)
+        step.done()
+        return report
+
+    def learn() -> dict[str, LambdaMartRanker]:
+        rankers = _learn(taught, config, seeds[-2])
+        step.done()
+        return rankers
+
+    def fit() -> tuple[TrainingFacts, Window]:
+        known = facts.as_of(now)
+        window = window_of(known, fit_sources(known, config, seeds[-1]), config.item_stats)
+        step.done()
+        return known, window
+
+    report, rankers, (known, last) = together([hold_out, learn, fit], config.threads)
     return Trained(
         config,
         last.sources,
@@ -107,6 +127,22 @@ def train(
         report,
         {} if report is None else report.metrics(),
     )
+
+
+class _Counted:
+    """Tells how many of a step's parts are done, whichever thread finished one."""
+
+    def __init__(self, step: str, total: int, progress: Progress) -> None:
+        self._step, self._total, self._progress = step, total, progress
+        self._done = 0
+        self._lock = Lock()
+        progress(step, 0, total)
+
+    def done(self) -> None:
+        """One more is."""
+        with self._lock:
+            self._done += 1
+            self._progress(self._step, self._done, self._total)
 
 
 def span_cuts(first_ms: int, now_ms: int, config: TrainingConfig) -> list[int]:
@@ -174,7 +210,7 @@ def _learn(
     taught: Sequence[dict[str, RankingSet]], config: TrainingConfig, rng: np.random.Generator
 ) -> dict[str, LambdaMartRanker]:
     """A ranker for each surface with enough answered requests; later spans weigh more."""
-    rankers: dict[str, LambdaMartRanker] = {}
+    jobs: dict[str, Callable[[], LambdaMartRanker]] = {}
     for surface, stream in zip(config.surfaces, rng.spawn(len(config.surfaces)), strict=True):
         parts = [
             span[surface].weighted(config.window_fade**age)
@@ -182,9 +218,9 @@ def _learn(
             if surface in span and len(span[surface].group)
         ]
         if sum(len(part.group) for part in parts) >= config.least_answered:
-            data = RankingSet.joined(parts)
-            rankers[surface] = LambdaMartLearner(config.ranker).fit(data, stream)
-    return rankers
+            learner = LambdaMartLearner(config.ranker)
+            jobs[surface] = partial(learner.fit, RankingSet.joined(parts), stream)
+    return dict(zip(jobs, together(list(jobs.values()), config.threads), strict=True))
 
 
 class BestFirst:
