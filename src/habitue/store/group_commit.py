@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Protocol
 from weakref import WeakKeyDictionary
 
@@ -56,7 +57,9 @@ class GroupCommit:
 
     ``observe`` is called with (facts, appended, received_at_ms) for each batch after it became
     durable and before its caller is told: live state is updated there. ``max_queued`` facts may
-    wait; beyond that ``append`` waits for room and ``append_later`` drops and counts.
+    wait; beyond that ``append`` waits for room and ``append_later`` drops and counts. What nobody
+    waits for may lie for ``linger_seconds``, so that slates shown meanwhile are stored together: a
+    commit for each would take the processor from the next request.
     """
 
     def __init__(
@@ -66,8 +69,11 @@ class GroupCommit:
         observe: Observer | None = None,
         max_queued: int = 100_000,
         max_commit: int = 20_000,
+        linger_seconds: float = 0.05,
     ) -> None:
         self._store = store
+        self._linger_seconds = linger_seconds
+        self._urgent = 0  # queued batches that somebody waits for
         self._observe = observe
         self._max_queued = max_queued
         self._max_commit = max_commit
@@ -158,8 +164,15 @@ class GroupCommit:
                 return False
             self._queue.append(waiting)
             self._queued += len(waiting.facts)
-            self._work.notify()
+            if waiting.done is not None:
+                self._urgent += 1
+            if waiting.done is not None or len(self._queue) == 1 or self._much():
+                self._work.notify()
             return True
+
+    def _much(self) -> bool:
+        """Whether the next commit should not wait for more."""
+        return bool(self._urgent or self._closing or self._queued >= self._max_queued // 2)
 
     # -- the writing thread ------------------------------------------------------------------
 
@@ -175,6 +188,8 @@ class GroupCommit:
         with self._work:
             while not self._queue and not self._closing:
                 self._work.wait()
+            if not self._much():
+                self._work.wait_for(self._much, self._linger_seconds)
             taken: list[_Waiting] = []
             size = 0
             while self._queue and (
@@ -182,9 +197,11 @@ class GroupCommit:
             ):
                 taken.append(self._queue.popleft())
                 size += len(taken[-1].facts)
+                self._urgent -= taken[-1].done is not None
             return taken
 
     def _commit(self, batch: list[_Waiting]) -> None:
+        batch = _joined(batch)
         try:
             outcomes = self._store.append_many([(w.facts, w.received_at_ms) for w in batch])
         except HabitueError as error:
@@ -223,6 +240,18 @@ class GroupCommit:
         while self._async_waiters:
             loop, room = self._async_waiters.popleft()
             _post(loop, lambda room=room: room.done() or room.set_result(None))  # type: ignore[misc]
+
+
+def _joined(batch: list[_Waiting]) -> list[_Waiting]:
+    """The same facts in the same order; neighbours nobody waits for as one batch."""
+    joined: list[_Waiting] = []
+    for unwaited, run in groupby(batch, lambda waiting: waiting.done is None):
+        waiting = list(run)
+        if unwaited and len(waiting) > 1:
+            facts = [fact for one in waiting for fact in one.facts]
+            waiting = [_Waiting(facts, waiting[-1].received_at_ms, None)]
+        joined += waiting
+    return joined
 
 
 def _post(loop: asyncio.AbstractEventLoop, call: Callable[[], object]) -> None:
