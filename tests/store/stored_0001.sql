@@ -152,7 +152,7 @@ CREATE TABLE shown (
 );
 INSERT INTO "shown" VALUES(6,'s1',1700000000000,1700000000000,0,'home','','',0,'',X'22247867B3CCDE3DD5940846D30D54C0','[["cup"],[1.0],[1.0],["popular"]]');
 CREATE UNIQUE INDEX action_id ON action (id);
-CREATE INDEX action_shopper ON action (shopper_row, at_ms);
+CREATE INDEX action_shopper ON action ((seq >> 15), shopper_row, at_ms);
 CREATE INDEX alias_of ON alias (alias_row);
 CREATE INDEX consent_of ON consent (shopper_row);
 CREATE INDEX item_of ON item (item_row);

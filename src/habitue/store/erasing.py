@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from habitue.facts import NAMES
-from habitue.store.reading import PERSONAL, Select
+from habitue.store.reading import PERSONAL, Select, in_blocks
 from habitue.store.session import Session
 
 __all__ = ["Tombstone", "erase", "exported", "replay", "tombstones"]
@@ -25,6 +25,8 @@ def exported(
     for kind, columns in PERSONAL.items():
         select = Select(kind, None)  # type: ignore[arg-type]
         where = " or ".join(f"t.{column} in ({marks})" for column in columns)
+        if kind == "action":
+            where = f"{in_blocks(query('select last_seq from ledger', ())[0][0])} and {where}"
         table = select.table(
             query(f"{select.head} where {where} order by t.seq", [*rows] * len(columns)), unpack
         )
@@ -91,6 +93,8 @@ def erase(session: Session, rows: Sequence[int], now_ms: int) -> dict[str, int]:
     for row in rows:
         for table, columns in PERSONAL.items():
             where = " or ".join(f"{column} = ?" for column in columns)
+            if table == "action":
+                where = f"{in_blocks(ledger.last_seq)} and {where}"
             n = session.execute(f"delete from {table} where {where}", [row] * len(columns))
             counts[table] += n
             ledger.counts[table] -= n

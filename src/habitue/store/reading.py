@@ -12,7 +12,7 @@ from habitue.errors import BadInput
 from habitue.store.columns import ACTION, ALIAS, CONSENT, ITEM, LINK, SHOPPER, SHOWN
 from habitue.store.contract import FactKind
 
-__all__ = ["CHUNK", "PERSONAL", "SCHEMAS", "Select", "pages"]
+__all__ = ["CHUNK", "PERSONAL", "SCHEMAS", "Select", "in_blocks", "pages"]
 
 CHUNK: Final = 65_536
 
@@ -122,6 +122,22 @@ def pages(
         if len(rows) < CHUNK:
             return
         since_seq = rows[-1][0]
+
+
+_BLOCK_BITS: Final = 15
+
+
+def in_blocks(last_seq: int) -> str:
+    """The condition on ``action`` that goes before ``shopper_row = ...`` to use its index.
+
+    The index keeps the shoppers of each 32,768 values of ``seq`` together. Were it by shopper
+    alone, every action of a commit would dirty a page of its own, all over the index: twice the
+    cost of an append. Reading a shopper looks into each block instead, a microsecond each.
+
+    >>> in_blocks(70_000)
+    '(seq >> 15) in (0, 1, 2)'
+    """
+    return f"(seq >> {_BLOCK_BITS}) in ({', '.join(map(str, range((last_seq >> 15) + 1)))})"
 
 
 PERSONAL: Final[dict[str, tuple[str, ...]]] = {

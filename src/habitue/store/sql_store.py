@@ -19,7 +19,7 @@ from habitue.store.appending import Batch, Separate, Share, append_batches, appe
 from habitue.store.contract import Appended, Erased, FactKind, Stored
 from habitue.store.erasing import Tombstone, erase, exported, tombstones
 from habitue.store.keying import Known, parents, root_of
-from habitue.store.reading import Select, pages
+from habitue.store.reading import Select, in_blocks, pages
 from habitue.store.session import FACT_TABLES, Session
 
 __all__ = ["SqlFactStore"]
@@ -139,11 +139,21 @@ class SqlFactStore(ABC):
         return self._last(head, shopper_row, n)
 
     def _last(self, head: str, shopper_row: int, n: int) -> list[tuple[Any, ...]]:
-        return self._query(
-            f"{head} where t.shopper_row = ? and t.item_row is not null "
-            "order by t.at_ms desc, t.seq desc limit ?",
-            (shopper_row, n),
-        )
+        """The shopper's latest item actions; ``head`` selects ``seq`` first."""
+        blocks = in_blocks(self._query("select last_seq from ledger")[0][0])
+        most = n
+        while True:
+            latest = self._query(
+                f"select seq from action where {blocks} and shopper_row = ? "
+                "order by at_ms desc, seq desc limit ?",
+                (shopper_row, most),
+            )
+            seqs = [seq for (seq,) in latest]
+            found = self._among(f"{head} where t.item_row is not null and t.seq", seqs)
+            if len(found) >= n or len(seqs) < most:
+                by_seq = {row[0]: row for row in found}
+                return [by_seq[seq] for seq in seqs if seq in by_seq][:n]
+            most *= 4  # many of them were without an item
 
     def item_rows(self, ids: Sequence[str]) -> NDArray[np.int32]:
         """Dense rows of item ids; ``NO_ROW`` for ids nobody has named."""

@@ -49,7 +49,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("seq"),
     )
     op.create_index("action_id", "action", ["id"], unique=True)
-    op.create_index("action_shopper", "action", ["shopper_row", "at_ms"], unique=False)
+    op.create_index(
+        "action_shopper", "action", [sa.text("(seq >> 15)"), "shopper_row", "at_ms"], unique=False
+    )
     op.create_table(
         "alias",
         sa.Column(
