@@ -95,7 +95,6 @@ def ingest_table(
             "file are (habitue, ga4): docs/guides/import.",
         )
     told = load_mapping(mapping)
-    progress("reading", 0, 1)
     raw = _read(source, query, told.read)
     progress("reading", 1, 1)
     progress("cleaning", 0, 1)

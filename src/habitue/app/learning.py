@@ -11,8 +11,8 @@ import numpy as np
 from habitue.errors import BadInput
 from habitue.evaluation import Report
 from habitue.evaluation.outcomes import Rates, outcomes_of, rates_by, rates_table
-from habitue.evaluation.replay import by_score, through
-from habitue.evaluation.report import EvaluationConfig, evaluate
+from habitue.evaluation.replay import by_score, lists_of, through
+from habitue.evaluation.report import EvaluationConfig, measure_lists, report_of
 from habitue.evaluation.splits import Split, by_time, leave_last_out
 from habitue.facts import MS_PER_DAY, ActionKind, code_of
 from habitue.training.dataset import ShopFacts, facts_of_store
@@ -46,7 +46,7 @@ class Evaluated:
     def to_json(self) -> str:
         """Both as JSON."""
         both = {"report": msgspec.Raw(self.report.to_json()), "shown": self.shown}
-        return msgspec.json.format(msgspec.json.encode(both)).decode()
+        return msgspec.json.format(msgspec.json.encode(both, enc_hook=float)).decode()
 
     def to_table(self) -> Group:
         """Both as tables for the terminal."""
@@ -147,14 +147,17 @@ def _report(
     rng: np.random.Generator,
     progress: Progress,
 ) -> Report:
-    progress("asking", 0, 1)
     pipeline = pipeline_of(
         config, trained.sources, trained.rankers, trained.stats, trained.columns, BestFirst()
     )
     listers = {"habitue": through(pipeline)}
     listers |= {source.name: by_score(source) for source in trained.sources}
     judged = EvaluationConfig(n=n, length=config.recent_length)
-    best = [name for name in listers if name != "habitue"]
-    report = evaluate(held, listers, rng, judged, against=tuple(best))
-    progress("asking", 1, 1)
-    return report
+    *streams, last = rng.spawn(len(listers) + 1)
+    measured = []
+    for (name, lister), stream in zip(listers.items(), streams, strict=True):
+        rows = lists_of(held, lister, n, stream, length=judged.length)
+        measured.append(measure_lists(held, name, rows))
+        progress("asking", len(measured), len(listers))
+    best = max(measured[1:], key=lambda one: float(one.per_question[f"ndcg@{n}"].mean()))
+    return report_of(held, measured, last, judged, against=(best.name,))

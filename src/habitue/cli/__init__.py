@@ -205,6 +205,7 @@ def restore(
 
     erased = restore_(path, store, settings=settings)
     print(f"Restored. {erased} shoppers erased since the copy was made were erased again.")
+    print("Snapshots trained before do not fit any more: `habitue train` makes one that does.")
 
 
 @app.command()

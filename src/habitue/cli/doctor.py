@@ -18,6 +18,15 @@ __all__ = ["Finding", "examine"]
 
 State = Literal["fine", "look", "wrong"]
 _LEAST_FREE_BYTES: Final = 1 << 30
+_PLURAL: Final = {
+    "action": "actions",
+    "item": "item versions",
+    "shopper": "shopper versions",
+    "link": "links",
+    "alias": "aliases",
+    "consent": "consents",
+    "shown": "slates shown",
+}
 _STALE_SHARE: Final = 0.5  # of all facts newer than the active snapshot
 
 
@@ -99,7 +108,7 @@ def _facts(shop: Shop) -> Iterator[Finding]:
     if not stored.facts["action"]:
         yield Finding("look", "facts", "no actions yet", "`habitue import`, or POST /v1/events.")
         return
-    told = ", ".join(f"{n:,} {kind}s" for kind, n in stored.facts.items() if n)
+    told = ", ".join(f"{n:,} {_PLURAL[kind]}" for kind, n in stored.facts.items() if n)
     yield Finding("fine", "facts", told)
     posted = int((shop.parts.live.shelf.state[: stored.n_items] != UNPOSTED).sum())
     if posted < stored.n_items / 2:

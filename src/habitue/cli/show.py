@@ -26,12 +26,12 @@ __all__ = [
     "snapshot_table",
 ]
 
-_MAIN: Final = 4  # metrics shown beside a snapshot's name
+_MAIN: Final = 1  # metrics shown beside a snapshot's name
 _COLOUR: Final = {"fine": "green", "look": "yellow", "wrong": "red"}
 
 
 def _when(ms: int) -> str:
-    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M")
 
 
 def slate_table(shop: Shop, slate: SlateAnswer) -> Table:
@@ -60,12 +60,14 @@ def snapshot_table(snapshots: Sequence[SnapshotInfo]) -> Table:
     """Snapshots with the first of their metrics."""
     names = list(dict.fromkeys(name for one in snapshots for name in one.metrics))[:_MAIN]
     table = Table(title="snapshots" if snapshots else "no snapshots yet: habitue train makes one")
-    for name in ("name", "made (UTC)", "watermark", *names):
-        table.add_column(name, justify="left" if name == "name" else "right", overflow="fold")
+    table.add_column("name", no_wrap=True)
+    table.add_column("made (UTC)", no_wrap=True)
+    for name in ("facts", *names):
+        table.add_column(name, justify="right")
     for one in snapshots:
-        mark = " [green]● active[/]" if one.active else ""
-        metrics = (f"{one.metrics[name]:.4f}" if name in one.metrics else "" for name in names)
-        table.add_row(one.name + mark, _when(one.made_at_ms), f"{one.watermark:,}", *metrics)
+        mark = "[green]●[/] " if one.active else "  "
+        metrics = (f"{one.metrics[name]:.3f}" if name in one.metrics else "" for name in names)
+        table.add_row(mark + one.name, _when(one.made_at_ms), f"{one.watermark:,}", *metrics)
     return table
 
 

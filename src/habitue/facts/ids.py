@@ -30,8 +30,9 @@ def uuid7(now_ms: int) -> str:
 
     ``now_ms`` is UTC milliseconds. When it stands still or runs backwards, ids still grow.
 
-    >>> uuid7(1_700_000_000_000)[:15]
-    '018bcfe5-6800-7'
+    >>> first, second = uuid7(1_700_000_000_000), uuid7(1_600_000_000_000)
+    >>> first < second, first[14], len(first)
+    (True, '7', 36)
     """
     return uuid7s(now_ms, 1)[0]
 

@@ -94,6 +94,7 @@ def train(
 
     def hold_out() -> Report | None:
         if not config.evaluate or not looked:
+            step.done()
             return None
         held = looked[-1][0]
         fresh = window_of(facts.as_of(held.cut_ms), held.sources, config.item_stats)
@@ -150,7 +151,7 @@ def span_cuts(first_ms: int, now_ms: int, config: TrainingConfig) -> list[int]:
 
     >>> day = 86_400_000
     >>> [cut // day for cut in span_cuts(0, 100 * day, TrainingConfig(windows=5))]
-    [44, 72]
+    [25, 50, 75]
     """
     length = min(config.window_days * MS_PER_DAY, (now_ms - first_ms) / 4)
     n = min(config.windows, int((now_ms - first_ms) / length) - 1)
