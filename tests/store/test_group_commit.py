@@ -14,7 +14,7 @@ from habitue.errors import StoreError, Unavailable
 from habitue.facts import Action, Fact
 from habitue.store.appending import NO_ACTIONS
 from habitue.store.contract import Appended
-from habitue.store.group_commit import GroupCommit
+from habitue.store.group_commit import GroupCommit, Told
 from habitue.store.sqlite import SqliteFactStore
 
 NOON = 1_700_000_000_000
@@ -111,7 +111,7 @@ def test_live_state_knows_before_the_caller_does() -> None:
     gate = Gate()
     gate.open.set()
     order: list[str] = []
-    group = GroupCommit(gate, observe=lambda facts, told, at: order.append(f"observed {told.new}"))
+    group = GroupCommit(gate, observe=lambda told: order.append(f"observed {told[0][1].new}"))
     group.append_sync(views(1, 2), received_at_ms=NOON)
     order.append("told")
     assert order == ["observed 2", "told"]
@@ -122,7 +122,7 @@ def test_what_live_state_did_not_take_in_is_not_acknowledged() -> None:
     gate = Gate()
     gate.open.set()
 
-    def observe(facts: Sequence[Fact], told: Appended, at: int) -> None:
+    def observe(told: Sequence[Told]) -> None:
         raise RuntimeError("no memory")
 
     group = GroupCommit(gate, observe=observe)

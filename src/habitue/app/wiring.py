@@ -14,7 +14,6 @@ from habitue.app.clock import clock_ms
 from habitue.app.places import sqlite_path
 from habitue.app.secrets import cursor_key
 from habitue.app.snapshots import make_servable, open_active
-from habitue.facts import Fact
 from habitue.policy import SurfaceRules
 from habitue.privacy.consent import ConsentGate
 from habitue.privacy.pseudonyms import Pseudonyms
@@ -24,7 +23,7 @@ from habitue.slates.live import LiveShop
 from habitue.slates.people import People
 from habitue.slates.serving import Servable, Switch, policies_of
 from habitue.store.contract import Appended, FactStore, LiveState
-from habitue.store.group_commit import GroupCommit, GroupStore
+from habitue.store.group_commit import GroupCommit, GroupStore, Told
 from habitue.store.snapshots import SnapshotStore
 from habitue.surfaces.compose import Surfaces
 
@@ -127,10 +126,10 @@ class Parts:
         self.committer.close()
         self.store.close()
 
-    def _observe(self, facts: Sequence[Fact], appended: Appended, received_at_ms: int) -> None:
+    def _observe(self, batches: Sequence[Told]) -> None:
         with self._lock:  # nothing is stored unseen while the shop comes to life
             if self._slating is not None:
-                self._slating.live.take(facts, appended, received_at_ms)
+                self._slating.live.take_all(batches)
 
 
 def build(settings: Settings) -> Parts:

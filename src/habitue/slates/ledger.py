@@ -110,9 +110,9 @@ class Ledger:
     def add(self, actions: ActionColumns) -> None:
         """Take in new actions; the caller sees to it that none repeats."""
         mine = np.flatnonzero((actions.kind == self.kind) & (actions.item_row >= 0))
-        for x in mine.tolist():
-            held = self._since.setdefault(int(actions.shopper_row[x]), {})
-            item, at_ms = int(actions.item_row[x]), int(actions.at_ms[x])
+        columns = (c[mine].tolist() for c in (actions.shopper_row, actions.item_row, actions.at_ms))
+        for shopper, item, at_ms in zip(*columns, strict=True):
+            held = self._since.setdefault(shopper, {})
             count, last_ms = held.get(item, (0.0, at_ms))
             held[item] = (count + 1, max(last_ms, at_ms))
 

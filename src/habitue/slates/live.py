@@ -7,6 +7,7 @@ the store. Losing it loses nothing: ``LiveShop`` is rebuilt from the store and a
 from __future__ import annotations
 
 import threading
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -18,6 +19,7 @@ from habitue.errors import StoreError
 from habitue.facts import (
     MS_PER_DAY,
     NO_ROW,
+    Action,
     ActionKind,
     Alias,
     Consent,
@@ -33,7 +35,7 @@ from habitue.slates.counters import Counters
 from habitue.slates.ledger import Entries
 from habitue.slates.live_items import LiveItems
 from habitue.slates.people import People
-from habitue.slates.scanned import ACTION_COLUMNS, columns_of, some_of
+from habitue.slates.scanned import ACTION_COLUMNS, columns_of, joined, some_of
 from habitue.store.contract import Appended, FactStore, LiveState, Stored
 
 __all__ = ["Asked", "LiveShop", "Seen"]
@@ -82,7 +84,9 @@ class LiveShop:
         self._lock = threading.RLock()
         self._tail_seq = 0
         self._own: list[NDArray[np.int64]] = []  # seqs this process wrote after the tail
-        self._n_own = 0  # facts but slates this process stored since the tail was at the watermark
+        self._taken = threading.Condition(self._lock)
+        # Facts but slates this process stored since the tail was at the watermark, by last seq.
+        self._n_own: defaultdict[int, int] = defaultdict(int)
         self._n_stored = 0  # facts stored then
 
     @property
@@ -141,40 +145,64 @@ class LiveShop:
 
     def take(self, facts: Sequence[Fact], appended: Appended, now_ms: int) -> None:
         """Take in a batch this process has just stored, before it is acknowledged."""
-        actions = appended.actions
+        self.take_all([(facts, appended, now_ms)])
+
+    def take_all(self, batches: Sequence[tuple[Sequence[Fact], Appended, int]]) -> None:
+        """Take in the batches of one commit, each (facts, appended, now_ms), as ``take`` does."""
+        actions = joined([appended.actions for _, appended, _ in batches])
         if len(actions):
             self.live.observe(actions)
         with self._lock:
-            if appended.new_items:
+            if any(appended.new_items for _, appended, _ in batches):
                 self._extend()
             if len(actions):
                 fresh = actions.seq > self._tail_seq  # the tail may have been quicker
                 self.counters.add(actions if fresh.all() else some_of(actions, fresh))
                 self._own.append(actions.seq)
-            kinds = {type(fact) for fact in facts}
-            if kinds != {Shown}:
-                self._n_own += appended.new
-            if Item in kinds:
-                rejected = {rejection.row for rejection in appended.rejected}
-                for row, fact in enumerate(facts):
-                    if isinstance(fact, Item) and row not in rejected:
-                        self.items.take(fact, now_ms)
-            if Alias in kinds:
-                self.people.renew()
-            if Consent in kinds:
-                self._take_consents(self._tail_seq)
-            self.seen_seq = max(self.seen_seq, appended.last_seq)
+            for facts, appended, now_ms in batches:
+                self._take_others(facts, appended, now_ms)
+            self.seen_seq = max(self.seen_seq, *(told.last_seq for _, told, _ in batches))
+            self._taken.notify_all()
+
+    def _take_others(self, facts: Sequence[Fact], appended: Appended, now_ms: int) -> None:
+        """What a batch says besides its actions."""
+        kinds = set(map(type, facts))
+        if kinds != {Shown}:
+            self._n_own[appended.last_seq] += appended.new
+        if kinds == {Action}:
+            return
+        if Item in kinds:
+            rejected = {rejection.row for rejection in appended.rejected}
+            for row, fact in enumerate(facts):
+                if isinstance(fact, Item) and row not in rejected:
+                    self.items.take(fact, now_ms)
+        if Alias in kinds:
+            self.people.renew()
+        if Consent in kinds:
+            self._take_consents(self._tail_seq)
 
     def catch_up(self, now_ms: int) -> int:
         """Take in what other processes wrote, and versions that came into force; the new seq."""
         with self._lock:
             stored = self.store.stored()
             self.items.come_into_force(now_ms)
+            if stored.seq <= self._tail_seq:
+                return self._tail_seq
+            if self._n_own and not self._all_own(stored):  # perhaps ours, and about to be told
+                self._taken.wait_for(
+                    lambda: self.seen_seq >= stored.seq or self._tail_seq >= stored.seq,
+                    _ABOUT_TO_BE_TOLD_SECONDS,
+                )
             if stored.seq > self._tail_seq:
-                if _told(stored) != self._n_stored + self._n_own:
+                if not self._all_own(stored):
                     self._tail(stored.seq, now_ms)
                 self._caught_up(stored)
             return self._tail_seq
+
+    def _all_own(self, stored: Stored) -> bool:
+        """Whether this process was told of all that was stored since the tail."""
+        own = sum(n for seq, n in self._n_own.items() if seq <= stored.seq)
+        return _told(stored) == self._n_stored + own
 
     def forget(self, shopper: str) -> None:
         """Mask a shopper who is being erased, from this moment on; call it before the store's."""
@@ -208,7 +236,9 @@ class LiveShop:
     def _caught_up(self, stored: Stored) -> None:
         """Everything up to the store's watermark is known, whoever wrote it."""
         self._tail_seq = self.counters.seq = stored.seq
-        self._n_stored, self._n_own = _told(stored), 0
+        self._n_stored = _told(stored)
+        for seq in [seq for seq in self._n_own if seq <= stored.seq]:
+            del self._n_own[seq]
         self._own = [seq for seq in self._own if seq[-1] > stored.seq]
         self.seen_seq = max(self.seen_seq, stored.seq)
         self.stats.caught_up(stored.seq)
@@ -307,6 +337,9 @@ def _told(stored: Stored) -> int:
     """How many facts are stored that change the shop: slates shown do not."""
     return sum(n for kind, n in stored.facts.items() if kind != "shown")
 
+
+_ABOUT_TO_BE_TOLD_SECONDS: Final = 0.1
+"""How long a commit that is durable may take until it is told of here."""
 
 _ALL: Final = np.ones(1, np.bool_)
 _NONE: Final = np.zeros(1, np.bool_)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -10,7 +12,9 @@ from numpy.typing import NDArray
 
 from habitue.store.contract import ActionColumns
 
-__all__ = ["ACTION_COLUMNS", "columns_of", "some_of"]
+__all__ = ["ACTION_COLUMNS", "columns_of", "joined", "some_of"]
+
+_NAMES: Final = ActionColumns.__slots__
 
 ACTION_COLUMNS: Final = (
     "seq",
@@ -48,6 +52,24 @@ def some_of(actions: ActionColumns, which: NDArray[np.bool_]) -> ActionColumns:
     columns = {name: getattr(actions, name) for name in ActionColumns.__slots__}
     return ActionColumns(
         **{name: column[which] if len(column) else column for name, column in columns.items()}
+    )
+
+
+def joined(parts: Sequence[ActionColumns]) -> ActionColumns:
+    """All these actions, one after the other."""
+    if len(parts) == 1:
+        return parts[0]
+    some = [
+        part
+        if len(part.quantity)  # empty where nobody was told, which counts as 1 each
+        else replace(part, quantity=np.ones(len(part), np.float32))
+        for part in parts
+        if len(part)
+    ]
+    if len(some) < 2:
+        return (some or parts)[0]
+    return ActionColumns(
+        *(np.concatenate([getattr(part, name) for part in some]) for name in _NAMES)
     )
 
 

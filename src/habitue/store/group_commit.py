@@ -21,9 +21,12 @@ from habitue.errors import HabitueError, StoreError, Unavailable
 from habitue.facts import Fact
 from habitue.store.contract import Appended
 
-__all__ = ["CommitCounts", "GroupCommit", "GroupStore"]
+__all__ = ["CommitCounts", "GroupCommit", "GroupStore", "Told"]
 
-Observer = Callable[[Sequence[Fact], Appended, int], None]
+Told = tuple[Sequence[Fact], Appended, int]
+"""A batch's facts, what became of them, and when they were received."""
+
+Observer = Callable[[Sequence[Told]], None]
 
 
 class GroupStore(Protocol):
@@ -55,8 +58,8 @@ class CommitCounts:
 class GroupCommit:
     """A bounded queue in front of a fact store, written by one thread.
 
-    ``observe`` is called with (facts, appended, received_at_ms) for each batch after it became
-    durable and before its caller is told: live state is updated there. ``max_queued`` facts may
+    ``observe`` is called with the batches of each commit after it became durable and before any of
+    their callers is told: live state is updated there. ``max_queued`` facts may
     wait; beyond that ``append`` waits for room and ``append_later`` drops and counts. What nobody
     waits for may lie for ``linger_seconds``, so that slates shown meanwhile are stored together: a
     commit for each would take the processor from the next request.
@@ -214,18 +217,27 @@ class GroupCommit:
             self._commits += 1
             self._batches += len(batch)
             self._facts += sum(len(waiting.facts) for waiting in batch)
+        unseen = self._show(batch, outcomes)
         for waiting, appended in zip(batch, outcomes, strict=True):
-            outcome: Appended | BaseException = appended
-            if self._observe is not None:
-                try:
-                    self._observe(waiting.facts, appended, waiting.received_at_ms)
-                except Exception as error:  # noqa: BLE001 - durable, but not seen: no acknowledgement
-                    outcome = StoreError(
-                        f"Stored, but live state did not take it in: {error!r}.",
-                        remedy="Send it again: what is stored already is recognised.",
-                    )
             if waiting.done is not None:
-                waiting.done(outcome)
+                waiting.done(unseen or appended)
+
+    def _show(self, batch: list[_Waiting], outcomes: list[Appended]) -> StoreError | None:
+        """Tell the observer; what its failure means to the callers."""
+        if self._observe is None:
+            return None
+        told = [
+            (waiting.facts, appended, waiting.received_at_ms)
+            for waiting, appended in zip(batch, outcomes, strict=True)
+        ]
+        try:
+            self._observe(told)
+        except Exception as error:  # noqa: BLE001 - durable, but not seen: no acknowledgement
+            return StoreError(
+                f"Stored, but live state did not take it in: {error!r}.",
+                remedy="Send it again: what is stored already is recognised.",
+            )
+        return None
 
     def _fail(self, batch: list[_Waiting], error: HabitueError) -> None:
         with self._lock:

@@ -98,7 +98,7 @@ _action = Table(
     Column("extra", Text),  # JSON
 )
 Index("action_id", _action.c.id, unique=True)
-# By blocks of seq (``reading.in_blocks``), so that appending touches a few pages, not one an action.
+# By blocks of seq (``reading.in_blocks``): appending touches a few pages, not one an action.
 # No condition on item_row: export and erasure find a shopper's other actions by it too.
 Index("action_shopper", text("(seq >> 15)"), _action.c.shopper_row, _action.c.at_ms)
 
