@@ -103,40 +103,40 @@ class Requests(NamedTuple):
 
 
 @nb.njit(cache=True, nogil=True)
-def _price(t: ItemTables, i: int) -> float:
+def _price(
+    log_price: NDArray[np.float32], sums: NDArray[np.float64], totals: NDArray[np.float64], i: int
+) -> float:
     """Log of an item's list price, else of what was paid for it, else of the shop's mean."""
-    if i < len(t.log_price) and t.log_price[i] == t.log_price[i]:
-        return float(t.log_price[i])
-    if t.sums[i, 3] > 0:
-        return float(t.sums[i, 2] / t.sums[i, 3])
-    return float(t.totals[2] / max(t.totals[3], 1.0))
+    if i < len(log_price) and log_price[i] == log_price[i]:
+        return float(log_price[i])
+    if sums[i, 3] > 0:
+        return float(sums[i, 2] / sums[i, 3])
+    return float(totals[2] / max(totals[3], 1.0))
 
 
 @nb.njit(cache=True, nogil=True)
-def _quantity(t: ItemTables, i: int) -> float:
-    if t.sums[i, 5] > 0:
-        return float(t.sums[i, 4] / t.sums[i, 5])
-    return float(t.totals[4] / max(t.totals[5], 1.0))
+def _quantity(sums: NDArray[np.float64], totals: NDArray[np.float64], i: int) -> float:
+    if sums[i, 5] > 0:
+        return float(sums[i, 4] / sums[i, 5])
+    return float(totals[4] / max(totals[5], 1.0))
 
 
 @nb.njit(cache=True, nogil=True)
-def _known_days(t: ItemTables, i: int, now: np.int64) -> float:
-    first = t.first_ms[i]
-    if i < len(t.first_seen_ms) and t.first_seen_ms[i] > 0:
-        first = min(first, t.first_seen_ms[i])
+def _known_days(
+    first_ms: NDArray[np.int64], first_seen_ms: NDArray[np.int64], i: int, now: np.int64
+) -> float:
+    first = first_ms[i]
+    if i < len(first_seen_ms) and first_seen_ms[i] > 0:
+        first = min(first, first_seen_ms[i])
     if first >= now:
         return 0.0
     return float((now - first) / MS_PER_DAY)
 
 
 @nb.njit(cache=True, nogil=True)
-def _brand(t: ItemTables, i: int) -> int:
-    return t.brand[i] if i < len(t.brand) else -1
-
-
-@nb.njit(cache=True, nogil=True)
-def _category(t: ItemTables, i: int) -> int:
-    return t.category[i] if i < len(t.category) else -1
+def _code(code: NDArray[np.int32], i: int) -> int:
+    """An item's brand or category, -1 where nothing is known of it."""
+    return code[i] if i < len(code) else -1
 
 
 @nb.njit(cache=True, nogil=True)
@@ -185,57 +185,88 @@ def normal_block(
                 row[3 * s + 2] = value / (norms[b, s, 2] + np.float32(1e-9))
 
 
+@nb.njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+def _logs(value: NDArray[np.float64], power: NDArray[np.float64]) -> None:
+    """Turn positive numbers into their logarithms, in lanes; ``power`` (n,) is scratch.
+
+    A number is 2**e * m with m in [0.75, 1.5), and log m = 2 artanh((m - 1) / (m + 1)): 1.1 ns a
+    logarithm against 9, right to 1e-12.
+    """
+    bits = value.view(np.int64)
+    for k in range(len(bits)):
+        up = (bits[k] >> 51) & 1
+        power[k] = ((bits[k] >> 52) & 0x7FF) - 1023 + up
+        bits[k] = (bits[k] & 0xFFFFFFFFFFFFF) | ((1023 - up) << 52)
+    for k in range(len(value)):
+        z = (value[k] - 1.0) / (value[k] + 1.0)
+        q = z * z
+        series = 2 / 9 + q * (2 / 11 + q * (2 / 13 + q * (2 / 15)))
+        series = 2.0 + q * (2 / 3 + q * (2 / 5 + q * (2 / 7 + q * series)))
+        value[k] = power[k] * 0.6931471805599453 + z * series
+
+
+_N_LOGS: Final = 20
+_LN2: Final = float(np.log(2.0))
+
+
 @nb.njit(cache=True, nogil=True)
 def item_block(
     t: ItemTables, now_ms: NDArray[np.int64], item: NDArray[np.int32], out: NDArray[np.float32]
 ) -> None:
-    """What happened to each candidate lately: ``ITEM_NAMES``."""
+    """What happened to each candidate lately: ``ITEM_NAMES``.
+
+    Logarithms are gathered and taken all at once: one by one they are most of the time. Within the
+    loop arrays are not taken apart and the tables not handed on: each would count references.
+    """
     n_requests, n = item.shape
-    half_days = t.half_life_ms / MS_PER_DAY
+    decayed, total, sums = t.decayed, t.total, t.sums
+    days = t.half_life_ms / MS_PER_DAY
     shop_rating = t.totals[0] / t.totals[1] if t.totals[1] > 0 else 0.0
-    # A decayed count over its half-life is a rate; ratios of rates are trends.
-    ln2 = np.log(2.0)
+    logs = np.ones((n_requests * n, _N_LOGS))
     for b in range(n_requests):
+        # A decayed count over its half-life is a rate; ratios of rates are trends.
         now = now_ms[b]
         factor = 2.0 ** ((t.epoch_ms - now) / t.half_life_ms)
+        rate = factor / days
         for x in range(n):
-            i = item[b, x]
-            if i < 0 or i >= len(t.total):
+            i, at = item[b, x], b * n + x
+            if i < 0 or i >= len(total):
                 continue
-            row = out[b * n + x]
-            d = t.decayed[i]
-            known = _known_days(t, i, now)
+            known = _known_days(t.first_ms, t.first_seen_ms, i, now)
             for h in range(5):
-                row[h] = np.log(d[h, _PURCHASE] * factor[h] + 0.1)
+                logs[at, h] = decayed[i, h, _PURCHASE] * factor[h] + 0.1
             for h in range(4):
-                row[5 + h] = np.log(d[h, _NEW_BUYER] * factor[h] + 0.1)
-            row[9] = np.log(d[1, _VIEW] * factor[1] + 0.1)
-            row[10] = np.log(d[3, _VIEW] * factor[3] + 0.1)
-            row[11] = np.log(d[1, _CART] * factor[1] + 0.1)
-            row[12] = np.log(d[3, _CART] * factor[3] + 0.1)
+                logs[at, 5 + h] = decayed[i, h, _NEW_BUYER] * factor[h] + 0.1
+            for h in range(2):
+                logs[at, 9 + h] = decayed[i, 1 + 2 * h, _VIEW] * factor[1 + 2 * h] + 0.1
+                logs[at, 11 + h] = decayed[i, 1 + 2 * h, _CART] * factor[1 + 2 * h] + 0.1
             for h in range(3):
-                short = d[h, _PURCHASE] * factor[h] / half_days[h]
-                long = d[h + 2, _PURCHASE] * factor[h + 2] / half_days[h + 2]
-                row[13 + h] = np.log((short + 0.02) / (long + 0.02))
-            ever = t.total[i, _PURCHASE] / max(known, 1.0) / ln2
-            row[16] = np.log((d[4, _PURCHASE] * factor[4] / half_days[4] + 0.02) / (ever + 0.02))
-            row[17] = (d[2, _NEW_BUYER] * factor[2] + 0.1) / (d[2, _PURCHASE] * factor[2] + 0.2)
-            row[18] = (d[3, _PURCHASE] * factor[3] + 0.5) / (d[3, _VIEW] * factor[3] + 10.0)
-            row[19] = np.log1p(t.total[i, _PURCHASE])
-            row[20] = np.log1p(t.total[i, _VIEW])
-            row[21] = min(known, _LONG_DAYS)
-            bought = t.last_buy_ms[i]
-            if bought > 0:
-                row[22] = min(max(now - bought, 0) / MS_PER_DAY, _LONG_DAYS)
-            else:
-                row[22] = _LONG_DAYS
-            row[23] = (t.sums[i, 0] + t.rating_prior * shop_rating) / (
-                t.sums[i, 1] + t.rating_prior
+                logs[at, 13 + h] = (decayed[i, h, _PURCHASE] * rate[h] + 0.02) / (
+                    decayed[i, h + 2, _PURCHASE] * rate[h + 2] + 0.02
+                )
+            ever = total[i, _PURCHASE] / (max(known, 1.0) * _LN2)
+            logs[at, 16] = (decayed[i, 4, _PURCHASE] * rate[4] + 0.02) / (ever + 0.02)
+            logs[at, 17] = 1.0 + total[i, _PURCHASE]
+            logs[at, 18] = 1.0 + total[i, _VIEW]
+            logs[at, 19] = 1.0 + sums[i, 1]
+            out[at, 17] = logs[at, 7] / (logs[at, 2] + 0.1)
+            out[at, 18] = (logs[at, 3] + 0.4) / (logs[at, 10] + 9.9)
+            out[at, 21] = min(known, _LONG_DAYS)
+            out[at, 22] = _LONG_DAYS
+            if t.last_buy_ms[i] > 0:
+                out[at, 22] = min(max(now - t.last_buy_ms[i], 0) / MS_PER_DAY, _LONG_DAYS)
+            out[at, 23] = (sums[i, 0] + t.rating_prior * shop_rating) / (
+                sums[i, 1] + t.rating_prior
             )
-            row[24] = np.log1p(t.sums[i, 1])
-            row[25] = _price(t, i)
-            row[26] = _quantity(t, i)
-            row[27] = t.total[i, _PURCHASE] / max(t.total[i, _NEW_BUYER], 1.0)
+            out[at, 25] = _price(t.log_price, sums, t.totals, i)
+            out[at, 26] = _quantity(sums, t.totals, i)
+            out[at, 27] = total[i, _PURCHASE] / max(total[i, _NEW_BUYER], 1.0)
+    _logs(logs.ravel(), np.empty(logs.size))
+    for at in range(n_requests * n):
+        if 0 <= item[at // n, at % n] < len(total):
+            for k in range(17):
+                out[at, k] = logs[at, k]
+            out[at, 19], out[at, 20], out[at, 24] = logs[at, 17], logs[at, 18], logs[at, 19]
 
 
 @nb.njit(cache=True, nogil=True)
@@ -259,14 +290,14 @@ def shopper_block(t: ItemTables, r: Requests) -> NDArray[np.float32]:
                 continue
             age = float(r.recent_age[b, x])
             count += 1
-            p = _price(t, i)
+            p = _price(t.log_price, t.sums, t.totals, i)
             price += p
             square += p * p
-            quantity += _quantity(t, i)
+            quantity += _quantity(t.sums, t.totals, i)
             popular += np.log1p(t.total[i, _PURCHASE])
-            new += np.log1p(_known_days(t, i, r.now_ms[b]))
-            brands[x] = _brand(t, i)
-            categories[x] = _category(t, i)
+            new += np.log1p(_known_days(t.first_ms, t.first_seen_ms, i, r.now_ms[b]))
+            brands[x] = _code(t.brand, i)
+            categories[x] = _code(t.category, i)
             if kind == _BUY:
                 buys += 1
                 if age != last_order:
@@ -340,62 +371,66 @@ def pair_block(
     """What each candidate is to its shopper: ``PAIR_NAMES``."""
     n_requests, n = item.shape
     length = r.recent_item.shape[1]
+    log_price, sums, totals, total = t.log_price, t.sums, t.totals, t.total
+    first_ms, first_seen_ms, brands, categories = t.first_ms, t.first_seen_ms, t.brand, t.category
     weight = np.empty(length, np.float32)
     brand = np.empty(length, np.int32)
     category = np.empty(length, np.int32)
+    logs, power = np.empty(2 * n), np.empty(2 * n)
     for b in range(n_requests):
-        total = np.float32(0.0)
+        recent, kind, age = r.recent_item[b], r.recent_kind[b], r.recent_age[b]
+        mass = np.float32(0.0)
         used = 0
         for x in range(length):
-            i = r.recent_item[b, x]
-            if i < 0:
+            if recent[x] < 0:
                 break
             used = x + 1
-            weight[x] = 2.0 ** (-r.recent_age[b, x] / 30.0)
-            if _unwanted(r.recent_kind[b, x]):
-                weight[x] = 0.0
-            total += weight[x]
-            brand[x] = _brand(t, i)
-            category[x] = _category(t, i)
+            weight[x] = 0.0 if _unwanted(kind[x]) else 2.0 ** (-age[x] / 30.0)
+            mass += weight[x]
+            brand[x] = _code(brands, recent[x])
+            category[x] = _code(categories, recent[x])
         start, end = r.owned_ptr[b], r.owned_ptr[b + 1]
+        owned = (r.owned_item[start:end], r.owned_count[start:end], r.owned_age[start:end])
         who = shopper[b]
         for c in range(n):
             i = item[b, c]
-            if i < 0 or i >= len(t.total):
+            logs[2 * c] = logs[2 * c + 1] = 1.0
+            if 0 <= i < len(total):
+                logs[2 * c] += total[i, _PURCHASE]
+                logs[2 * c + 1] += _known_days(first_ms, first_seen_ms, i, r.now_ms[b])
+        _logs(logs, power)
+        for c in range(n):
+            i = item[b, c]
+            if i < 0 or i >= len(total):
                 continue
             row = out[b * n + c]
-            gap = _price(t, i) - who[12]
+            gap = _price(log_price, sums, totals, i) - who[12]
             row[0] = gap
             row[1] = abs(gap) / (who[13] + 0.2)
-            row[2] = _quantity(t, i) - who[14]
-            row[3] = np.log1p(t.total[i, _PURCHASE]) - who[15]
-            row[4] = np.log1p(_known_days(t, i, r.now_ms[b])) - who[16]
-            _affinity(t, i, brand, category, weight, used, total, row)
-            _history(r, b, i, used, row)
-            _ownership(r, start, end, i, who, row)
+            row[2] = _quantity(sums, totals, i) - who[14]
+            row[3] = logs[2 * c] - who[15]
+            row[4] = logs[2 * c + 1] - who[16]
+            row[7] = _attention(_code(brands, i), brand, weight, used)
+            row[8] = _attention(_code(categories, i), category, weight, used)
+            row[5] = row[7] / (mass + 1e-6)
+            row[6] = row[8] / (mass + 1e-6)
+            _history(recent, kind, age, i, used, row)
+            _ownership(owned[0], owned[1], owned[2], i, who[7], row)
 
 
 @nb.njit(cache=True, nogil=True)
-def _affinity(t, i, brand, category, weight, used, total, row):  # type: ignore[no-untyped-def]
-    """How much of the shopper's attention this brand and this category had."""
-    own_brand, own_category = _brand(t, i), _category(t, i)
-    by_brand = by_category = np.float32(0.0)
-    if own_brand >= 0:
+def _attention(own, code, weight, used):  # type: ignore[no-untyped-def]
+    """How much of the shopper's attention this brand, or this category, had."""
+    share = np.float32(0.0)
+    if own >= 0:
         for x in range(used):
-            if brand[x] == own_brand:
-                by_brand += weight[x]
-    if own_category >= 0:
-        for x in range(used):
-            if category[x] == own_category:
-                by_category += weight[x]
-    row[5] = by_brand / (total + 1e-6)
-    row[6] = by_category / (total + 1e-6)
-    row[7] = by_brand
-    row[8] = by_category
+            if code[x] == own:
+                share += weight[x]
+    return share
 
 
 @nb.njit(cache=True, nogil=True)
-def _history(r, b, i, used, row):  # type: ignore[no-untyped-def]
+def _history(recent, kinds, ages, i, used, row):  # type: ignore[no-untyped-def]
     """What the shopper did with this very item, as far as the recents reach."""
     row[10] = _LONG_DAYS
     first = np.float32(-1.0)
@@ -403,9 +438,9 @@ def _history(r, b, i, used, row):  # type: ignore[no-untyped-def]
     buys = 0
     cart_known = False
     for x in range(used):
-        if r.recent_item[b, x] != i:
+        if recent[x] != i:
             continue
-        kind, age = r.recent_kind[b, x], r.recent_age[b, x]
+        kind, age = kinds[x], ages[x]
         if kind == _BUY:
             row[14] += 2.0 ** (-age / 15.0)
             row[15] += 2.0 ** (-age / 60.0)
@@ -427,20 +462,20 @@ def _history(r, b, i, used, row):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(cache=True, nogil=True)
-def _ownership(r, start, end, i, who, row):  # type: ignore[no-untyped-def]
+def _ownership(items, counts, ages, i, log_orders, row):  # type: ignore[no-untyped-def]
     """How often and how long ago the shopper bought it, ever; a binary search."""
     row[13] = -1.0
-    low, high = start, end
+    low, high = 0, len(items)
     while low < high:
         middle = (low + high) // 2
-        if r.owned_item[middle] < i:
+        if items[middle] < i:
             low = middle + 1
         else:
             high = middle
-    if low < end and r.owned_item[low] == i:
-        row[12] = r.owned_count[low]
-        row[13] = r.owned_age[low]
-        row[19] = r.owned_count[low] / max(np.expm1(who[7]), 1.0)
+    if low < len(items) and items[low] == i:
+        row[12] = counts[low]
+        row[13] = ages[low]
+        row[19] = counts[low] / max(np.expm1(log_orders), 1.0)
 
 
 @nb.njit(cache=True, nogil=True)
@@ -455,7 +490,7 @@ def anchor_block(
         for a in range(r.anchor.shape[1]):
             i = r.anchor[b, a]
             if 0 <= i < len(t.total):
-                price += _price(t, i)
+                price += _price(t.log_price, t.sums, t.totals, i)
                 count += 1
         if count == 0:
             continue
@@ -465,14 +500,14 @@ def anchor_block(
             if i < 0 or i >= len(t.total):
                 continue
             row = out[b * n + c]
-            brand, category = _brand(t, i), _category(t, i)
+            brand, category = _code(t.brand, i), _code(t.category, i)
             for a in range(r.anchor.shape[1]):
                 other = r.anchor[b, a]
                 if other < 0 or other >= len(t.total):
                     continue
-                row[2] += brand >= 0 and brand == _brand(t, other)
-                row[3] += category >= 0 and category == _category(t, other)
-            row[0] = _price(t, i) - price
+                row[2] += brand >= 0 and brand == _code(t.brand, other)
+                row[3] += category >= 0 and category == _code(t.category, other)
+            row[0] = _price(t.log_price, t.sums, t.totals, i) - price
             row[1] = abs(row[0])
             row[2] /= count
             row[3] /= count

@@ -88,11 +88,13 @@ class FeatureMaker:
         *,
         source_score: NDArray[np.float32] | None = None,
         norms: NDArray[np.float32] | None = None,
+        alike: bool = False,
     ) -> FeatureBatch:
         """The features of ``item_row`` (B, m); rows beside ``NO_ROW`` mean nothing.
 
         ``norms`` of an earlier batch keep a re-scoring of a few of its candidates comparable;
-        without them the candidates given are the request.
+        without them the candidates given are the request. ``alike``: all requests name the same
+        items at the same time, so what is known of the items is worked out once.
         """
         if source_score is None:
             source_score = self.source_scores(context, item_row)
@@ -104,7 +106,11 @@ class FeatureMaker:
         tables, requests = self.tables(), _requests(context)
         by_source, by_item, by_shopper, by_pair, by_anchor = self._blocks
         kernels.normal_block(source_score, norms, x[:, by_source])
-        kernels.item_block(tables, context.now_ms, item_row, x[:, by_item])
+        if alike:
+            kernels.item_block(tables, requests.now_ms[:1], item_row[:1], x[:n, by_item])
+            x.reshape(n_requests, n, -1)[1:, :, by_item] = x[:n, by_item]
+        else:
+            kernels.item_block(tables, requests.now_ms, item_row, x[:, by_item])
         shopper = kernels.shopper_block(tables, requests)
         x.reshape(n_requests, n, -1)[:, :, by_shopper] = shopper[:, None, :]
         kernels.pair_block(tables, requests, item_row, shopper, x[:, by_pair])

@@ -183,7 +183,11 @@ class Reasons:
         if norms is None:
             norms = request_norms(score[:1], rows[:1])
         x = features.make(
-            variants, rows, source_score=score, norms=np.repeat(norms, len(rows), axis=0)
+            variants,
+            rows,
+            source_score=score,
+            norms=np.repeat(norms, len(rows), axis=0),
+            alike=True,
         ).x
         popular, new = self._reworked(ranker.trees.names, x[:n], norms)
         every = np.concatenate([x, popular, new])
