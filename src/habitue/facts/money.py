@@ -24,6 +24,7 @@ __all__ = [
     "MICROS",
     "Rates",
     "format_minor",
+    "is_currency",
     "line_total_minor",
     "line_totals_minor",
     "micros_of",
@@ -54,6 +55,15 @@ def minor_exponent(currency: str) -> int:
     (2, 0, 3)
     """
     return EXPONENTS.get(currency, 2)
+
+
+def is_currency(text: str) -> bool:
+    """Whether this is written as ISO 4217 writes currencies: three capital letters.
+
+    >>> is_currency("EUR"), is_currency("eur"), is_currency("12€")
+    (True, False, False)
+    """
+    return len(text) == 3 and text.isascii() and text.isalpha() and text.isupper()
 
 
 def micros_of(amount: Decimal | str | int | float) -> int:

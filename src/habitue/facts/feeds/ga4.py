@@ -20,7 +20,7 @@ from habitue.facts.facts import Action, Alias, Consent, Fact, Item, Purpose
 from habitue.facts.feeds.habitue_json import Decoded
 from habitue.facts.ids import derived_id
 from habitue.facts.kinds import ITEM_KINDS, ActionKind
-from habitue.facts.money import line_total_minor, micros_of
+from habitue.facts.money import is_currency, line_total_minor, micros_of
 from habitue.facts.time import why_not_at
 
 __all__ = ["SKIPPED_EVENTS", "decode_ga4", "decode_ga4_export", "facts_of_ga4"]
@@ -300,6 +300,9 @@ class _EventFields:
             fields["currency"] = currency
             fields["value_minor"] = line_total_minor(_micros(self.params, "value"), 1, currency)
         fields["id"] = self._id(place, fields.get("item"))
+        unit = fields.get("currency")
+        if unit is not None and not is_currency(str(unit)):
+            raise _Wrong("currency", f"{unit!r} is no currency: three capital letters")
         try:
             return msgspec.convert({k: v for k, v in fields.items() if v is not None}, Action)
         except msgspec.ValidationError as error:

@@ -19,6 +19,7 @@ from habitue.errors import BadInput
 from habitue.facts.cleaning.rejects import BadRow
 from habitue.facts.facts import Action, Alias, Consent, Fact, Item, Link, Shopper
 from habitue.facts.kinds import ITEM_KINDS, ActionKind
+from habitue.facts.money import is_currency
 from habitue.facts.time import EARLIEST_MS, to_ms, why_not_at
 
 __all__ = ["Decoded", "NotJson", "Sent", "decode", "decode_lines"]
@@ -175,7 +176,12 @@ def _late_if_all_sound(
 ) -> int | None:
     """How many of the actions are late; ``None`` when any of them must be refused."""
     latest, late_before, late = now_ms + max_future_ms, now_ms - late_after_ms, 0
+    currencies: set[str | None] = {None}
     for action in actions:
+        if action.currency not in currencies:
+            if not is_currency(action.currency or ""):
+                return None
+            currencies.add(action.currency)
         kind = action.kind
         if kind not in _KIND_NAMES or (action.item is None and kind in _ITEM_KIND_NAMES):
             return None
@@ -253,6 +259,8 @@ def _why_refused(action: Action, now_ms: int, max_future_ms: int) -> tuple[str |
         return "kind", f"{action.kind!r} is no kind of action{_nearest(action.kind, _KIND_NAMES)}"
     if action.item is None and action.kind in _ITEM_KIND_NAMES:
         return "item", f"a {action.kind} must name the item"
+    if action.currency is not None and not is_currency(action.currency):
+        return "currency", f"{action.currency!r} is no currency: three capital letters (ISO 4217)"
     if action.at is not None:
         at_ms = action.at if isinstance(action.at, int) else to_ms(action.at, "ms")
         why = why_not_at(at_ms, now_ms, max_future_ms)
