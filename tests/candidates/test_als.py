@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from habitue.candidates.als import AlsConfig, AlsLearner, AlsSource
 from habitue.candidates.foldin import confidences, fold_in, priors
-from habitue.candidates.vectors import VectorConfig, VectorIndex, nearest
+from habitue.candidates.vectors import Descent, VectorConfig, VectorIndex, nearest
 from habitue.facts import NO_ROW
 from tests.candidates.shop import BUY, VIEW, facts_of, log_of, requests, rows_of, two_tastes
 
@@ -169,3 +169,33 @@ def test_a_handful_of_vectors_have_few_others(n: int) -> None:
     place, product, recall = nearest(np.eye(3, dtype=np.float32)[:n], 5, np.random.default_rng(0))
     assert place.shape == product.shape == (n, max(n - 1, 0))
     assert recall == 1.0
+
+
+@pytest.mark.parametrize("n", [1, 7, 300])
+def test_descending_the_lengths_finds_exactly_the_largest_products(n: int) -> None:
+    rng = np.random.default_rng(n)
+    vectors = rng.normal(size=(500, 8)).astype(np.float32) * rng.pareto(1.0, (500, 1)) ** 0.5
+    vectors = vectors.astype(np.float32)
+    row = np.flatnonzero(rng.random(500) < 0.8).astype(np.int32)
+    queries = rng.normal(size=(20, 8)).astype(np.float32)
+    queries[3] = 0.0
+    descent = Descent(vectors, row, queries)
+    found = descent.top(queries, n)
+    for query, rows, scores in zip(queries, found.item_row, found.score, strict=True):
+        product = vectors[row].astype(np.float64) @ query
+        best = np.sort(product[product > 1e-4])[::-1][:n]
+        there = rows[: len(best)]
+        assert len(set(there.tolist()) & set(row.tolist())) == len(best)
+        assert scores[: len(best)] == pytest.approx(best, rel=1e-4)
+        assert scores[: len(best)] == pytest.approx(vectors[there] @ query, rel=1e-4)
+        assert (scores[len(best) :] < 1e-3).all()
+
+
+def test_vectors_of_one_length_have_to_be_looked_at_one_and_all() -> None:
+    rng = np.random.default_rng(4)
+    vectors = rng.normal(size=(400, 16)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    long = vectors * (1 + 99 * (np.arange(400) < 200)[:, None]).astype(np.float32)
+    row = np.arange(400, dtype=np.int32)
+    assert Descent(vectors, row, vectors[:10], n=10).share > 0.9
+    assert Descent(long, row, vectors[:10], n=10).share == pytest.approx(0.5)

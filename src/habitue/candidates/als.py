@@ -20,10 +20,13 @@ from habitue.candidates.foldin import confidences, fold_in, priors
 from habitue.candidates.gather import dot_score, dot_top, plain, sealed
 from habitue.candidates.profile import KindName, ProfileConfig, Weigher
 from habitue.candidates.saved import Saved, read, write
-from habitue.candidates.vectors import VectorConfig, VectorIndex
+from habitue.candidates.vectors import Descent, VectorConfig, VectorIndex
 from habitue.facts import MS_PER_DAY, Context, code_of
 
 __all__ = ["AlsConfig", "AlsLearner", "AlsSource"]
+
+_ASKED = 64  # shoppers a search is tried with
+_DESCEND_SHARE = 0.3  # of the items looked at, up to which descending beats scanning codes
 
 
 class AlsConfig(BaseModel):
@@ -94,6 +97,9 @@ class AlsSource:
             )
         )
         self._last: tuple[Context, NDArray[np.float32]] | None = None
+        asked = self.shopper_factors[:: max(1, len(self.shopper_factors) // _ASKED)]
+        descent = Descent(self.item_factors, index.row, asked)
+        self._descent = descent if descent.share <= _DESCEND_SHARE else None
         self.measured: dict[str, float] = {
             "recall_at_100": index.recall,
             "items": float(len(index)),
@@ -139,6 +145,8 @@ class AlsSource:
     def propose(self, context: Context, n: int) -> Proposals:
         """The ``n`` items with the largest positive product."""
         query = self.vectors(context)
+        if self._descent is not None:
+            return self._descent.top(query, n)
         wanted = self.index.candidates(query, n)
         row = np.empty((len(query), n), np.int32)
         score = np.empty((len(query), n), np.float32)

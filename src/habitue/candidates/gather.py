@@ -20,6 +20,7 @@ from habitue.facts import NO_ROW
 __all__ = [
     "EDGE",
     "Scratch",
+    "descend_top",
     "dot_score",
     "dot_top",
     "gather_score",
@@ -501,6 +502,39 @@ def dot_top(
 
 
 @nb.njit(cache=True, nogil=True)
+def descend_top(
+    query: NDArray[np.float32],
+    vectors: NDArray[np.float32],
+    length: NDArray[np.float32],
+    item: NDArray[np.int32],
+    out_row: NDArray[np.int32],
+    out_score: NDArray[np.float32],
+    looked: NDArray[np.int64],
+) -> None:
+    """Keep the best of ``vectors`` (N, dim), longest first, by positive dot product.
+
+    A product is at most the product of the lengths, so the rest is passed over once that is less
+    than the worst kept. ``looked`` (B,) is filled with how many were looked at.
+    """
+    for b in range(query.shape[0]):
+        score = out_score[b]
+        row = out_row[b]
+        n = row.shape[0]
+        size = 0
+        own = np.sqrt(_dot(query[b], query[b])) * np.float32(1.0001)
+        x = 0
+        while x < vectors.shape[0] and own > 0.0:
+            if size == n and own * length[x] < score[0]:
+                break
+            s = _dot(query[b], vectors[x])
+            if s > 0.0 and (size < n or s >= score[0]):
+                size = keep_best(score, row, size, s, item[x])
+            x += 1
+        settle_best(score, row, size)
+        looked[b] = x
+
+
+@nb.njit(cache=True, nogil=True)
 def look_up(
     values: NDArray[np.float32], wanted: NDArray[np.int32], out_score: NDArray[np.float32]
 ) -> None:
@@ -544,3 +578,8 @@ def warm() -> None:
     dot_score(query, vectors, vectors, nobody, out)
     dot_top(query, vectors, vectors, nobody, 0.0, np.zeros((1, 1), np.int32), out)
     look_up(vectors[0], nobody, out)
+    rows = np.zeros(2, np.int32)
+    rows.setflags(write=False)
+    descend_top(
+        query, vectors, vectors[0], rows, np.zeros((1, 1), np.int32), out, np.zeros(1, np.int64)
+    )

@@ -254,7 +254,8 @@ def item_block(
             out[at, 21] = min(known, _LONG_DAYS)
             out[at, 22] = _LONG_DAYS
             if t.last_buy_ms[i] > 0:
-                out[at, 22] = min(max(now - t.last_buy_ms[i], 0) / MS_PER_DAY, _LONG_DAYS)
+                idle = max(float(now - t.last_buy_ms[i]), 0.0) / MS_PER_DAY
+                out[at, 22] = min(idle, float(_LONG_DAYS))
             out[at, 23] = (sums[i, 0] + t.rating_prior * shop_rating) / (
                 sums[i, 1] + t.rating_prior
             )
