@@ -14,7 +14,6 @@ import threading
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -124,12 +123,14 @@ class SqliteSession:
         row = f"({', '.join(marks)})"
         tail = " on conflict (id) do nothing"
         many = head + ", ".join([row] * _AT_ONCE) + tail
-        rows = zip(*values, strict=True)
-        inserted = 0
-        for _ in range(n // _AT_ONCE):
-            flat = list(chain.from_iterable(islice(rows, _AT_ONCE)))
+        width, inserted = len(values), 0
+        for since in range(0, n - n % _AT_ONCE, _AT_ONCE):
+            flat: list[Any] = [None] * (_AT_ONCE * width)
+            for place, column in enumerate(values):
+                flat[place::width] = column[since : since + _AT_ONCE]
             inserted += self._connection.execute(many, flat).rowcount
         if n % _AT_ONCE:
+            rows = zip(*(column[n - n % _AT_ONCE :] for column in values), strict=True)
             inserted += self._connection.executemany(head + row + tail, rows).rowcount
         return inserted
 
