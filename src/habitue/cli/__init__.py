@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -34,6 +34,8 @@ snapshots = typer.Typer(
 keys = typer.Typer(help="API keys: add, list, revoke.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(snapshots, name="snapshots")
 app.add_typer(keys, name="keys")
+
+_LOG_WIDTH: Final = 130
 
 Store = Annotated[
     str | None,
@@ -347,6 +349,8 @@ def revoke_key(
 
 
 def _console() -> Any:
+    """Standard output; wide where it is no terminal, since nobody folds a log."""
     from rich.console import Console
 
-    return Console()
+    console = Console()
+    return console if console.is_terminal else Console(width=_LOG_WIDTH)

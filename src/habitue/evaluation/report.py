@@ -153,7 +153,7 @@ class Report:
         names = _names([*line.intervals, *line.figures] for line in self.lines)
         shown = [name for key in columns for name in names if name.partition("@")[0] == key]
         against = _names([lift.against] for lift in self.lifts)
-        table.add_column("")
+        table.add_column("", no_wrap=True)
         for name in shown:
             table.add_column(name, justify="right")
         for other in against:
