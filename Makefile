@@ -48,7 +48,7 @@ bench: $(VENV)/.installed-dev ## every benchmark, one after another; figures to 
 	@failed=
 	for script in $$(grep -l '^if __name__ == .__main__.' benchmarks/*.py); do
 	  printf '\n== %s\n' "$$script"
-	  $(BIN)/python "$$script" || failed="$$failed $$script"
+	  PYTHONPATH=. $(BIN)/python "$$script" || failed="$$failed $$script"
 	done
 	[ -z "$$failed" ] || { echo "failed:$$failed" >&2; exit 1; }
 
