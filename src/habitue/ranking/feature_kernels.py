@@ -251,7 +251,7 @@ def item_block(
             logs[at, 19] = 1.0 + sums[i, 1]
             out[at, 17] = logs[at, 7] / (logs[at, 2] + 0.1)
             out[at, 18] = (logs[at, 3] + 0.4) / (logs[at, 10] + 9.9)
-            out[at, 21] = min(known, _LONG_DAYS)
+            out[at, 21] = min(known, float(_LONG_DAYS))
             out[at, 22] = _LONG_DAYS
             if t.last_buy_ms[i] > 0:
                 idle = max(float(now - t.last_buy_ms[i]), 0.0) / MS_PER_DAY
