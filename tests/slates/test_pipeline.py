@@ -93,3 +93,20 @@ def test_quotas_of_unknown_sources_are_refused() -> None:
         Pipeline(shop.shop_sources(), {"home": {"fortune": 5}}, {"home": ranker}, BestFirst())
     with pytest.raises(BadSetting, match="home"):
         Pipeline(shop.shop_sources(), {"item": {}}, {"home": ranker}, BestFirst())
+
+
+def test_a_shop_may_set_a_surfaces_quotas_and_whose_ranker_orders_it() -> None:
+    made = pipeline(rebuy=True)
+    mine = made.on_surfaces({"cart": {"popular_now": 3}}, {"cart": "home"})
+    cart = shop.contexts([0, 1], surface="cart", anchors=[2])
+    assert (mine.candidates(cart).item_row >= 0).sum(axis=1).max() <= 3
+    assert (made.candidates(cart).item_row >= 0).sum(axis=1).max() > 3
+    assert mine.rankers["cart"] is made.rankers["home"]
+    assert "cart" not in made.rankers
+
+
+def test_what_a_surface_asks_for_must_be_there() -> None:
+    with pytest.raises(BadSetting, match="fortune"):
+        pipeline().on_surfaces({"cart": {"fortune": 3}}, {})
+    with pytest.raises(BadSetting, match="delight"):
+        pipeline().on_surfaces({}, {"cart": "delight"})

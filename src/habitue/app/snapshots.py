@@ -98,7 +98,8 @@ def make_servable(
 
     A refusal is noted and ``None`` returned; without ``note`` it is raised.
     """
-    rules = {name: one.rules for name, one in settings.surfaces.by_name().items()}
+    surfaces = settings.surfaces.by_name()
+    rules = {name: one.rules for name, one in surfaces.items()}
     try:
         return servable_of(
             loaded.manifest.id,
@@ -109,6 +110,8 @@ def make_servable(
             now_ms=now_ms,
             counters=live.counters if started else None,
             explainer=lambda pipeline: Reasons(pipeline.rankers),
+            quotas={name: one.sources for name, one in surfaces.items() if one.sources},
+            objectives={name: one.objective for name, one in surfaces.items() if one.objective},
         )
     except SnapshotError as problem:
         if note is None:

@@ -115,6 +115,27 @@ class Pipeline:
         self.policy = policy
         self.rebuy = rebuy
 
+    def on_surfaces(
+        self,
+        quotas: Mapping[str, Mapping[str, int]],
+        objectives: Mapping[str, str],
+    ) -> Pipeline:
+        """This pipeline with a surface's own quotas, and the ranker of another ordering it.
+
+        Raises ``BadSetting`` for a source or a ranker that is not there.
+        """
+        rankers = dict(self.rankers)
+        for surface, objective in objectives.items():
+            if objective not in self.rankers:
+                raise BadSetting(
+                    f"The surface {surface!r} asks for a ranker that is not there: {objective!r}.",
+                    remedy=f"The snapshot's rankers are {', '.join(sorted(self.rankers))}.",
+                    field=f"surfaces.{surface}.objective",
+                )
+            rankers[surface] = self.rankers[objective]
+        both = {**self.quotas, **quotas}
+        return Pipeline(self.sources, both, rankers, self.policy, rebuy=self.rebuy)
+
     def candidates(
         self,
         context: Context,

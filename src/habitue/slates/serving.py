@@ -135,11 +135,14 @@ def servable_of(
     now_ms: int,
     counters: Counters | None = None,
     explainer: Callable[[Pipeline], Explainer] | None = None,
+    quotas: Mapping[str, Mapping[str, int]] | None = None,
+    objectives: Mapping[str, str] | None = None,
 ) -> Servable:
     """Make a loaded snapshot answer over the running shop, and try it out.
 
     Its counters are brought up to now and become the shop's; requests meanwhile are answered as
-    before. ``counters`` are given where the shop was started on this snapshot's. Raises
+    before. ``counters`` are given where the shop was started on this snapshot's; ``quotas`` and
+    ``objectives`` are what the shop's surfaces say otherwise than it was trained with. Raises
     ``SnapshotRefused`` if it fails on a request, and then nothing has changed.
     """
     fresh = counters or shop.prepare(
@@ -149,6 +152,7 @@ def servable_of(
     first = next(iter(policies.values()))
     try:
         pipeline = pieces.pipeline(first, stats=fresh.stats, columns=shop.columns)
+        pipeline = pipeline.on_surfaces(quotas or {}, objectives or {})
         made = Servable(
             name, pipeline, policies, explainer(pipeline) if explainer else None, watermark
         )
