@@ -36,7 +36,7 @@ class ReasonsConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    recents: int = Field(6, ge=0, le=50, description="Recent items tried as causes.")
+    recents: int = Field(4, ge=0, le=50, description="Recent items tried as causes.")
     least_drop: NonNegativeFloat = Field(
         0.02, description="Score an item must lose without a cause for the cause to be named."
     )

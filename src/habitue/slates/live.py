@@ -275,6 +275,8 @@ class LiveShop:
         item, kind, at_ms = recent.item_row, recent.kind, recent.at_ms
         if len(members) > 1:
             item, kind, at_ms = _woven(item, kind, at_ms)
+        used = max(int(np.count_nonzero(item >= 0)), 1)  # the padding would be looked at again
+        item, kind, at_ms = item[:, :used], kind[:, :used], at_ms[:, :used]
         age = (np.maximum(asked.now_ms - at_ms, 0) / MS_PER_DAY).astype(np.float32)
         refused = counters.refused.of(members, asked.now_ms)
         if len(refused.item):
