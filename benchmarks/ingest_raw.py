@@ -30,7 +30,7 @@ NOW_MS = 1_700_000_000_000
 
 def made(n: int, seed: int, *, scattered: bool) -> list[Action]:
     """Views as a web shop sends them: ten fields, 50,000 shoppers, 10,000 items."""
-    rng = random.Random(seed)
+    rng = random.Random(str(seed))  # of a number the sign would be dropped
     ids = (
         [str(uuid.UUID(int=rng.getrandbits(128), version=4)) for _ in range(n)]
         if scattered
