@@ -71,6 +71,4 @@ check_libraries() {
 make_venv
 install
 check_libraries
-# What is not compiled yet is compiled beside whatever comes next, out of its way.
-nice -n 15 "$venv/bin/python" -m habitue.app.warm >/dev/null 2>&1 </dev/null &
 touch "$venv/.installed-base" "$venv/.installed-$flavour"

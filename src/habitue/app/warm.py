@@ -1,8 +1,9 @@
 """Compile what requests and training run, once: ``python -m habitue.app.warm``.
 
 A shop of a few shoppers is told, trained and asked in a folder that is thrown away, so that every
-kernel is compiled for the types real ones bring and lies in the cache on disk. The set-up starts it
-beside what follows: about 90 CPU-seconds the first time, some seconds where all is there.
+kernel is compiled for the types real ones bring and lies in the cache on disk: about 90 CPU-seconds
+the first time, some seconds where all is there. For servers that are installed and not trained on;
+training compiles the same kernels.
 """
 
 from __future__ import annotations
