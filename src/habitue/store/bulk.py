@@ -13,41 +13,12 @@ from numpy.typing import NDArray
 
 from habitue.errors import BadInput
 from habitue.facts import ITEM_KINDS, ActionKind
+from habitue.facts.columns import ACTION_TEXT
 from habitue.facts.ids import uuid7s
 from habitue.store.contract import ActionColumns, Appended, Rejection
 from habitue.store.prepare import FIRST_MS, LAST_MS, PLAIN, ActionBatch
 
-__all__ = ["SENT", "batch_of", "slices", "together"]
-
-SENT: Final = pa.schema(
-    [
-        ("kind", pa.string()),
-        ("shopper", pa.string()),
-        ("id", pa.string()),
-        ("at", pa.int64()),  # UTC milliseconds
-        ("item", pa.string()),
-        ("quantity", pa.float64()),
-        ("price_micros", pa.int64()),
-        ("value_minor", pa.int64()),
-        ("currency", pa.string()),
-        ("order_id", pa.string()),
-        ("surface", pa.string()),
-        ("slate_id", pa.string()),
-        ("slot", pa.int64()),
-        ("session_id", pa.string()),
-        ("platform", pa.string()),
-        ("device", pa.string()),
-        ("locale", pa.string()),
-        ("query", pa.string()),
-        ("rating", pa.float64()),
-        ("text", pa.string()),
-        ("seconds", pa.float64()),
-        ("score", pa.float64()),
-        ("coupon", pa.string()),
-        ("extra", pa.string()),  # JSON
-    ]
-)
-"""The columns of a bulk append: the fields of ``Action``, those nobody filled may be absent."""
+__all__ = ["batch_of", "slices", "together"]
 
 _NEEDS_ITEM: Final = pa.array([kind.name for kind in ITEM_KINDS])
 _CODES: Final = {kind.name: int(kind) for kind in ActionKind}
@@ -117,12 +88,12 @@ def together(parts: Sequence[tuple[int, Appended]]) -> Appended:
 
 def _typed(table: pa.Table) -> pa.Table:
     missing = {"kind", "shopper"} - set(table.column_names)
-    unknown = set(table.column_names) - set(SENT.names)
+    unknown = set(table.column_names) - set(ACTION_TEXT.names)
     if missing or unknown:
         field = min(missing or unknown)
         raise BadInput(
             f"The table {'lacks' if missing else 'has'} a column {field!r}.",
-            remedy=f"The columns of an action are {', '.join(SENT.names)}.",
+            remedy=f"The columns of an action are {', '.join(ACTION_TEXT.names)}.",
             field=field,
         )
     arrays = {}
@@ -131,7 +102,7 @@ def _typed(table: pa.Table) -> pa.Table:
         try:
             if name == "at" and pa.types.is_timestamp(column.type):
                 column = column.cast(pa.timestamp("ms", column.type.tz), safe=False)
-            column = column.cast(SENT.field(name).type)
+            column = column.cast(ACTION_TEXT.field(name).type)
         except pa.ArrowException as error:
             raise BadInput(f"Column {name!r} cannot be read: {error}.", field=name) from error
         if pa.types.is_floating(column.type):

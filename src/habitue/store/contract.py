@@ -106,7 +106,7 @@ class FactStore(Protocol):
         ...
 
     def append_columns(self, actions: pa.Table, *, received_at_ms: int) -> Appended:
-        """As ``append``, for a file's worth of actions as an Arrow table (``bulk.SENT``)."""
+        """As ``append``, for a file's worth of actions as an Arrow table of ``ACTION_TEXT``."""
         ...
 
     def scan(

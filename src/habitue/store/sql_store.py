@@ -81,7 +81,7 @@ class SqlFactStore(ABC):
     def append_columns(self, actions: pa.Table, *, received_at_ms: int) -> Appended:
         """Store a table of actions, by the same rules as ``append``.
 
-        The columns are ``bulk.SENT``, those of ``Action``; ``at`` may be a timestamp. What is
+        The columns are ``ACTION_TEXT``'s, those of ``Action``; ``at`` may be a timestamp. What is
         wrong with a row is told by its place in the table. A long table is stored in several
         commits, between which other writers get their turn and no order is cut: when one fails,
         send the table again. Raises ``BadInput`` for a column that cannot be read.

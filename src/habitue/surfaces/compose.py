@@ -86,12 +86,6 @@ class Surfaces:
         made = self._make(request, page, seen, rng, began)
         return self._tell(made, now_ms)
 
-    def recommend_batch(
-        self, requests: Sequence[SurfaceRequest], now_ms: int, rng: np.random.Generator
-    ) -> list[SlateAnswer]:
-        """Slates for many requests, as ``recommend`` would make them one after another."""
-        return [self.recommend(request, now_ms, rng) for request in requests]
-
     # ------------------------------------------------------------------ the way of a request
 
     def _page(self, request: SurfaceRequest) -> Page:

@@ -23,6 +23,7 @@ from habitue.facts.cleaning.lines import (
     repeats,
 )
 from habitue.facts.cleaning.report import DataReport
+from habitue.facts.columns import ACTION_TEXT
 from habitue.facts.facts import Action, Fact, Item, Shopper
 from habitue.facts.feeds.catalogue import (
     draw_item,
@@ -42,38 +43,7 @@ from habitue.facts.ids import row_id_prefix
 from habitue.facts.kinds import NAMES
 from habitue.facts.time import ClockConfig
 
-__all__ = ["ACTION_TEXT", "ITEM_TEXT", "SHOPPER_TEXT", "Imported", "import_table"]
-
-ACTION_TEXT = pa.schema(
-    [
-        ("id", pa.string()),
-        ("at", pa.int64()),  # UTC milliseconds
-        ("kind", pa.string()),
-        ("shopper", pa.string()),
-        ("item", pa.string()),
-        ("quantity", pa.float64()),
-        ("price_micros", pa.int64()),
-        ("value_minor", pa.int64()),
-        ("currency", pa.string()),
-        ("order_id", pa.string()),
-        ("surface", pa.string()),
-        ("slate_id", pa.string()),
-        ("slot", pa.int64()),
-        ("session_id", pa.string()),
-        ("platform", pa.string()),
-        ("device", pa.string()),
-        ("locale", pa.string()),
-        ("query", pa.string()),
-        ("rating", pa.float64()),
-        ("text", pa.string()),
-        ("seconds", pa.float64()),
-        ("score", pa.float64()),
-        ("coupon", pa.string()),
-        ("extra", pa.string()),  # JSON
-    ]
-)
-"""Columns of imported actions, as ``FactStore.append_columns`` takes them; those the mapping does
-not name are absent."""
+__all__ = ["ITEM_TEXT", "SHOPPER_TEXT", "Imported", "import_table"]
 
 ITEM_TEXT = pa.schema(
     [
