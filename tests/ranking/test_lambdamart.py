@@ -24,6 +24,18 @@ def test_taste_is_learnt() -> None:
     assert (best % 2 == np.array(who)[:, None] % 2).mean() > 0.9
 
 
+def test_scores_of_sources_already_known_are_not_asked_for_again() -> None:
+    """The same scores rank the same; others rank otherwise, so they are read."""
+    ranker = shop.shop_ranker().bound(shop.shop_features())
+    context, items = shop.contexts([1, 2]), np.array([[3, 5, 8], [4, 7, NO_ROW]], np.int32)
+    known = ranker.features.source_scores(context, items)
+    asked, norms = ranker.rank(context, items)
+    told, told_norms = ranker.rank(context, items, known)
+    np.testing.assert_array_equal(told, asked)
+    np.testing.assert_array_equal(told_norms, norms)
+    assert (ranker.rank(context, items, known[:, ::-1].copy())[1] != norms).any()
+
+
 def test_nothing_ranks_last() -> None:
     ranker = shop.shop_ranker().bound(shop.shop_features())
     items = np.array([[3, NO_ROW, 5]], np.int32)

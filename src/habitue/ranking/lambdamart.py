@@ -182,8 +182,15 @@ class FeatureRanker:
         return self.rank(context, item_row)[0]
 
     def rank(
-        self, context: Context, item_row: NDArray[np.int32]
+        self,
+        context: Context,
+        item_row: NDArray[np.int32],
+        source_score: NDArray[np.float32] | None = None,
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """``score``, and the norms (B, n_sources, 3) that later re-scoring of a few needs."""
-        batch = self.features.make(context, item_row)
+        """``score``, and the norms (B, n_sources, 3) that later re-scoring of a few needs.
+
+        ``source_score`` (B, m, n_sources) spares asking the sources where their scores of these
+        candidates are already known; 0 beside ``NO_ROW``.
+        """
+        batch = self.features.make(context, item_row, source_score=source_score)
         return self.trees.score_features(batch, item_row), batch.norms
