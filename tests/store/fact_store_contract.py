@@ -357,7 +357,7 @@ class FactStoreContract:
         appended = self.append(store, slate("s1", "ana", "cup"), slate("s1", "ana", "pot"))
         assert told(appended) == (0, 1, 1)
         assert column(store, "shown", "shopper_row") == [0, NO_ROW]
-        assert column(store, "shown", "body")[0] == '[["cup"],[0.5],[1.0],["popular"]]'
+        assert column(store, "shown", "body")[0] == '[["cup"],[0.5],[1.0],["popular"],[]]'
 
     # -- identity -----------------------------------------------------------------------------
 

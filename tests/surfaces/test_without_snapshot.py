@@ -243,6 +243,7 @@ def test_the_cart_is_read_from_actions_when_the_request_names_none(shop: SmallSh
     assert "i4" in shown
     assert int(shown[1][1:]) % 3 == 2  # after i4, which somebody put into a cart
     told = items_of(shop.ask("ana", "cart", ("i4",), n=30))
+    assert [record.anchors for record in shop.shown] == [["i2"], ["i4"]]
     assert "i4" not in told
     assert "i2" in told
 

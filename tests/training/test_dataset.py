@@ -144,7 +144,7 @@ def test_slates_teach_what_was_taken_up_of_them(store: SqliteFactStore) -> None:
         store,
         *(Item(id=one, valid_from=T0) for one in ("tea", "cup", "pot")),
         shown("anna", ["cup", "tea"], 3),
-        shown("anna", ["pot"], 3.5, surface="item"),
+        shown("anna", ["pot", "tea"], 3.05, surface="item", anchors=["cup"]),
         shown("anna", ["pot"], 3.6, fallback="no_snapshot"),
         shown(None, ["pot"], 3.7),
         view("anna", "pot", 1),
@@ -152,12 +152,19 @@ def test_slates_teach_what_was_taken_up_of_them(store: SqliteFactStore) -> None:
         buy("anna", "cup", 9),
     )
     facts = facts_of_store(store)
-    assert facts.slates.item_row.tolist() == [[1, 0]]
+    assert facts.slates["home"].item_row.tolist() == [[1, 0]]
     index = ShopperIndex.of(facts.log)
     moments = at_slates(
-        facts.slates, index, T0, T0 + 20 * DAY, 5, limit=9, rng=np.random.default_rng(0)
+        facts.slates["home"], index, T0, T0 + 20 * DAY, 5, limit=9, rng=np.random.default_rng(0)
     )
     assert moments.context.recent_item[0, 0] == 2  # the pot, looked at before the slate
     assert moments.shown is not None
     grade = moments.answers.of(np.array([0]), moments.shown)
     assert grade.tolist() == [[0, 3]]  # the tea within a day; the cup came too late
+    beside = at_slates(
+        facts.slates["item"], index, T0, T0 + 20 * DAY, 5, limit=9, rng=np.random.default_rng(0)
+    )
+    assert beside.context.surface == "item"
+    assert beside.context.anchor_item.tolist() == [[1]]  # the cup the slate stood beside
+    assert beside.shown is not None
+    assert beside.answers.of(np.array([0]), beside.shown).tolist() == [[0, 3]]

@@ -17,7 +17,6 @@ from habitue.evaluation.splits import Split, by_time, leave_last_out
 from habitue.facts import MS_PER_DAY, ActionKind, code_of
 from habitue.training.dataset import ShopFacts, facts_of_store
 from habitue.training.serving import pipeline_of
-from habitue.training.shown import SlateLog
 from habitue.training.snapshots import write_snapshot
 from habitue.training.train import BestFirst, Trained, train
 
@@ -130,7 +129,7 @@ def _split(
     else:
         held = leave_last_out(standing, kinds=kinds)
         none = np.full(len(held.train), np.iinfo(np.int64).max, np.int64)
-        known = replace(facts, log=held.train, void_from_ms=none, slates=SlateLog.empty())
+        known = replace(facts, log=held.train, void_from_ms=none, slates={})
     if not len(held):
         raise BadInput(
             "Nobody can be asked: no shopper came back in the span held out.",

@@ -19,7 +19,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from habitue.errors import BadInput
-from habitue.facts import CONVERSIONS, NO_ROW, ActionKind
+from habitue.facts import CONVERSIONS, NO_ROW, ActionKind, ShownBody
 from habitue.metrics import Interval, bootstrap_means, percentile_interval
 from habitue.store.columns import ACTION, SHOWN
 from habitue.store.contract import FactStore
@@ -58,7 +58,7 @@ SLOT_COLUMNS: Final = {
 }
 ACTION_COLUMNS: Final = ("at_ms", "kind", "shopper_row", "item_row", "slate_id", "value_minor")
 
-_BODY: Final = msgspec.json.Decoder(tuple[list[str], list[float], list[float], list[str]])
+_BODY: Final = msgspec.json.Decoder(ShownBody)
 _MS_PER_HOUR: Final = 3_600_000
 
 
@@ -97,9 +97,9 @@ def slots_of(
         schema_overrides={"item": pl.String},
     )
     slots = shown.with_columns(
-        pl.Series("item", [items for items, *_ in bodies], pl.List(pl.String)),
-        pl.Series("propensity", [body[2] for body in bodies], pl.List(pl.Float64)),
-        pl.Series("source", [body[3] for body in bodies], pl.List(pl.String)),
+        pl.Series("item", [body.items for body in bodies], pl.List(pl.String)),
+        pl.Series("propensity", [body.propensities for body in bodies], pl.List(pl.Float64)),
+        pl.Series("source", [body.sources for body in bodies], pl.List(pl.String)),
         _canonical(shown["shopper_row"], who),
         slate_id="id",
     ).filter(pl.col("item").list.len() > 0)

@@ -15,6 +15,7 @@ from habitue.facts.facts import (
     Purpose,
     Shopper,
     Shown,
+    ShownBody,
     When,
 )
 from habitue.facts.kinds import CONVERSIONS, ITEM_KINDS, NAMES, ActionKind, code_of
@@ -44,6 +45,7 @@ __all__ = [
     "Purpose",
     "Shopper",
     "Shown",
+    "ShownBody",
     "When",
     "code_of",
 ]

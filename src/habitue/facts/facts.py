@@ -8,7 +8,7 @@ an ISO 4217 currency. ``None`` means "not said".
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import msgspec
 
@@ -26,6 +26,7 @@ __all__ = [
     "Purpose",
     "Shopper",
     "Shown",
+    "ShownBody",
     "When",
 ]
 
@@ -169,6 +170,7 @@ class Shown(_Struct, frozen=True, kw_only=True):
 
     ``items``, ``scores``, ``sources`` and ``propensities`` run in slot order, from ``first_slot``.
     A propensity is the probability with which that slot was filled so, given the slots before it.
+    ``anchors`` are what the slate stood beside: the item looked at, or the cart.
     """
 
     id: Id
@@ -183,6 +185,22 @@ class Shown(_Struct, frozen=True, kw_only=True):
     sources: list[str]
     first_slot: int = 0
     fallback: str = ""
+    anchors: list[str] = []
+
+
+class ShownBody(_Struct, frozen=True, array_like=True):
+    """The lists of a ``Shown`` as a store keeps them: one JSON array of arrays."""
+
+    items: list[str]
+    scores: list[float]
+    propensities: list[float]
+    sources: list[str]
+    anchors: list[str] = []
+
+    @classmethod
+    def of(cls, shown: Shown) -> Self:
+        """The lists of ``shown``."""
+        return cls(shown.items, shown.scores, shown.propensities, shown.sources, shown.anchors)
 
 
 class Money(_Struct, frozen=True, kw_only=True):

@@ -109,6 +109,6 @@ SHOWN = pa.schema(
         ("arm", pa.string()),
         ("first_slot", pa.int32()),
         ("fallback", pa.string()),
-        ("body", pa.string()),  # JSON: [items, scores, propensities, sources]
+        ("body", pa.string()),  # JSON of a ShownBody
     ]
 )

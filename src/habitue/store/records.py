@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from habitue.facts import Action, Alias, Consent, Fact, Item, Link, Shopper, Shown
+from habitue.facts import Action, Alias, Consent, Fact, Item, Link, Shopper, Shown, ShownBody
 from habitue.store.keying import Keying
 from habitue.store.prepare import time_of
 from habitue.store.session import Ledger, Session
@@ -224,7 +224,7 @@ def _shown(w: _Writer, rows: list[int], facts: Sequence[Any]) -> None:
     lines: list[Row] = []
     for row, fact, key in zip(rows, facts, packed, strict=True):
         shopper_row = None if fact.shopper is None else row_of[fact.shopper]
-        body = _ENCODE([fact.items, fact.scores, fact.propensities, fact.sources])
+        body = _ENCODE(ShownBody.of(fact))
         head = (fact.surface, fact.snapshot, fact.arm, fact.first_slot, fact.fallback)
         digest = _digest(_ENCODE([fact.at, shopper_row, head]) + body)
         if fact.id in known:

@@ -187,7 +187,7 @@ _shown = Table(
     Column("first_slot", Integer, nullable=False),
     Column("fallback", Text, nullable=False),
     Column("digest", LargeBinary, nullable=False),
-    Column("body", Text, nullable=False),  # JSON: items, scores, propensities, sources
+    Column("body", Text, nullable=False),  # JSON of a ShownBody
 )
 Index("shown_id", _shown.c.id, unique=True)
 Index("shown_shopper", _shown.c.shopper_row)

@@ -215,11 +215,11 @@ class Surfaces:
             next_page=next_page,
         )
         if slots:
-            self._write(_shown(answer, made, now_ms))
+            self._write(_shown(answer, made, self.shop.items.id, now_ms))
         return answer
 
 
-def _shown(answer: SlateAnswer, made: _Made, now_ms: int) -> Shown:
+def _shown(answer: SlateAnswer, made: _Made, id_of: Callable[[int], str], now_ms: int) -> Shown:
     """The record of a slate; without the shopper where they have not allowed it."""
     slots = answer.items
     return Shown(
@@ -235,4 +235,5 @@ def _shown(answer: SlateAnswer, made: _Made, now_ms: int) -> Shown:
         sources=[slot.source for slot in slots],
         first_slot=made.page.first_slot,
         fallback=answer.fallback,
+        anchors=[id_of(row) for row in made.seen.context.anchor_item[0].tolist() if row >= 0],
     )

@@ -81,7 +81,7 @@ class TrainingConfig(BaseModel):
         4000, ge=0, description="Shoppers of each span asked at its start; 0 asks in visits only."
     )
     slates: int = Field(
-        2000, ge=0, description="Slates shown on the home page in each span that are learnt from."
+        2000, ge=0, description="Slates of each surface in each span that are learnt from."
     )
     kept: int = Field(120, ge=10, description="Candidates of each request the ranker learns from.")
     surfaces: tuple[Literal["home", "item", "cart"], ...] = Field(

@@ -6,7 +6,7 @@ marked or that a refund took back do not count, and prices stand in the shop's b
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
@@ -146,7 +146,7 @@ class ShopFacts:
     void_from_ms: NDArray[np.int64]  # (N,) when a line was taken back; the largest int64 if never
     versions: ItemVersions
     watermark: int
-    slates: SlateLog = field(default_factory=SlateLog.empty)
+    slates: Mapping[str, SlateLog] = field(default_factory=dict)  # by surface
 
     @property
     def n_items(self) -> int:
@@ -208,7 +208,7 @@ def facts_of_store(
         n_shoppers=len(canonical),
         n_items=max(len(versions.ids), int(frame["item_row"].max() or -1) + 1),  # type: ignore[arg-type]
     )
-    slates = SlateLog.of_store(store, watermark, np.where(readable[canonical], canonical, NO_ROW))
+    slates = SlateLog.by_surface(store, watermark, np.where(readable[canonical], canonical, NO_ROW))
     return ShopFacts(log, _voided(log), versions, watermark, slates)
 
 

@@ -1,76 +1,95 @@
-"""Slates shown on the home page: what the shop really offered, for the ranker to learn from."""
+"""Slates shown on a surface: what the shop really offered, for the ranker to learn from."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final, Self
 
 import msgspec
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
-from habitue.facts import NO_ROW
+from habitue.facts import NO_ROW, ShownBody
 from habitue.portraits import ShopperIndex, contexts_as_of
 from habitue.store.contract import FactStore
 from habitue.training.windows import Moments, answers_after
 
 __all__ = ["SlateLog", "at_slates"]
 
-_BODY: Final = msgspec.json.Decoder(tuple[list[str], list[float], list[float], list[str]])
+_BODY: Final = msgspec.json.Decoder(ShownBody)
 _ANSWER_MS: Final = 24 * 3_600_000
 _SLOTS: Final = 50
+_ANCHORS: Final = 10
+_COLUMNS: Final = ("seq", "at_ms", "shopper_row", "surface", "fallback", "body")
 
 
 @dataclass(frozen=True, slots=True)
 class SlateLog:
     """Slates of one surface in order of time."""
 
+    surface: str
     at_ms: NDArray[np.int64]  # (n,)
     shopper_row: NDArray[np.int32]  # (n,)
     item_row: NDArray[np.int32]  # (n, slots), NO_ROW padding on the right
+    anchor_row: NDArray[np.int32]  # (n, anchors), what each stood beside, NO_ROW padding
 
     def __len__(self) -> int:
         return len(self.at_ms)
 
     @classmethod
-    def empty(cls) -> Self:
-        """Nothing was shown."""
-        return cls(np.empty(0, np.int64), np.empty(0, np.int32), np.empty((0, 1), np.int32))
-
-    @classmethod
-    def of_store(
-        cls, store: FactStore, until_seq: int, person: NDArray[np.int32], surface: str = "home"
-    ) -> Self:
+    def by_surface(
+        cls, store: FactStore, until_seq: int, person: NDArray[np.int32]
+    ) -> dict[str, Self]:
         """The slates in the store that known shoppers saw and that were no fall-back.
 
         ``person`` (n_shoppers,) is the person behind each shopper row, ``NO_ROW`` for one whose
-        past may not be read. Slates of other surfaces do not say what they stood beside.
+        past may not be read. Memory and time grow with the slates so read: about 10 us each.
         """
+        known = np.append(person, np.int32(NO_ROW))  # the last stands for nobody
+        frames = []
+        for table in store.scan("shown", until_seq=until_seq, columns=_COLUMNS):
+            frame = pl.DataFrame(pl.from_arrow(table.select(_COLUMNS[1:])))
+            row = frame["shopper_row"].fill_null(NO_ROW).to_numpy()
+            row = known[np.where((row >= 0) & (row < len(person)), row, NO_ROW)]
+            frame = frame.with_columns(shopper_row=pl.Series(row, dtype=pl.Int32))
+            kept = (pl.col("shopper_row") >= 0) & (pl.col("fallback").fill_null("") == "")
+            frames.append(frame.filter(kept).drop("fallback"))
+        if not frames:
+            return {}
+        every = pl.concat(frames).sort("at_ms", maintain_order=True)
         row_of = {item: row for row, item in enumerate(store.item_ids())}
-        at_ms: list[int] = []
-        shopper: list[int] = []
-        items: list[list[int]] = []
-        columns = ("seq", "at_ms", "shopper_row", "surface", "fallback", "body")
-        for table in store.scan("shown", until_seq=until_seq, columns=columns):
-            for slate in table.to_pylist():
-                row = slate["shopper_row"]
-                if slate["surface"] != surface or slate["fallback"] or row is None:
-                    continue
-                if not 0 <= row < len(person) or person[row] < 0:
-                    continue
-                at_ms.append(slate["at_ms"])
-                shopper.append(int(person[row]))
-                named = _BODY.decode(slate["body"])[0][:_SLOTS]
-                items.append([row_of.get(item, NO_ROW) for item in named])
-        if not items:
-            return cls.empty()
-        shown = np.full((len(items), max(1, *map(len, items))), NO_ROW, np.int32)
-        for at, rows in enumerate(items):
-            shown[at, : len(rows)] = rows
-        order = np.argsort(np.array(at_ms), kind="stable")
+        return {
+            surface: cls._of(surface, every.filter(pl.col("surface") == surface), row_of)
+            for surface in every["surface"].unique().sort()
+        }
+
+    @classmethod
+    def _of(cls, surface: str, frame: pl.DataFrame, row_of: Mapping[str, int]) -> Self:
+        bodies = list(map(_BODY.decode, frame["body"]))
         return cls(
-            np.array(at_ms, np.int64)[order], np.array(shopper, np.int32)[order], shown[order]
+            surface,
+            frame["at_ms"].to_numpy(),
+            frame["shopper_row"].to_numpy(),
+            _rows([body.items for body in bodies], row_of.get, 1, _SLOTS),
+            _rows([body.anchors for body in bodies], row_of.get, 0, _ANCHORS),
         )
+
+
+def _rows(
+    named: Sequence[Sequence[str]],
+    row_of: Callable[[str, int], int],
+    least: int,
+    most: int,
+) -> NDArray[np.int32]:
+    """Lists of item ids as rows, (n, the longest): between ``least`` and ``most`` of each."""
+    size = np.minimum([len(ids) for ids in named], most)
+    out = np.full((len(named), max(least, int(size.max(initial=0)))), NO_ROW, np.int32)
+    kept = chain.from_iterable(ids[:most] for ids in named)
+    out[np.arange(out.shape[1]) < size[:, None]] = [row_of(one, NO_ROW) for one in kept]
+    return out
 
 
 def at_slates(
@@ -92,6 +111,9 @@ def at_slates(
     if len(chosen) > limit:
         chosen = np.sort(rng.choice(chosen, limit, replace=False))
     who, now = slates.shopper_row[chosen], slates.at_ms[chosen]
-    context = contexts_as_of(index, who, now, surface="home", length=length)
+    anchors = slates.anchor_row[chosen]
+    context = contexts_as_of(
+        index, who, now, surface=slates.surface, length=length, anchors=anchors
+    )
     until = np.minimum(now + _ANSWER_MS, until_ms)
     return Moments(context, answers_after(index, who, now, until), slates.item_row[chosen])

@@ -186,7 +186,9 @@ def _lessons_of(
         in_visits(*span, horizon_ms=horizon, limit=config.visits, rng=rng),
         beside_items(*span, limit=config.visits, rng=rng),
         beside_carts(*span, limit=config.visits, rng=rng),
-        at_slates(facts.slates, *span, limit=config.slates, rng=rng),
+    ]
+    asked += [
+        at_slates(slates, *span, limit=config.slates, rng=rng) for slates in facts.slates.values()
     ]
     taught: dict[str, list[RankingSet]] = {surface: [] for surface in config.surfaces}
     for moments in asked:
