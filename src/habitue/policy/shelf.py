@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import attrgetter
-from typing import Any, Final, cast
+from typing import Any, Final, Protocol, cast
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from habitue.facts import Catalogue, Item
+from habitue.facts import Item
 from habitue.policy.filters import (
     NUMBER,
     All,
@@ -29,8 +29,18 @@ from habitue.policy.filters import (
     matches,
 )
 from habitue.policy.reading import parse_filter
+from habitue.portraits.item_columns import Priced, coded, leading_steps
 
-__all__ = ["AVAILABILITY", "DELETED", "SOLD_OUT", "UNPOSTED", "Shelf", "item_fields"]
+__all__ = [
+    "AVAILABILITY",
+    "DELETED",
+    "SOLD_OUT",
+    "UNPOSTED",
+    "Listed",
+    "Shelf",
+    "item_fields",
+    "read_listed",
+]
 
 UNPOSTED: Final = 0
 DELETED: Final = 1
@@ -53,19 +63,64 @@ _MICROS: Final = {
     "cost": "cost_micros",
 }
 _NOTHING: Final[Mapping[str, Scalar]] = {}
+_FEW: Final = 64  # versions that are taken in one by one
 _SKIPPED: Final = frozenset(
-    {"item_row", "first_seen_ms", "valid_from_ms", "received_at_ms", "seq", "published_at"}
-    | {"valid_from", "link", "image_link", "additional_image_link", "description", "body"}
+    {"published_at", "valid_from", "link", "image_link", "additional_image_link", "description"}
 )
-_TOLD: Final = tuple(
-    name
-    for name in Item.__struct_fields__
-    if name not in _SKIPPED and name not in ("attributes", "deleted")
+_TOLD: Final = tuple(name for name in Item.__struct_fields__ if name not in _SKIPPED)
+_FIELDS: Final = frozenset(_TOLD) - {"attributes", "deleted", *_MICROS.values()}
+
+
+class Listed(Priced, Protocol):
+    """A version of an item without its long texts and links: what is held of every item."""
+
+    @property
+    def title(self) -> str | None:
+        """What to call it."""
+        ...
+
+    @property
+    def availability(self) -> str:
+        """One of ``AVAILABILITY``."""
+        ...
+
+    @property
+    def stock(self) -> int | None:
+        """Pieces left."""
+        ...
+
+    @property
+    def deleted(self) -> bool:
+        """Whether this version is the tombstone."""
+        ...
+
+    @property
+    def attributes(self) -> Mapping[str, Scalar] | None:
+        """The shop's own fields."""
+        ...
+
+
+_Listed: Final[Callable[..., Listed]] = cast(
+    "Any",
+    msgspec.defstruct(
+        "_Listed",
+        [
+            (one.name, one.type)
+            if one.default is msgspec.NODEFAULT
+            else (one.name, one.type, one.default)
+            for one in msgspec.structs.fields(Item)
+            if one.name in _TOLD
+        ],
+        frozen=True,
+        gc=False,
+    ),
 )
 _values_of = attrgetter(*_TOLD)
+read_listed: Final[Callable[[str], Listed]] = msgspec.json.Decoder(cast("Any", _Listed)).decode
+"""A stored body, the JSON of an ``Item``, as it is listed."""
 
 
-def item_fields(item: Item) -> dict[str, Scalar]:
+def item_fields(item: Item | Listed) -> dict[str, Scalar]:
     """An item's fields as filters read them: prices in currency units, attributes by dotted name.
 
     >>> item_fields(Item(id="mug", price_micros=4_500_000))["price"]
@@ -74,15 +129,28 @@ def item_fields(item: Item) -> dict[str, Scalar]:
     fields: dict[str, Scalar] = {
         name: value
         for name, value in zip(_TOLD, _values_of(item), strict=True)
-        if value is not None
+        if value is not None and name in _FIELDS
     }
     for name, source in _MICROS.items():
-        micros = fields.pop(source, None)
+        micros = getattr(item, source)
         if micros is not None:
-            fields[name] = cast("int", micros) / 1e6
+            fields[name] = micros / 1e6
     for name, value in (item.attributes or {}).items():
-        fields[f"attributes.{name}"] = value
+        fields[f"attributes.{name}"] = cast("Scalar", value)
     return fields
+
+
+def _reader(field: str) -> Callable[[Listed], Scalar]:
+    """How one field is read of an item, as ``item_fields`` names it."""
+    if field in _FIELDS:
+        return attrgetter(field)
+    if field in _MICROS:
+        micros_of = attrgetter(_MICROS[field])
+        return lambda item: None if (micros := micros_of(item)) is None else micros / 1e6
+    if field.startswith("attributes."):
+        name = field.removeprefix("attributes.")
+        return lambda item: (item.attributes or {}).get(name)
+    return lambda _: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +178,13 @@ class Shelf:
     A mask, once asked for, is kept up to date item by item, so a filter costs nothing on a request.
     """
 
-    def __init__(self, catalogue: Catalogue | None = None, *, category_level: int = 2) -> None:
+    def __init__(self, *, category_level: int = 2) -> None:
         """``category_level`` is how many levels of product_type ("A > B > C") make a category."""
         self._lock = threading.RLock()
         self._level = category_level
         self._brands = _Codes()
         self._categories = _Codes()
-        self._fields: list[Mapping[str, Scalar] | None] = []
+        self._items: list[Listed | None] = []
         self._masks: OrderedDict[str, tuple[Expression, NDArray[np.bool_]]] = OrderedDict()
         self._derived: list[Callable[[int | None], None]] = []
         self.version = 0
@@ -124,27 +192,33 @@ class Shelf:
         self.state = np.zeros(0, np.uint8)
         self.brand = np.zeros(0, np.int32)
         self.category = np.zeros(0, np.int32)
-        if catalogue is not None:
-            self._fill(catalogue)
 
     def __len__(self) -> int:
         return self.n_items
 
     # ------------------------------------------------------------------ writing
 
-    def put(self, row: int, item: Item) -> None:
+    def put(self, row: int, item: Item | Listed) -> None:
         """Take in a version of the item in ``row``: seen by the next request."""
-        self.put_many([row], [item])
+        self.put_many(np.array([row], np.int32), [item])
 
-    def put_many(self, rows: Sequence[int], items: Sequence[Item]) -> None:
-        """Take in versions of several items."""
+    def put_many(self, rows: NDArray[np.int32], items: Sequence[Item | Listed]) -> None:
+        """Take in versions of several items, each row once."""
+        if not len(rows):
+            return
+        listed = [_Listed(*_values_of(one)) if isinstance(one, Item) else one for one in items]
         with self._lock:
-            self.reach(max(rows, default=-1) + 1)
-            for row, item in zip(rows, items, strict=True):
-                fields = item_fields(item)
-                self._fields[row] = fields
-                self._place(row, fields, deleted=item.deleted)
-                self._renew(row)
+            self.reach(int(rows.max()) + 1)
+            held = self._items
+            for row, item in zip(rows.tolist(), listed, strict=True):
+                held[row] = item
+            self.state[rows] = np.fromiter(map(_state, listed), np.uint8, len(listed))
+            self.brand[rows] = coded([item.brand for item in listed], self._brands.of)
+            self.category[rows] = coded(
+                [item.product_type for item in listed],
+                lambda steps: self._categories.of(leading_steps(steps, self._level)),
+            )
+            self._renew(rows)
 
     def reach(self, n_items: int) -> None:
         """Make rows up to ``n_items`` addressable; new ones are unposted."""
@@ -154,7 +228,7 @@ class Shelf:
             grown = n_items > len(self.state)
             if grown:
                 self._grow(max(n_items, len(self.state) * 5 // 4, 1024))
-            self._fields.extend([None] * (n_items - self.n_items))
+            self._items.extend([None] * (n_items - self.n_items))
             first, self.n_items = self.n_items, n_items
             for renew in self._derived:
                 for row in [None] if grown else range(first, n_items):
@@ -168,40 +242,33 @@ class Shelf:
         for text, (expression, mask) in self._masks.items():
             self._masks[text] = (expression, _longer(mask, capacity, matches(expression, _NOTHING)))
 
-    def _place(self, row: int, fields: Mapping[str, Scalar], *, deleted: bool) -> None:
-        self.state[row] = _state(fields, deleted=deleted)
-        self.brand[row] = self._brands.of(cast("str | None", fields.get("brand")))
-        self.category[row] = self._categories.of(self._category(fields.get("product_type")))
-
-    def _category(self, product_type: Scalar) -> str | None:
-        if not isinstance(product_type, str):
-            return None
-        return " > ".join(part.strip() for part in product_type.split(">")[: self._level])
-
-    def _renew(self, row: int) -> None:
-        fields = self._fields[row] or _NOTHING
-        for expression, mask in self._masks.values():
-            mask[row] = matches(expression, fields)
-        for renew in self._derived:
-            renew(row)
-        self.version += 1
-
-    def _fill(self, catalogue: Catalogue) -> None:
-        n = len(catalogue)
-        self._grow(n)
-        self._fields = [None] * n
-        self.n_items = n
-        for row, (fields, deleted) in enumerate(_rows(catalogue)):
-            if fields is not None:
-                self._fields[row] = fields
-                self._place(row, fields, deleted=deleted)
+    def _renew(self, rows: NDArray[np.int32]) -> None:
+        """Bring up to date what follows from the items: row by row, or whole where many changed."""
+        if len(rows) > max(_FEW, self.n_items // 64):
+            for expression, mask in self._masks.values():
+                mask[:] = self.evaluate(expression)
+            for renew in self._derived:
+                renew(None)
+        else:
+            for row in rows.tolist():
+                fields = self.fields(row)
+                for expression, mask in self._masks.values():
+                    mask[row] = matches(expression, fields)
+                for renew in self._derived:
+                    renew(row)
         self.version += 1
 
     # ------------------------------------------------------------------ reading
 
     def fields(self, row: int) -> Mapping[str, Scalar]:
         """An item's fields as filters read them; empty where nothing was posted."""
-        return (self._fields[row] if 0 <= row < self.n_items else None) or _NOTHING
+        item = self._items[row] if 0 <= row < self.n_items else None
+        return _NOTHING if item is None else item_fields(item)
+
+    def title(self, row: int) -> str | None:
+        """An item's title, where it has one."""
+        item = self._items[row] if 0 <= row < self.n_items else None
+        return None if item is None else item.title
 
     def derive(self, renew: Callable[[int | None], None]) -> None:
         """Call ``renew(row)`` when an item changes, ``renew(None)`` now and when arrays grow."""
@@ -233,7 +300,7 @@ class Shelf:
 
     def evaluate(self, expression: Expression) -> NDArray[np.bool_]:
         """Of which items an expression holds, column by column."""
-        return _Columns(self._fields, len(self.state)).evaluate(expression)
+        return _Columns(self._items, len(self.state)).evaluate(expression)
 
 
 def _longer(array: NDArray[Any], capacity: int, fill: Any) -> NDArray[Any]:
@@ -242,12 +309,12 @@ def _longer(array: NDArray[Any], capacity: int, fill: Any) -> NDArray[Any]:
     return longer
 
 
-def _state(fields: Mapping[str, Scalar], *, deleted: bool) -> int:
-    if deleted:
+def _state(item: Listed) -> int:
+    if item.deleted:
         return DELETED
-    if fields.get("stock") == 0:
+    if item.stock == 0:
         return SOLD_OUT
-    return AVAILABILITY.get(str(fields.get("availability", "in_stock")), SOLD_OUT)
+    return AVAILABILITY.get(item.availability, SOLD_OUT)
 
 
 class _Columns:
@@ -256,8 +323,8 @@ class _Columns:
     Numbers are compared by numpy; everything else once for each distinct value.
     """
 
-    def __init__(self, fields: Sequence[Mapping[str, Scalar] | None], length: int) -> None:
-        self.fields = fields
+    def __init__(self, items: Sequence[Listed | None], length: int) -> None:
+        self.items = items
         self.length = length
         self._numbers: dict[str, NDArray[np.float64]] = {}
         self._encoded: dict[str, _Encoded] = {}
@@ -284,10 +351,8 @@ class _Columns:
     def number(self, name: str) -> NDArray[np.float64]:
         if name not in self._numbers:
             column = np.full(self.length, np.nan)
-            column[: len(self.fields)] = [
-                np.nan if (value := (row or _NOTHING).get(name)) is None else value
-                for row in self.fields
-            ]
+            values = self._values(name)
+            column[: len(values)] = [np.nan if value is None else value for value in values]
             self._numbers[name] = column
         return self._numbers[name]
 
@@ -295,12 +360,16 @@ class _Columns:
         if name not in self._encoded:
             seen: dict[tuple[type, Scalar], int] = {(type(None), None): 0}
             code = np.zeros(self.length, np.int32)
-            code[: len(self.fields)] = [
-                seen.setdefault((type(value := (row or _NOTHING).get(name)), value), len(seen))
-                for row in self.fields
+            values = self._values(name)
+            code[: len(values)] = [
+                seen.setdefault((type(value), value), len(seen)) for value in values
             ]
             self._encoded[name] = _Encoded(code, [value for _, value in seen])
         return self._encoded[name]
+
+    def _values(self, name: str) -> list[Scalar]:
+        read = _reader(name)
+        return [None if item is None else read(item) for item in self.items]
 
 
 def _ordered(
@@ -318,42 +387,3 @@ def _ordered(
             return np.asarray(left > right)
         case _:
             return np.asarray(left >= right)
-
-
-_JSON = msgspec.json.Decoder()
-
-
-def _rows(catalogue: Catalogue) -> Iterable[tuple[dict[str, Scalar] | None, bool]]:
-    """The fields and the tombstone of each item; ``None`` for items known from actions alone."""
-    frame = catalogue.frame
-    wanted = [name for name in frame.columns if name not in _SKIPPED]
-    posted = _posted(catalogue)
-    for known, row in zip(posted, frame.select(wanted).iter_rows(named=True), strict=True):
-        if not known:
-            yield None, False
-            continue
-        deleted = bool(row.pop("deleted", False))
-        attributes = row.pop("attributes", None)
-        fields: dict[str, Scalar] = {k: v for k, v in row.items() if v is not None}
-        for name, source in _MICROS.items():
-            micros = fields.pop(source, None)
-            if micros is not None:
-                fields[name] = cast("int", micros) / 1e6
-        if attributes:
-            given = _JSON.decode(attributes) if isinstance(attributes, str) else attributes
-            fields |= {f"attributes.{k}": v for k, v in given.items() if v is not None}
-        yield fields, deleted
-
-
-def _posted(catalogue: Catalogue) -> NDArray[np.bool_]:
-    """Which items have a version: those of which anything besides the id is known."""
-    frame = catalogue.frame
-    telling = [
-        name
-        for name in frame.columns
-        if name not in _SKIPPED and name not in ("id", "deleted", "adult")
-    ]
-    known = np.zeros(frame.height, np.bool_)
-    for name in telling:
-        known |= frame[name].is_not_null().to_numpy()
-    return known

@@ -2,20 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, Protocol, Self
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from habitue.errors import SnapshotError
-from habitue.facts import NO_ROW, Catalogue, Item
+from habitue.facts import NO_ROW, Catalogue
 
-__all__ = ["ItemColumns"]
+__all__ = ["ItemColumns", "Priced", "coded", "leading_steps"]
 
 _UNKNOWN_PRICE: Final = np.float32(np.nan)
+
+
+class Priced(Protocol):
+    """What the columns read of a version of an item."""
+
+    @property
+    def price_micros(self) -> int | None:
+        """The list price in millionths of the currency unit."""
+        ...
+
+    @property
+    def brand(self) -> str | None:
+        """The brand's name."""
+        ...
+
+    @property
+    def product_type(self) -> str | None:
+        """The shop's own category, as "A > B > C"."""
+        ...
 
 
 class ItemColumns:
@@ -42,14 +61,12 @@ class ItemColumns:
         columns.grow(frame.height)
         n = frame.height
         if "price_micros" in frame.columns:
-            price = frame["price_micros"].cast(float).to_numpy()
-            with np.errstate(divide="ignore", invalid="ignore"):
-                columns._log_price[:n] = np.where(price > 0, np.log(price / 1e6), np.nan)
+            columns._log_price[:n] = _logs(frame["price_micros"].cast(float).to_numpy())
         if "brand" in frame.columns:
-            columns._brand[:n] = _codes(frame["brand"].to_list(), columns.brands)
+            columns._brand[:n] = coded(frame["brand"].to_list(), columns._brand_code)
         if "product_type" in frame.columns:
-            steps = [_category(text) for text in frame["product_type"].to_list()]
-            columns._category[:n] = _codes(steps, columns.categories)
+            steps = frame["product_type"].to_list()
+            columns._category[:n] = coded(steps, columns._category_code)
         if "first_seen_ms" in frame.columns:
             columns._first_seen_ms[:n] = frame["first_seen_ms"].fill_null(0).to_numpy()
         return columns
@@ -64,18 +81,22 @@ class ItemColumns:
             self._first_seen_ms = np.append(self._first_seen_ms, np.zeros(spare, np.int64))
         self.n_items = max(self.n_items, n_items)
 
-    def put(self, item_row: NDArray[np.int32], items: Sequence[Item], at_ms: int) -> None:
-        """Items were posted or changed: ``items[x]`` is what row ``item_row[x]`` is from now on."""
+    def put(
+        self, item_row: NDArray[np.int32], items: Sequence[Priced], at_ms: NDArray[np.int64] | int
+    ) -> None:
+        """Items were posted or changed: ``items[x]`` is what row ``item_row[x]`` is from now on.
+
+        Each row comes once. ``at_ms`` is when each first stood in the shop, where that is new.
+        """
         if not len(item_row):
             return
         self.grow(int(item_row.max()) + 1)
-        for row, item in zip(item_row.tolist(), items, strict=True):
-            micros = item.price_micros or 0
-            self._log_price[row] = np.log(micros / 1e6) if micros > 0 else np.nan
-            self._brand[row] = _code(item.brand, self.brands)
-            self._category[row] = _code(_category(item.product_type), self.categories)
-            if self._first_seen_ms[row] == 0:
-                self._first_seen_ms[row] = at_ms
+        micros = np.fromiter((one.price_micros or 0 for one in items), np.float64, len(items))
+        self._log_price[item_row] = _logs(micros)
+        self._brand[item_row] = coded([one.brand for one in items], self._brand_code)
+        self._category[item_row] = coded([one.product_type for one in items], self._category_code)
+        seen = self._first_seen_ms[item_row]
+        self._first_seen_ms[item_row] = np.where(seen == 0, at_ms, seen)
 
     @property
     def log_price(self) -> NDArray[np.float32]:
@@ -96,6 +117,13 @@ class ItemColumns:
     def first_seen_ms(self) -> NDArray[np.int64]:
         """When each item entered the shop, 0 where nobody knows: (n_items,)."""
         return self._first_seen_ms[: self.n_items]
+
+    def _brand_code(self, name: str | None) -> int:
+        return self.brands.setdefault(name, len(self.brands)) if name else NO_ROW
+
+    def _category_code(self, product_type: str | None) -> int:
+        name = leading_steps(product_type)
+        return self.categories.setdefault(name, len(self.categories)) if name else NO_ROW
 
     def brand_name(self, code: int) -> str:
         """The brand behind a code."""
@@ -142,22 +170,24 @@ class ItemColumns:
         return columns
 
 
-def _category(product_type: str | None) -> str | None:
-    """The first two steps of a product type.
+def leading_steps(product_type: str | None, n: int = 2) -> str | None:
+    """The first steps of a product type.
 
-    >>> _category("Home > Kitchen > Mugs")
+    >>> leading_steps("Home > Kitchen > Mugs")
     'Home > Kitchen'
     """
     if not product_type:
         return None
-    return " > ".join(step.strip() for step in product_type.split(">")[:2])
+    return " > ".join(step.strip() for step in product_type.split(">")[:n])
 
 
-def _codes(names: Sequence[str | None], known: dict[str, int]) -> NDArray[np.int32]:
-    return np.array([_code(name, known) for name in names], np.int32)
+def coded(names: Sequence[str | None], code: Callable[[str | None], int]) -> NDArray[np.int32]:
+    """Names as codes; ``code`` is asked once for each that is another, in order of appearance."""
+    of = {name: code(name) for name in dict.fromkeys(names)}
+    return np.fromiter(map(of.__getitem__, names), np.int32, len(names))
 
 
-def _code(name: str | None, known: dict[str, int]) -> int:
-    if not name:
-        return NO_ROW
-    return known.setdefault(name, len(known))
+def _logs(micros: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Logs of prices in currency units, NaN where there is none."""
+    price = np.where(micros > 0, micros, np.nan) / 1e6
+    return np.asarray(np.log(price))

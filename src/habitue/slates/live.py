@@ -173,9 +173,12 @@ class LiveShop:
             return
         if Item in kinds:
             rejected = {rejection.row for rejection in appended.rejected}
-            for row, fact in enumerate(facts):
-                if isinstance(fact, Item) and row not in rejected:
-                    self.items.take(fact, now_ms)
+            stored = [
+                fact
+                for row, fact in enumerate(facts)
+                if isinstance(fact, Item) and row not in rejected
+            ]
+            self.items.take(stored, now_ms)
         if Alias in kinds:
             self.people.renew()
         if Consent in kinds:

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from heapq import heappop, heappush
-from itertools import groupby
 from typing import Final
 
-import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from habitue.facts import NO_ROW, Item
-from habitue.policy.shelf import Shelf
+from habitue.policy.shelf import Listed, Shelf, read_listed
 from habitue.portraits import ItemColumns
 from habitue.store.contract import FactStore
 
 __all__ = ["LiveItems"]
 
-_ITEM: Final = msgspec.json.Decoder(Item)
-_COLUMNS: Final = ("seq", "item_row", "valid_from_ms", "body")
+_COLUMNS: Final = ("item_row", "valid_from_ms", "body")
+_NEVER_MS: Final = np.iinfo(np.int64).min
 
 
 class LiveItems:
@@ -33,8 +32,8 @@ class LiveItems:
         self.columns = columns or ItemColumns()
         self._row: dict[str, int] = {}
         self._ids: list[str] = []
-        self._begins_ms: dict[int, int] = {}
-        self._coming: list[tuple[int, int, int, Item]] = []  # a heap by time, then arrival
+        self._begins_ms = np.empty(0, np.int64)  # of the version in force, (n_items,) and spare
+        self._coming: list[tuple[int, int, int, Item | Listed]] = []  # a heap by time, then arrival
         self._n_came = 0
 
     def __len__(self) -> int:
@@ -55,67 +54,82 @@ class LiveItems:
 
     def title(self, row: int) -> str:
         """What to call an item before a shopper: its title, or its id."""
-        return str(self.shelf.fields(row).get("title") or self._ids[row])
+        return self.shelf.title(row) or self._ids[row]
 
     def extend(self, store: FactStore) -> None:
         """Learn the ids of items that got a row since."""
-        for item_id in store.item_ids(len(self._ids)):
-            self._row[item_id] = len(self._ids)
-            self._ids.append(item_id)
+        new = store.item_ids(len(self._ids))
+        self._row.update(zip(new, range(len(self._ids), len(self._ids) + len(new)), strict=True))
+        self._ids += new
+        spare = len(self._ids) - len(self._begins_ms)
+        if spare > 0:
+            spare += len(self._ids) // 4
+            self._begins_ms = np.append(self._begins_ms, np.full(spare, _NEVER_MS))
         self.shelf.reach(len(self._ids))
         self.columns.grow(len(self._ids))
 
-    def take(self, item: Item, now_ms: int) -> None:
-        """One version, just stored: in force now, or to come."""
-        begins = item.valid_from
-        if begins is None:
-            at_ms = now_ms
-        else:
-            at_ms = begins if isinstance(begins, int) else int(begins.timestamp() * 1000)
-        self._take(self._row[item.id], item, at_ms, now_ms)
+    def take(self, items: Sequence[Item], now_ms: int) -> None:
+        """Versions, just stored: in force now, or to come."""
+        begins = [
+            now_ms
+            if (said := item.valid_from) is None
+            else (said if isinstance(said, int) else int(said.timestamp() * 1000))
+            for item in items
+        ]
+        rows = np.array([self._row[item.id] for item in items], np.int32)
+        self._take(rows, np.array(begins, np.int64), items, now_ms)
 
     def read(self, store: FactStore, since_seq: int, until_seq: int, now_ms: int) -> None:
         """Versions stored after ``since_seq``: of each item the one in force, and those to come."""
-        rows: list[int] = []
-        times: list[int] = []
-        bodies: list[str] = []
         for table in store.scan("item", since_seq=since_seq, until_seq=until_seq, columns=_COLUMNS):
-            rows += table.column("item_row").to_pylist()
-            times += table.column("valid_from_ms").to_pylist()
-            bodies += table.column("body").to_pylist()
-        order = sorted(range(len(rows)), key=lambda x: (times[x], x))
-        first = {rows[x]: times[x] for x in reversed(order)}
-        last = {rows[x]: x for x in order if times[x] <= now_ms}
-        for first_ms, group in groupby(sorted(last, key=first.__getitem__), first.__getitem__):
-            changed = list(group)
-            items = [_ITEM.decode(bodies[last[row]]) for row in changed]
-            self._place(changed, items, [times[last[row]] for row in changed], first_ms)
-        for x in order:
-            if times[x] > now_ms:
-                self._take(rows[x], _ITEM.decode(bodies[x]), times[x], now_ms)
+            self._take(
+                table.column("item_row").to_numpy(),
+                table.column("valid_from_ms").to_numpy(),
+                list(map(read_listed, table.column("body").to_pylist())),
+                now_ms,
+            )
 
     def come_into_force(self, now_ms: int) -> None:
         """Put up versions whose time has come."""
         while self._coming and self._coming[0][0] <= now_ms:
             at_ms, _, row, item = heappop(self._coming)
-            self._place([row], [item], [at_ms], at_ms)
+            self._place(np.array([row], np.int32), np.array([at_ms]), np.array([at_ms]), [item])
 
-    def _take(self, row: int, item: Item, at_ms: int, now_ms: int) -> None:
-        if at_ms > now_ms:
+    def _take(
+        self,
+        row: NDArray[np.int32],
+        begins_ms: NDArray[np.int64],
+        items: Sequence[Item | Listed],
+        now_ms: int,
+    ) -> None:
+        """Versions in order of arrival: of each item the last in force, and those to come."""
+        order = np.argsort(begins_ms, kind="stable")
+        n_begun = int(np.count_nonzero(begins_ms <= now_ms))
+        begun = order[:n_begun]
+        changed, first = np.unique(row[begun], return_index=True)
+        last = n_begun - 1 - np.unique(row[begun][::-1], return_index=True)[1]
+        self._place(
+            changed,
+            begins_ms[begun[last]],
+            begins_ms[begun[first]],
+            [items[x] for x in begun[last].tolist()],
+        )
+        for x in order[n_begun:].tolist():
             self._n_came += 1
-            heappush(self._coming, (at_ms, self._n_came, row, item))
-        else:
-            self._place([row], [item], [at_ms], at_ms)
+            heappush(self._coming, (int(begins_ms[x]), self._n_came, int(row[x]), items[x]))
 
     def _place(
-        self, rows: Sequence[int], items: Sequence[Item], begins: Sequence[int], first_ms: int
+        self,
+        row: NDArray[np.int32],
+        begins_ms: NDArray[np.int64],
+        first_ms: NDArray[np.int64],
+        items: Sequence[Item | Listed],
     ) -> None:
-        """Versions in force from now on, of items first posted at ``first_ms``."""
-        held = self._begins_ms
-        newer = [x for x, row in enumerate(rows) if begins[x] >= held.get(row, begins[x])]
-        if not newer:
-            return
-        held.update((rows[x], begins[x]) for x in newer)
-        self.shelf.put_many([rows[x] for x in newer], [items[x] for x in newer])
-        where = np.array([rows[x] for x in newer], np.int32)
-        self.columns.put(where, [items[x] for x in newer], first_ms)
+        """Versions in force from now on, one a row, of items first posted at ``first_ms``."""
+        newer = begins_ms >= self._begins_ms[row]
+        if not newer.all():
+            row, begins_ms, first_ms = row[newer], begins_ms[newer], first_ms[newer]
+            items = [item for item, new in zip(items, newer.tolist(), strict=True) if new]
+        self._begins_ms[row] = begins_ms
+        self.shelf.put_many(row, items)
+        self.columns.put(row, items, first_ms)
