@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from habitue.candidates.als import AlsConfig, AlsLearner, AlsSource
+from habitue.candidates.descent import Descent
 from habitue.candidates.foldin import confidences, fold_in, priors
-from habitue.candidates.vectors import Descent, VectorConfig, VectorIndex, nearest
+from habitue.candidates.vectors import VectorConfig, VectorIndex, nearest
 from habitue.facts import NO_ROW
 from tests.candidates.shop import BUY, VIEW, facts_of, log_of, requests, rows_of, two_tastes
 
@@ -193,9 +194,9 @@ def test_descending_the_lengths_finds_exactly_the_largest_products(n: int) -> No
 
 def test_vectors_of_one_length_have_to_be_looked_at_one_and_all() -> None:
     rng = np.random.default_rng(4)
-    vectors = rng.normal(size=(400, 16)).astype(np.float32)
+    vectors = rng.normal(size=(512, 16)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    long = vectors * (1 + 99 * (np.arange(400) < 200)[:, None]).astype(np.float32)
-    row = np.arange(400, dtype=np.int32)
+    long = vectors * (1 + 99 * (np.arange(512) < 256)[:, None]).astype(np.float32)
+    row = np.arange(512, dtype=np.int32)
     assert Descent(vectors, row, vectors[:10], n=10).share > 0.9
     assert Descent(long, row, vectors[:10], n=10).share == pytest.approx(0.5)

@@ -8,18 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from habitue.candidates.gather import (
-    dot_score,
-    dot_top,
-    look_up,
-    plain,
-    profile_vectors,
-    scratch,
-    sealed,
-    warm,
-)
+from habitue.candidates.layout import plain, scratch, sealed
 from habitue.candidates.neighbours import NeighbourTable
+from habitue.candidates.popular import PopularConfig, PopularSource
+from habitue.candidates.products import dot_score, dot_top, profile_vectors
 from habitue.candidates.profile import ProfileConfig, Weigher
+from habitue.candidates.roster import warm
 from habitue.facts import NO_ROW, ActionKind
 from tests.candidates.shop import BUY, CART, VIEW, requests
 
@@ -123,10 +117,9 @@ def test_vector_scores_are_dot_products(seed: int, n: int, tail: int) -> None:
         assert best[b, : len(rows)].tolist() == scores
 
 
-def test_look_up_knows_its_bounds() -> None:
-    score = np.empty((1, 4), np.float32)
-    values = sealed(np.array([3, 4]), np.float32)
-    look_up(values, np.array([[1, 0, 2, NO_ROW]], np.int32), score)
+def test_looking_up_knows_its_bounds() -> None:
+    source = PopularSource(PopularConfig(), np.array([3, 4], np.float32))
+    score = source.score(requests([[]]), np.array([[1, 0, 2, NO_ROW]], np.int32))
     assert score.tolist() == [[4, 3, 0, 0]]
 
 

@@ -11,7 +11,9 @@ ROOT = Path(__file__).parents[2]
 SCRIPT = """
 import numpy as np
 from numba.core.dispatcher import Dispatcher
-from habitue.candidates import again, foldin, gather
+from habitue.candidates import (
+    again, best, descent, foldin, gather, popular, products, profile
+)
 from habitue.candidates.roster import DEFAULT_SOURCES, learner_of, load_source, warm
 from pathlib import Path
 from tests.candidates.shop import BUY, VIEW, one, requests, two_tastes
@@ -20,7 +22,7 @@ import sys
 def compiled():
     return {
         (module.__name__, name, signature)
-        for module in (again, foldin, gather)
+        for module in (again, best, descent, foldin, gather, popular, products, profile)
         for name, kernel in vars(module).items()
         if isinstance(kernel, Dispatcher)
         for signature in kernel.signatures

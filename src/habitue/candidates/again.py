@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from habitue.candidates.best import keep_best, settle_best
 from habitue.candidates.contract import Proposals, TrainingFacts
-from habitue.candidates.gather import keep_best, plain, settle_best
+from habitue.candidates.layout import plain
 from habitue.candidates.saved import Saved, read, write
 from habitue.facts import Context
 

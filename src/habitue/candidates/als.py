@@ -16,17 +16,19 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from habitue.candidates.contract import Proposals, TrainingFacts
+from habitue.candidates.descent import Descent
 from habitue.candidates.foldin import confidences, fold_in, priors
-from habitue.candidates.gather import dot_score, dot_top, plain, sealed
+from habitue.candidates.layout import plain, sealed
+from habitue.candidates.products import dot_score, dot_top
 from habitue.candidates.profile import KindName, ProfileConfig, Weigher
 from habitue.candidates.saved import Saved, read, write
-from habitue.candidates.vectors import Descent, VectorConfig, VectorIndex
+from habitue.candidates.vectors import VectorConfig, VectorIndex
 from habitue.facts import MS_PER_DAY, Context, code_of
 
 __all__ = ["AlsConfig", "AlsLearner", "AlsSource"]
 
 _ASKED = 64  # shoppers a search is tried with
-_DESCEND_SHARE = 0.3  # of the items looked at, up to which descending beats scanning codes
+_DESCEND_SHARE = 0.4  # of the items looked at, up to which descending beats FAISS's codes
 
 
 class AlsConfig(BaseModel):

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from habitue.candidates.contract import Proposals, TrainingFacts
-from habitue.candidates.gather import dot_score, dot_top, plain, profile_vectors, sealed
 from habitue.candidates.item_space import ItemSpace, SpaceConfig, fit_space
+from habitue.candidates.layout import plain, sealed
 from habitue.candidates.neighbours import NeighbourTable
+from habitue.candidates.products import dot_score, dot_top, profile_vectors
 from habitue.candidates.profile import ProfileConfig, Weigher
 from habitue.candidates.saved import Saved, read, write
 from habitue.candidates.vectors import nearest, nearest_of

@@ -13,7 +13,6 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from habitue.candidates.gather import sealed
 from habitue.candidates.item_terms import (
     PRICE,
     log_prices,
@@ -23,6 +22,7 @@ from habitue.candidates.item_terms import (
     raw_terms,
     terms_of,
 )
+from habitue.candidates.layout import sealed
 
 __all__ = ["ItemSpace", "SpaceConfig", "fit_space"]
 

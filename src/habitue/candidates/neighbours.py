@@ -15,12 +15,10 @@ from habitue.candidates.gather import (
     gather_score,
     gather_score_alike,
     gather_top,
-    plain,
-    scratch,
-    sealed,
 )
+from habitue.candidates.layout import plain, scratch, sealed
 
-__all__ = ["NeighbourTable"]
+__all__ = ["NeighbourTable", "warm"]
 
 
 def _edges(neighbour: NDArray[np.int32], strength: NDArray[np.float32]) -> NDArray[np.void]:
@@ -146,3 +144,14 @@ class NeighbourTable:
         self,
     ) -> tuple[NDArray[np.int64], NDArray[np.void], NDArray[np.int64], NDArray[np.void]]:
         return self.indptr, self.edge, self.tail_indptr, self.tail_edge
+
+
+def warm() -> None:
+    """Compile the kernels that read a table for the types requests bring, or read them back."""
+    table = NeighbourTable.of_edges(
+        np.array([0], np.int32), np.array([1], np.int32), np.array([1], np.float32), n_items=2
+    )
+    items, weights = np.zeros((2, 1), np.int32), np.zeros((2, 1), np.float32)
+    table.top(items, weights, 2)
+    table.score(items[:1], weights[:1], items[:1])
+    table.score(items, weights, items)  # asked about the same rows: another way

@@ -5,17 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal, Self
 
+import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from habitue.candidates.contract import Proposals, TrainingFacts
-from habitue.candidates.gather import look_up, plain, sealed
+from habitue.candidates.layout import plain, sealed
 from habitue.candidates.profile import KindName, codes_of
 from habitue.candidates.saved import Saved, read, write
 from habitue.facts import MS_PER_DAY, NO_ROW, ActionLog, Context
 
-__all__ = ["PopularConfig", "PopularLearner", "PopularSource"]
+__all__ = ["PopularConfig", "PopularLearner", "PopularSource", "warm"]
 
 _PROPOSED_AT_MOST = 1000  # asked for more, the proposal is padded on the way
 
@@ -74,7 +75,7 @@ class PopularSource:
         """The same score for any item (B, n), whatever the context."""
         del context
         score = np.empty(item_row.shape, np.float32)
-        look_up(self._score, plain(item_row, np.int32), score)
+        _look_up(self._score, plain(item_row, np.int32), score)
         return score
 
     def save(self, path: Path) -> None:
@@ -129,3 +130,21 @@ def _last_of_each_pair(log: ActionLog) -> ActionLog:
     """The last action of each shopper on each item."""
     _, first = np.unique(_pairs(log)[::-1], return_index=True)
     return log.take(np.sort(len(log) - 1 - first))
+
+
+@nb.njit(cache=True, nogil=True)
+def _look_up(
+    values: NDArray[np.float32], wanted: NDArray[np.int32], out_score: NDArray[np.float32]
+) -> None:
+    """Fill the values of the ``wanted`` rows (B, n); unknown: 0."""
+    for b in range(wanted.shape[0]):
+        for c in range(wanted.shape[1]):
+            j = wanted[b, c]
+            out_score[b, c] = values[j] if 0 <= j < values.shape[0] else 0.0
+
+
+def warm() -> None:
+    """Compile this module's kernel for the types requests bring, or read it from disk."""
+    _look_up(
+        sealed(np.ones(1), np.float32), np.zeros((1, 1), np.int32), np.ones((1, 1), np.float32)
+    )

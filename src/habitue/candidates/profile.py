@@ -5,14 +5,15 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Annotated, Literal
 
+import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from habitue.candidates.gather import plain, weigh_profile
-from habitue.facts import ActionKind, Context, code_of
+from habitue.candidates.layout import plain
+from habitue.facts import ActionKind, Context, Owned, code_of
 
-__all__ = ["KindName", "ProfileConfig", "Reads", "Weigher", "codes_of"]
+__all__ = ["KindName", "ProfileConfig", "Reads", "Weigher", "codes_of", "warm"]
 
 
 def _known_kind(name: str) -> str:
@@ -106,7 +107,7 @@ class Weigher:
         personal = context.personal
         if self.config.reads == "anchors":
             personal = np.zeros(len(context), np.bool_)
-        weigh_profile(
+        _weigh(
             recent,
             plain(context.recent_kind, np.uint8),
             plain(context.recent_age_days, np.float32),
@@ -128,3 +129,71 @@ class Weigher:
 @lru_cache(maxsize=64)
 def _weigher_of(config: str) -> Weigher:
     return Weigher(ProfileConfig.model_validate_json(config))
+
+
+@nb.njit(cache=True, nogil=True)
+def _weigh(
+    recent_item: NDArray[np.int32],
+    recent_kind: NDArray[np.uint8],
+    recent_age_days: NDArray[np.float32],
+    anchor_item: NDArray[np.int32],
+    personal: NDArray[np.bool_],
+    kind_weight: NDArray[np.float32],
+    position_decay: float,
+    decay_per_day: float,
+    anchor_weight: float,
+    beside_anchor: float,
+    max_actions: int,
+    out_item: NDArray[np.int32],
+    out_weight: NDArray[np.float32],
+) -> None:
+    """Fill the rows and weights (B, A + L) of what each request stands on; 0 where nothing counts.
+
+    A position is a moment: actions of the same age (the lines of one order) share it.
+    """
+    n_anchors = anchor_item.shape[1]
+    for b in range(recent_item.shape[0]):
+        anchors = 0
+        for a in range(n_anchors):
+            out_item[b, a] = anchor_item[b, a]
+            out_weight[b, a] = 0.0
+            if anchor_item[b, a] >= 0 and anchor_weight > 0.0:
+                out_weight[b, a] = anchor_weight
+                anchors += 1
+        share = beside_anchor if anchors > 0 else 1.0
+        if personal.shape[0] > 0 and not personal[b]:
+            share = 0.0
+        position = -1
+        counted = 0
+        last_age = np.float32(-1.0)
+        at_position = 0.0
+        for p in range(recent_item.shape[1]):
+            at = n_anchors + p
+            out_item[b, at] = recent_item[b, p]
+            out_weight[b, at] = 0.0
+            weight = kind_weight[recent_kind[b, p]]
+            if recent_item[b, p] < 0 or weight <= 0.0 or share <= 0.0 or counted >= max_actions:
+                continue
+            age = recent_age_days[b, p]
+            if position < 0 or age != last_age:
+                position += 1
+                last_age = age
+                at_position = position_decay**position * decay_per_day**age
+            counted += 1
+            out_weight[b, at] = share * weight * at_position
+
+
+def warm() -> None:
+    """Compile this module's kernel for the types requests bring, or read it from disk."""
+    nobody = np.zeros((1, 1), np.int32)
+    context = Context(
+        surface="home",
+        now_ms=np.zeros(1, np.int64),
+        shopper_row=np.zeros(1, np.int32),
+        recent_item=nobody,
+        recent_kind=np.zeros((1, 1), np.uint8),
+        recent_age_days=np.zeros((1, 1), np.float32),
+        anchor_item=nobody,
+        owned=Owned.nothing(1),
+    )
+    Weigher(ProfileConfig(kind_weight={"view_item": 1.0})).weigh(context)

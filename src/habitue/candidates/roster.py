@@ -98,8 +98,7 @@ def load_source(path: Path) -> Source:
 
 def warm() -> None:
     """Compile every kernel that serves requests, or read it from the cache on disk."""
-    from habitue.candidates import again, foldin, gather
+    from habitue.candidates import again, descent, foldin, neighbours, popular, products, profile
 
-    gather.warm()
-    foldin.warm()
-    again.warm()
+    for module in (profile, neighbours, products, descent, foldin, popular, again):
+        module.warm()

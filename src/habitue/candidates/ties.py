@@ -13,7 +13,7 @@ import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
-from habitue.candidates.gather import keep_best, settle_best
+from habitue.candidates.best import keep_best, settle_best
 from habitue.candidates.neighbours import NeighbourTable
 
 __all__ = ["Sequences", "tie"]

@@ -1,8 +1,7 @@
 """Nearest vectors by inner product: FAISS, measured against exact search when it is built.
 
-Where the vectors' lengths differ much, a descent from the longest finds the best exactly and soon.
-Else, up to some tens of thousands of vectors a flat half-precision scan is quickest and exact
-enough; beyond, 4-bit codes are scanned and the caller scores the survivors (``gather.dot_top``).
+Up to some tens of thousands of vectors a flat half-precision scan is quickest and exact
+enough; beyond, 4-bit codes are scanned and the caller scores the survivors (``products.dot_top``).
 """
 
 from __future__ import annotations
@@ -14,11 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from habitue.candidates.contract import Proposals
-from habitue.candidates.gather import descend_top, plain, sealed
+from habitue.candidates.layout import sealed
 from habitue.facts import NO_ROW
 
-__all__ = ["Descent", "VectorConfig", "VectorIndex", "nearest", "nearest_of"]
+__all__ = ["VectorConfig", "VectorIndex", "nearest", "nearest_of"]
 
 
 def _faiss() -> Any:
@@ -128,49 +126,6 @@ class VectorIndex:
     ) -> Self:
         """The index written there, read when it is first asked."""
         return cls(path, row, coded=coded, refine_factor=refine_factor, recall=recall)
-
-
-class Descent:
-    """Exact search down the vectors' lengths, which ends where no shorter one can win.
-
-    Factors of what many want are long and few, so that a tenth of them is looked at, or less:
-    68,000 vectors of 64 in 60 us, against 220 for a scan of 4-bit codes. ``share`` is what part
-    sample queries looked at; where lengths hardly differ it nears 1, and codes are quicker.
-    """
-
-    def __init__(
-        self,
-        vectors: NDArray[np.float32],
-        row: NDArray[np.int32],
-        queries: NDArray[np.float32],
-        *,
-        n: int = 100,
-    ) -> None:
-        """``vectors`` (n_items, dim) by item row; ``row`` (N,) are those searched."""
-        length = np.linalg.norm(vectors[row], axis=1)
-        order = np.argsort(-length, kind="stable")
-        self._row = sealed(row[order], np.int32)
-        self._vector = sealed(vectors[self._row], np.float32)
-        self._length = sealed(length[order], np.float32)
-        queries = queries[queries.any(axis=1)]
-        looked = self._search(queries, n)[2] if len(queries) and len(row) else np.ones(1)
-        self.share = float(looked.mean()) / max(len(row), 1)
-
-    def top(self, query: NDArray[np.float32], n: int) -> Proposals:
-        """The ``n`` rows with the largest positive product, best first, for each query (B, dim)."""
-        row, score, _ = self._search(query, n)
-        return Proposals(row, score)
-
-    def _search(
-        self, query: NDArray[np.float32], n: int
-    ) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.int64]]:
-        row = np.empty((len(query), n), np.int32)
-        score = np.empty((len(query), n), np.float32)
-        looked = np.empty(len(query), np.int64)
-        descend_top(
-            plain(query, np.float32), self._vector, self._length, self._row, row, score, looked
-        )
-        return row, score, looked
 
 
 def _flat(vectors: NDArray[np.float32]) -> Any:
