@@ -16,19 +16,22 @@ Nothing is NaN. Days without an answer are 999; gaps and ages of what never happ
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from habitue.candidates.contract import Source
+from habitue.candidates.layout import plain
 from habitue.errors import BadSetting
 from habitue.facts import Context
 from habitue.portraits import ItemColumns, ItemStats
-from habitue.ranking import feature_kernels as kernels
-from habitue.ranking.feature_kernels import ItemTables, Requests
+from habitue.ranking.feature_kernels import fill_changed, fill_features, request_norms
+from habitue.ranking.item_features import ITEM_NAMES
+from habitue.ranking.pair_features import ANCHOR_NAMES, PAIR_NAMES
+from habitue.ranking.shopper_features import SHOPPER_NAMES
 
 __all__ = ["FeatureBatch", "FeatureMaker"]
 
@@ -62,16 +65,9 @@ class FeatureMaker:
         by_source = [
             name + part for name in (s.name for s in sources) for part in ("", "_z", "_share")
         ]
-        blocks = (
-            tuple(by_source),
-            kernels.ITEM_NAMES,
-            kernels.SHOPPER_NAMES,
-            kernels.PAIR_NAMES,
-            kernels.ANCHOR_NAMES,
-        )
-        self.names: tuple[str, ...] = tuple(name for block in blocks for name in block)
-        ends = np.cumsum([0] + [len(block) for block in blocks])
-        self._blocks = [slice(int(a), int(b)) for a, b in itertools.pairwise(ends)]
+        self.names: tuple[str, ...] = (
+            *by_source, *ITEM_NAMES, *SHOPPER_NAMES, *PAIR_NAMES, *ANCHOR_NAMES,
+        )  # fmt: skip
 
     def source_scores(self, context: Context, item_row: NDArray[np.int32]) -> NDArray[np.float32]:
         """Every source's score of every candidate: (B, m, n_sources), 0 beside ``NO_ROW``."""
@@ -88,56 +84,64 @@ class FeatureMaker:
         *,
         source_score: NDArray[np.float32] | None = None,
         norms: NDArray[np.float32] | None = None,
-        alike: bool = False,
     ) -> FeatureBatch:
         """The features of ``item_row`` (B, m); rows beside ``NO_ROW`` mean nothing.
 
         ``norms`` of an earlier batch keep a re-scoring of a few of its candidates comparable;
-        without them the candidates given are the request. ``alike``: all requests name the same
-        items at the same time, so what is known of the items is worked out once.
+        without them the candidates given are the request.
         """
+        item_row = plain(item_row, np.int32)
         if source_score is None:
             source_score = self.source_scores(context, item_row)
-        if norms is None:
-            norms = kernels.request_norms(source_score, item_row)
-        item_row = np.ascontiguousarray(item_row, np.int32)  # other layouts would compile anew
-        n_requests, n = item_row.shape
-        x = np.zeros((n_requests * n, len(self.names)), np.float32)
-        tables, requests = self.tables(), _requests(context)
-        by_source, by_item, by_shopper, by_pair, by_anchor = self._blocks
-        kernels.normal_block(source_score, norms, x[:, by_source])
-        if alike:
-            kernels.item_block(tables, requests.now_ms[:1], item_row[:1], x[:n, by_item])
-            x.reshape(n_requests, n, -1)[1:, :, by_item] = x[:n, by_item]
-        else:
-            kernels.item_block(tables, requests.now_ms, item_row, x[:, by_item])
-        shopper = kernels.shopper_block(tables, requests)
-        x.reshape(n_requests, n, -1)[:, :, by_shopper] = shopper[:, None, :]
-        kernels.pair_block(tables, requests, item_row, shopper, x[:, by_pair])
-        if context.anchor_item.shape[1]:
-            kernels.anchor_block(tables, requests, item_row, x[:, by_anchor])
+        source_score = plain(source_score, np.float32)
+        norms = request_norms(source_score, item_row) if norms is None else plain(norms, np.float32)
+        x = np.empty((item_row.size, len(self.names)), np.float32)
+        fill_features(*(source_score, norms, item_row, *self._read(context), x))
         return FeatureBatch(x, source_score, norms)
 
-    def tables(self) -> ItemTables:
-        """The arrays of the item statistics and columns as the kernels read them."""
-        stats, columns = self.stats, self.columns
-        decayed, total, first_ms, last_buy_ms, sums = stats.arrays
-        return ItemTables(
-            decayed, total, first_ms, last_buy_ms, sums, stats.totals, stats.half_life_ms,
-            columns.log_price, columns.brand, columns.category, columns.first_seen_ms,
-            float(stats.epoch_ms), stats.config.rating_prior_count,
-        )  # fmt: skip
+    def changed(
+        self,
+        known: FeatureBatch,
+        item_row: NDArray[np.int32],
+        variants: Context,
+        source_score: NDArray[np.float32],
+        variant: NDArray[np.int32],
+        place: NDArray[np.int32],
+    ) -> NDArray[np.float32]:
+        """The features (P, n_features) of a few items of one request after changes to it.
 
+        ``known`` are those of ``item_row`` (n,) as they are; ``variants`` are V requests like it at
+        the same time, ``source_score`` (V, n, n_sources) what sources say in each. Asked for are
+        the items at ``place`` (P,) in ``variant`` (P,), rising.
+        """
+        x = np.empty((len(variant), len(self.names)), np.float32)
+        changed = (known.x, variant, place, source_score, known.norms[0], item_row)
+        fill_changed(*(*changed, *self._read(variants), x))
+        return x
 
-def _requests(context: Context) -> Requests:
-    """The arrays of a batch, each in the one layout the kernels are compiled for."""
-    owned = context.owned
-    return Requests(
-        *map(
-            np.ascontiguousarray,
-            (
-                context.now_ms, context.recent_item, context.recent_kind, context.recent_age_days,
-                context.anchor_item, owned.indptr, owned.item, owned.count, owned.age_days,
-            ),
+    def _read(self, context: Context) -> tuple[Any, ...]:
+        """What kernels read beside scores and items, each array in the layout they are made for.
+
+        First the batch's arrays, then those of ``ItemTables``, both in order.
+        """
+        owned, stats, columns = context.owned, self.stats, self.columns
+        return (
+            plain(context.now_ms, np.int64),
+            plain(context.recent_item, np.int32),
+            plain(context.recent_kind, np.uint8),
+            plain(context.recent_age_days, np.float32),
+            plain(context.anchor_item, np.int32),
+            plain(owned.indptr, np.int64),
+            plain(owned.item, np.int32),
+            plain(owned.count, np.float32),
+            plain(owned.age_days, np.float32),
+            *stats.arrays,
+            stats.totals,
+            stats.half_life_ms,
+            columns.log_price,
+            columns.brand,
+            columns.category,
+            columns.first_seen_ms,
+            float(stats.epoch_ms),
+            stats.config.rating_prior_count,
         )
-    )  # fmt: skip

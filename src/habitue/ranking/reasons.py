@@ -187,7 +187,6 @@ class Reasons:
             rows,
             source_score=score,
             norms=np.repeat(norms, len(rows), axis=0),
-            alike=True,
         ).x
         popular, new = self._reworked(ranker.trees.names, x[:n], norms)
         every = np.concatenate([x, popular, new])
