@@ -173,11 +173,12 @@ class Continued:
             np.empty((batch, n), np.float32),
             np.empty((batch, n), np.float32),
         )
-        hidden, pins = self.hidden, np.empty((batch, 0), np.int32)
-        if len(policy._pin_slot):
+        hidden, pin_slot, pins = self.hidden, policy._pin_slot, np.empty((batch, 0), np.int32)
+        if len(pin_slot):
             pins = np.stack([self._pins(context, b) for b in range(batch)])
-            later = policy.pins()[policy._pin_slot >= self.first_slot + n]
+            later = policy.pins()[pin_slot >= self.first_slot + n]
             hidden = np.concatenate([hidden, later])
+            pin_slot = pin_slot - self.first_slot
         choose_pages(
             item_row,
             score,
@@ -196,7 +197,7 @@ class Continued:
             shelf.brand,
             shelf.category,
             policy._due_days,
-            policy._pin_slot - self.first_slot,
+            pin_slot,
             pins,
             policy._numbers,
             chosen.item_row,

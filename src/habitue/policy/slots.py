@@ -123,6 +123,7 @@ def rank_allowed(
     adjusted = np.empty(m, np.float32)
     place = np.empty(m, np.int64)
     refused = refused_items(recent_item, recent_kind, recent_age, refused_days)
+    minds_owned = bought != BOUGHT_SHOW and len(owned_item) > 0
     n = 0
     for j in range(m):
         row = item_row[j]
@@ -130,11 +131,11 @@ def rank_allowed(
             continue
         if len(asked) > 0 and not (row < len(asked) and asked[row]):
             continue
-        if _among(hidden, row) or _among(refused, row):
+        if len(hidden) > 0 and _among(hidden, row):
             continue
-        if bought != BOUGHT_SHOW and _not_due(
-            owned_item, owned_age, row, bought, due_days, default_days
-        ):
+        if len(refused) > 0 and _among(refused, row):
+            continue
+        if minds_owned and _not_due(owned_item, owned_age, row, bought, due_days, default_days):
             continue
         value = score[j] + log_boost[row]
         for r in range(len(refused)):
@@ -147,7 +148,21 @@ def rank_allowed(
         adjusted[n] = -value
         place[n] = j
         n += 1
-    return place[:n][np.argsort(adjusted[:n], kind="mergesort")]
+    return place[:n][_stable_order(adjusted[:n])]
+
+
+@nb.njit(cache=True, nogil=True)
+def _stable_order(value: NDArray[np.float32]) -> NDArray[np.int64]:
+    """``argsort(value, kind="stable")`` of numbers: sorting them as integers with their places."""
+    bits = (value + np.float32(0)).view(np.int32)  # one zero, not two
+    key = np.empty(len(value), np.int64)
+    for x in range(len(value)):
+        ascending = np.int64(bits[x]) if bits[x] >= 0 else np.int64(bits[x] ^ 0x7FFFFFFF)
+        key[x] = (ascending << 32) | x
+    key.sort()
+    for x in range(len(value)):
+        key[x] &= 0xFFFFFFFF
+    return key
 
 
 @nb.njit(cache=True, nogil=True)
@@ -169,75 +184,89 @@ def fill_slots(
     chance_out: NDArray[np.float32],  # (n,)
 ) -> None:
     """Fill the slots of one page in turn; ``epsilon.fill_plainly`` says what this means."""
-    n = len(row_out)
-    k = len(order)
-    used = np.zeros(k, np.bool_)
-    brands = np.full(n + len(pin_row), NO_ROW, np.int32)
-    categories = np.full(n + len(pin_row), NO_ROW, np.int32)
+    n, k = len(row_out), len(order)
+    code = np.empty((3, k), np.int32)  # row, brand and category of each candidate
+    for x in range(k):
+        row = item_row[order[x]]
+        code[0, x], code[1, x], code[2, x] = row, brand[row], category[row]
+    is_open = np.ones(k, np.bool_)
+    taken = np.empty((2, n + len(pin_row)), np.int32)  # brands and categories on the page
+    n_taken, n_open = 0, k
     row_out[:] = NO_ROW
     score_out[:] = 0
     chance_out[:] = 0
-    taken = 0
     for p in range(len(pin_row)):
-        row = pin_row[p]
-        if row < 0 or pin_slot[p] < 0 or pin_slot[p] >= n:
+        row, slot = pin_row[p], pin_slot[p]
+        if row < 0 or slot < 0 or slot >= n:
             continue
-        row_out[pin_slot[p]] = row
-        chance_out[pin_slot[p]] = 1
-        brands[taken] = brand[row]
-        categories[taken] = category[row]
-        taken += 1
+        row_out[slot] = row
+        chance_out[slot] = 1
         for x in range(k):
-            if item_row[order[x]] == row:
-                used[x] = True
-                score_out[pin_slot[p]] = score[order[x]]
-    fits = np.empty(min(pool, k), np.int64)
+            if code[0, x] == row:
+                score_out[slot] = score[order[x]]
+        taken[0, n_taken], taken[1, n_taken] = brand[row], category[row]
+        n_taken += 1
+        n_open -= _close(code, is_open, row, taken[:, :n_taken], brand_cap, category_cap)
+    best = 0
     for slot in range(n):
-        if row_out[slot] >= 0:
+        if row_out[slot] >= 0 or n_open == 0:
             continue
-        n_fit = 0
-        for x in range(k):
-            if used[x]:
-                continue
-            row = item_row[order[x]]
-            if _full(brands, taken, brand[row], brand_cap):
-                continue
-            if _full(categories, taken, category[row], category_cap):
-                continue
-            fits[n_fit] = x
-            n_fit += 1
-            if n_fit == len(fits):
-                break
-            if epsilon == 0:
-                break
-        if n_fit == 0:
-            continue
-        which = 0
+        while not is_open[best]:
+            best += 1
+        n_fit = min(n_open, pool)
+        chosen, which = best, 0
         if draw[slot] < epsilon:
             which = min(int(draw[slot] / epsilon * n_fit), n_fit - 1)
-        chosen = fits[which]
-        place = order[chosen]
-        row = item_row[place]
-        row_out[slot] = row
-        score_out[slot] = score[place]
+            for _ in range(which):
+                chosen += 1
+                while not is_open[chosen]:
+                    chosen += 1
+        row_out[slot] = code[0, chosen]
+        score_out[slot] = score[order[chosen]]
         chance_out[slot] = epsilon / n_fit + (1 - epsilon if which == 0 else 0)
-        brands[taken] = brand[row]
-        categories[taken] = category[row]
-        taken += 1
-        for x in range(k):
-            if item_row[order[x]] == row:
-                used[x] = True
+        taken[0, n_taken], taken[1, n_taken] = code[1, chosen], code[2, chosen]
+        n_taken += 1
+        row = code[0, chosen]
+        n_open -= _close(code, is_open, row, taken[:, :n_taken], brand_cap, category_cap)
 
 
 @nb.njit(cache=True, nogil=True)
-def _full(taken: NDArray[np.int32], n_taken: int, code: int, cap: int) -> bool:
-    """Whether a page already holds ``cap`` items of this brand or category; 0 is no cap."""
+def _close(
+    code: NDArray[np.int32],  # (3, k) row, brand and category of the candidates
+    is_open: NDArray[np.bool_],  # (k,)
+    row: int,
+    taken: NDArray[np.int32],  # (2, t) brands and categories on the page, the last one new
+    brand_cap: int,
+    category_cap: int,
+) -> int:
+    """Close what the page can no longer hold once ``row`` stands on it; how many that were."""
+    full = _full_code(taken[0], brand_cap), _full_code(taken[1], category_cap)
+    closed = 0
+    for x in range(code.shape[1]):
+        shut = is_open[x] and (
+            code[0, x] == row
+            or (full[0] >= 0 and code[1, x] == full[0])
+            or (full[1] >= 0 and code[2, x] == full[1])
+        )
+        if shut:
+            is_open[x] = False
+            closed += 1
+    return closed
+
+
+@nb.njit(cache=True, nogil=True)
+def _full_code(taken: NDArray[np.int32], cap: int) -> int:
+    """The brand or category that came last, where the page now holds ``cap`` of it; else -1.
+
+    0 is no cap.
+    """
+    code = taken[-1]
     if cap == 0 or code < 0:
-        return False
+        return -1
     count = 0
-    for x in range(n_taken):
-        count += taken[x] == code
-    return count >= cap
+    for other in taken:
+        count += other == code
+    return code if count >= cap else -1
 
 
 @nb.njit(cache=True, nogil=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
@@ -127,9 +128,10 @@ class Ledger:
             shopper = shoppers[0]
             if not 0 <= shopper < len(table.indptr) - 1:
                 return _NOTHING
-            a, b = table.indptr[shopper], table.indptr[shopper + 1]
-            age = np.maximum(now_ms - table.last_ms[a:b], 0) / MS_PER_DAY
-            return Entries(table.item[a:b], table.count[a:b], age.astype(np.float32))
+            a, b = table.indptr.item(shopper), table.indptr.item(shopper + 1)
+            if a == b:
+                return _NOTHING
+            return Entries(table.item[a:b], table.count[a:b], _ages(table.last_ms[a:b], now_ms))
         return self._merged(shoppers, now_ms)
 
     def _merged(self, shoppers: Sequence[int], now_ms: int) -> Entries:
@@ -151,8 +153,17 @@ class Ledger:
         return Entries(
             np.array(items, np.int32),
             np.array([merged[item][0] for item in items], np.float32),
-            (np.maximum(now_ms - last_times, 0) / MS_PER_DAY).astype(np.float32),
+            _ages(last_times, now_ms),
         )
+
+
+@nb.njit(cache=True, nogil=True)
+def _ages(at_ms: NDArray[np.int64], now_ms: int) -> NDArray[np.float32]:
+    """Days since each time, none below zero."""
+    age = np.empty(len(at_ms), np.float32)
+    for x in range(len(at_ms)):
+        age[x] = max(now_ms - at_ms[x], 0) / MS_PER_DAY
+    return age
 
 
 _NOTHING = Entries(np.empty(0, np.int32), np.empty(0, np.float32), np.empty(0, np.float32))

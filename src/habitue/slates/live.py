@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
@@ -275,17 +276,17 @@ class LiveShop:
         except StoreError:
             bare = self._bare(asked, personal=True)
             return Seen(bare, self.seen_seq, "live_state_down")
-        item, kind, at_ms = recent.item_row, recent.kind, recent.at_ms
+        item, kind, at_ms, seen = recent.item_row, recent.kind, recent.at_ms, recent.seen_seq
         if len(members) > 1:
-            item, kind, at_ms = _woven(item, kind, at_ms)
-        used = max(int(np.count_nonzero(item >= 0)), 1)  # the padding would be looked at again
-        item, kind, at_ms = item[:, :used], kind[:, :used], at_ms[:, :used]
-        age = (np.maximum(asked.now_ms - at_ms, 0) / MS_PER_DAY).astype(np.float32)
+            item, kind, at_ms, seen = *_woven(item, kind, at_ms), seen.max(keepdims=True)
+        age = np.empty(item.shape, np.float32)
+        used = _aged(item, at_ms, asked.now_ms, age)  # the padding would be looked at again
+        item, kind, age = item[:, :used], kind[:, :used], age[:, :used]
         refused = counters.refused.of(members, asked.now_ms)
         if len(refused.item):
             item, kind, age = _with_refused(item, kind, age, refused)
-        seen = max(self.seen_seq, int(recent.seen_seq.max()))
-        return Seen(self._context(asked, row, item, kind, age, owned), seen)
+        context = self._context(asked, row, item, kind, age, owned)
+        return Seen(context, max(self.seen_seq, int(seen[0])))
 
     def _whose(self, shopper: str | None) -> tuple[int, str]:
         """The row of a shopper and, where their past may or can not be used, why."""
@@ -329,7 +330,7 @@ class LiveShop:
             item,
             kind,
             age,
-            np.array([self.items.rows(asked.anchors)], np.int32),
+            np.array([self.items.rows(asked.anchors)], np.int32) if asked.anchors else _NO_ANCHORS,
             Owned(indptr, owned.item, owned.count, owned.age_days),
             (asked.device,),
             (asked.locale,),
@@ -346,9 +347,23 @@ def _told(stored: Stored) -> int:
 _ABOUT_TO_BE_TOLD_SECONDS: Final = 0.1
 """How long a commit that is durable may take until it is told of here."""
 
+_NO_ANCHORS: Final = np.empty((1, 0), np.int32)
 _ALL: Final = np.ones(1, np.bool_)
 _NONE: Final = np.zeros(1, np.bool_)
 _NOTHING: Final = Entries(np.empty(0, np.int32), np.empty(0, np.float32), np.empty(0, np.float32))
+
+
+@nb.njit(cache=True, nogil=True)
+def _aged(
+    item: NDArray[np.int32], at_ms: NDArray[np.int64], now_ms: int, age: NDArray[np.float32]
+) -> int:
+    """Write the age in days of each action (1, L); up to where there are any, but 1 at least."""
+    used = 1
+    for j in range(item.shape[1]):
+        if item[0, j] >= 0:
+            used = j + 1
+        age[0, j] = max(now_ms - at_ms[0, j], 0) / MS_PER_DAY
+    return used
 
 
 def _woven(

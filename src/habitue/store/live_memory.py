@@ -74,16 +74,14 @@ def _observe(word, item, n, seen, slot_of, shopper_row, item_row, at_ms, kind, s
 
 
 @njit(cache=True, nogil=True)
-def _gather(word, item, n, seen, slot, out_item, out_kind, out_at, out_seen):  # type: ignore[no-untyped-def]
-    """Copy the lists of these slots out."""
-    for b in range(len(slot)):
-        s = slot[b]
-        out_seen[b] = seen[s]
-        for j in range(n[s]):
-            w = word[s, j]
-            out_item[b, j] = item[s, j]
-            out_kind[b, j] = w & _LOW_KIND
-            out_at[b, j] = (w >> (_SEQ_BITS + _KIND_BITS)) + _BASE_MS
+def _gather(word, item, n, seen, s, out_item, out_kind, out_at, out_seen):  # type: ignore[no-untyped-def]
+    """Copy the list of one slot out, as (1, L)."""
+    out_seen[0] = seen[s]
+    for j in range(n[s]):
+        w = word[s, j]
+        out_item[0, j] = item[s, j]
+        out_kind[0, j] = w & _LOW_KIND
+        out_at[0, j] = (w >> (_SEQ_BITS + _KIND_BITS)) + _BASE_MS
 
 
 class MemoryLiveState:
@@ -134,13 +132,13 @@ class MemoryLiveState:
             np.zeros(n, np.int64),
         )
         if n == 1:
-            if shopper_row[0] >= 0:
-                self._recent_of(shopper_row, out)
+            if (row := shopper_row.item(0)) >= 0:
+                self._recent_of(row, out)
             return out
-        for b in range(n):
-            if shopper_row[b] >= 0:
+        for b, row in enumerate(shopper_row.tolist()):
+            if row >= 0:
                 self._recent_of(
-                    shopper_row[b : b + 1],
+                    row,
                     Recent(
                         out.item_row[b : b + 1],
                         out.kind[b : b + 1],
@@ -169,28 +167,27 @@ class MemoryLiveState:
 
     # -- inside ------------------------------------------------------------------------------
 
-    def _recent_of(self, row: NDArray[np.int32], out: Recent) -> None:
+    def _recent_of(self, row: int, out: Recent) -> None:
         with self._lock:
             if self._here(row, out):
                 return
             pending: list[tuple[int, int, int, int]] = []
-            self._loading.setdefault(int(row[0]), []).append(pending)
+            self._loading.setdefault(row, []).append(pending)
         loaded: Sequence[tuple[int, int, int, int]] | None = None
         try:
-            loaded = self._load(int(row[0]), self.length)
+            loaded = self._load(row, self.length)
         finally:
             with self._lock:
-                wanted = self._finish(int(row[0]), pending)
+                wanted = self._finish(row, pending)
                 if loaded is not None and wanted and not self._here(row, out):
-                    self._reach(int(row[0]))
-                    self._seat(int(row[0]))
-                    self._take(_columns(int(row[0]), [*loaded, *pending]))
+                    self._reach(row)
+                    self._seat(row)
+                    self._take(_columns(row, [*loaded, *pending]))
                     self._here(row, out)
 
-    def _here(self, row: NDArray[np.int32], out: Recent) -> bool:
-        if row[0] >= len(self._slot_of) or self._slot_of[row[0]] < 0:
+    def _here(self, row: int, out: Recent) -> bool:
+        if row >= len(self._slot_of) or (slot := self._slot_of.item(row)) < 0:
             return False
-        slot = self._slot_of[row]
         self._used[slot] = True
         _gather(
             self._word, self._item, self._n, self._seen, slot,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 
@@ -162,25 +162,38 @@ class Surfaces:
     # ------------------------------------------------------------------ telling
 
     def _tell(self, made: _Made, now_ms: int) -> SlateAnswer:
-        rows = made.slates.item_row[0].tolist()
-        kept = [x for x, row in enumerate(rows) if row != NO_ROW]
-        sources = [made.slates.source_name(0, x) for x in kept]
-        reasons = self._reasons(made) if made.request.reasons else None
-        scores = made.slates.score[0].tolist()
-        chances = made.slates.propensity[0].tolist()
-        id_of = self.shop.items.id
-        slots = [
-            Slot(id_of(rows[x]), scores[x], chances[x], source)
-            for x, source in zip(kept, sources, strict=True)
-        ]
+        id_of, filled = self.shop.items.id, _Filled.of(made.slates)
+        items = [id_of(row) for row in filled.row]
+        slots = list(map(Slot, items, filled.score, filled.propensity, filled.source))
+        if made.request.reasons:
+            self._give_reasons(made, slots)
+        answer = SlateAnswer(
+            slate_id=uuid7(now_ms),
+            surface=made.request.surface,
+            items=slots,
+            snapshot=made.servable.name,
+            arm=ARM,
+            seen_seq=made.seen.seen_seq,
+            fallback=made.fallback,
+            next_page=self._next_page(made, filled.row),
+        )
+        if slots:
+            self._write(_shown(answer, made, items, filled, id_of))
+        return answer
+
+    def _give_reasons(self, made: _Made, slots: list[Slot]) -> None:
+        """Say of each slot why it is there, where that can be said."""
+        reasons = self._reasons(made)
         if reasons is not None:
-            for slot, x in zip(slots, kept, strict=True):
-                slot.reason = reasons[x].text
-                slot.causes = [id_of(row) for row in reasons[x].causes]
-        elif made.request.reasons and made.servable is self.fallback:
+            id_of = self.shop.items.id
+            rows = made.slates.item_row[0].tolist()
+            told = [one for one, row in zip(reasons, rows, strict=True) if row != NO_ROW]
+            for slot, reason in zip(slots, told, strict=True):
+                slot.reason = reason.text
+                slot.causes = [id_of(row) for row in reason.causes]
+        elif made.servable is self.fallback:
             for slot in slots:
                 slot.reason = _POPULAR
-        return self._answer(made, slots, [rows[x] for x in kept], now_ms)
 
     def _reasons(self, made: _Made) -> Sequence[Explained] | None:
         """Why each slot is there; ``None`` where the snapshot cannot say."""
@@ -193,47 +206,64 @@ class Surfaces:
             self._failed(problem)
             return None
 
-    def _answer(self, made: _Made, slots: list[Slot], rows: list[int], now_ms: int) -> SlateAnswer:
+    def _next_page(self, made: _Made, rows: list[int]) -> str | None:
+        """The token of the page after this one; ``None`` where this one is not even full."""
         request, page = made.request, made.page
-        next_page = None
-        if len(rows) == request.n:
-            next_page = seal_cursor(
-                (*page.shown, *rows),
-                page.first_slot + request.n,
-                surface=request.surface,
-                shopper=request.shopper,
-                key=self._cursor_key,
-            )
-        answer = SlateAnswer(
-            slate_id=uuid7(now_ms),
+        if len(rows) < request.n:
+            return None
+        return seal_cursor(
+            (*page.shown, *rows),
+            page.first_slot + request.n,
             surface=request.surface,
-            items=slots,
-            snapshot=made.servable.name,
-            arm=ARM,
-            seen_seq=made.seen.seen_seq,
-            fallback=made.fallback,
-            next_page=next_page,
+            shopper=request.shopper,
+            key=self._cursor_key,
         )
-        if slots:
-            self._write(_shown(answer, made, self.shop.items.id, now_ms))
-        return answer
 
 
-def _shown(answer: SlateAnswer, made: _Made, id_of: Callable[[int], str], now_ms: int) -> Shown:
+@dataclass(frozen=True, slots=True)
+class _Filled:
+    """The slots of a slate that could be filled, column by column."""
+
+    row: list[int]
+    score: list[float]
+    propensity: list[float]
+    source: list[str]
+
+    @classmethod
+    def of(cls, slates: Slates) -> Self:
+        """The first slate's."""
+        names, n_named = slates.source_names, len(slates.source_names)
+        row, number = slates.item_row[0].tolist(), slates.source[0].tolist()
+        score, propensity = slates.score[0].tolist(), slates.propensity[0].tolist()
+        if NO_ROW in row:
+            kept = [x for x, one in enumerate(row) if one != NO_ROW]
+            row, number = [row[x] for x in kept], [number[x] for x in kept]
+            score, propensity = [score[x] for x in kept], [propensity[x] for x in kept]
+        source = [names[one] if one < n_named else "pinned" for one in number]
+        return cls(row, score, propensity, source)
+
+
+def _shown(
+    answer: SlateAnswer,
+    made: _Made,
+    items: list[str],
+    filled: _Filled,
+    id_of: Callable[[int], str],
+) -> Shown:
     """The record of a slate; without the shopper where they have not allowed it."""
-    slots = answer.items
+    context = made.seen.context
     return Shown(
         id=answer.slate_id,
-        at=now_ms,
+        at=context.now_ms.item(0),
         shopper=None if made.seen.fallback == "no_consent" else made.request.shopper,
         surface=answer.surface,
         snapshot=answer.snapshot,
         arm=answer.arm,
-        items=[slot.item for slot in slots],
-        scores=[slot.score for slot in slots],
-        propensities=[slot.propensity for slot in slots],
-        sources=[slot.source for slot in slots],
+        items=items,
+        scores=filled.score,
+        propensities=filled.propensity,
+        sources=filled.source,
         first_slot=made.page.first_slot,
         fallback=answer.fallback,
-        anchors=[id_of(row) for row in made.seen.context.anchor_item[0].tolist() if row >= 0],
+        anchors=[id_of(row) for row in context.anchor_item[0].tolist() if row >= 0],
     )
