@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from habitue.candidates import Proposals, Source
+from habitue.candidates import Proposals, Source, prepared
 from habitue.candidates.roster import DEFAULT_SOURCES, SourceConfig, learner_of, load_source
 from habitue.errors import SchemaTooNew, SnapshotError
-from habitue.facts import NO_ROW, Owned
+from habitue.facts import NO_ROW, Context, Owned
 from tests.candidates.shop import (
     BUY,
     CART,
@@ -215,3 +217,39 @@ def test_a_source_of_another_kind_is_refused(source: Source, tmp_path: Path) -> 
     (tmp_path / "source.json").write_text('{"source": "oracle", "config": {}}')
     with pytest.raises(SnapshotError, match="unknown kind"):
         load_source(tmp_path)
+
+
+def test_prepared_once_it_says_the_same_as_asked_twice(source: Source) -> None:
+    """Whatever order it is asked in, about one request or several."""
+    everything = np.tile(np.arange(12, dtype=np.int32), (4, 1))
+    for context in (MIXED, *(one(MIXED, b) for b in range(4))):
+        wanted = everything[: len(context)]
+        read = prepared(source, context)
+        np.testing.assert_array_equal(read.score(wanted), source.score(context, wanted))
+        same(read.propose(6), source.propose(context, 6))
+        np.testing.assert_array_equal(read.score(wanted), source.score(context, wanted))
+        same(read.propose(3), source.propose(context, 3))
+
+
+def test_a_source_that_prepares_nothing_is_asked_as_it_is(shop: TwoTastes) -> None:
+    class Last:
+        """Proposes the last item, to everybody."""
+
+        name = "last"
+
+        def propose(self, context: Context, n: int) -> Proposals:
+            row = np.full((len(context), n), NO_ROW, np.int32)
+            row[:, 0] = shop.n_items - 1
+            return Proposals(row, (row >= 0).astype(np.float32))
+
+        def score(self, context: Context, item_row: NDArray[np.int32]) -> NDArray[np.float32]:
+            return (item_row == shop.n_items - 1).astype(np.float32)
+
+        def save(self, path: Path) -> None: ...
+
+        @classmethod
+        def load(cls, path: Path) -> Self: ...  # type: ignore[empty-body]
+
+    read = prepared(Last(), MIXED)
+    assert read.propose(2).item_row[0].tolist() == [shop.n_items - 1, NO_ROW]
+    assert read.score(read.propose(2).item_row).tolist() == [[1, 0]] * 4

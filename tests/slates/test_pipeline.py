@@ -34,6 +34,18 @@ def test_slots_hold_the_best_candidates_in_order() -> None:
     np.testing.assert_array_equal(slates.n_candidates, (found.item_row >= 0).sum(1))
 
 
+def test_the_ranker_is_told_what_it_would_have_asked() -> None:
+    """Scores worked out beside the proposals are those of the sources asked by themselves."""
+    made = pipeline(rebuy=True)
+    for shoppers in ([0], [0, 1, 2]):
+        context = shop.contexts(shoppers)
+        slates = made.recommend(context, 5, np.random.default_rng(0))
+        found = made.candidates(context)
+        features = shop.shop_features()
+        asked = features.make(context, found.item_row)
+        np.testing.assert_array_equal(slates.norms, asked.norms)
+
+
 def test_a_slot_knows_its_source() -> None:
     made = pipeline(rebuy=True)
     context = shop.contexts([0])

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from habitue.candidates.contract import Proposals
 from habitue.facts import NO_ROW, Owned
-from habitue.slates.union import union
+from habitue.slates.union import PINNED, union
 
 N_ITEMS = 12
 LIST = st.lists(st.integers(-1, N_ITEMS - 1), min_size=3, max_size=3)
@@ -65,3 +65,18 @@ def test_what_was_bought_may_come_again_where_that_is_wanted() -> None:
 def test_nothing_proposed_is_one_empty_column() -> None:
     item, _ = union([proposals([[NO_ROW, NO_ROW]])])
     assert item.tolist() == [[NO_ROW]]
+
+
+def test_sources_may_have_numbers_of_their_own() -> None:
+    first, second = proposals([[4, 5, NO_ROW]]), proposals([[5, 2_000_000]])
+    item, source = union([first, second], numbers=[7, 3])
+    assert item.tolist() == [[4, 5, 2_000_000]]
+    assert source.tolist() == [[7, 7, 3]]
+
+
+def test_requests_of_a_batch_do_not_mix() -> None:
+    item, source = union([proposals([[1, 2], [2, 2]])], anchors=np.array([[1], [3]], np.int32))
+    assert item.tolist() == [[2], [2]]
+    item, source = union([proposals([[1, 2], [2, 2]])])
+    assert item.tolist() == [[1, 2], [2, NO_ROW]]
+    assert source.tolist() == [[0, 0], [0, PINNED]]

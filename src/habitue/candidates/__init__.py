@@ -4,6 +4,22 @@
 itself stays light.
 """
 
-from habitue.candidates.contract import Learner, Proposals, Source, TrainingFacts
+from habitue.candidates.contract import (
+    Learner,
+    Prepared,
+    PreparingSource,
+    Proposals,
+    Source,
+    TrainingFacts,
+    prepared,
+)
 
-__all__ = ["Learner", "Proposals", "Source", "TrainingFacts"]
+__all__ = [
+    "Learner",
+    "Prepared",
+    "PreparingSource",
+    "Proposals",
+    "Source",
+    "TrainingFacts",
+    "prepared",
+]

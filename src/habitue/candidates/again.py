@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from habitue.candidates.best import keep_best, settle_best
-from habitue.candidates.contract import Proposals, TrainingFacts
+from habitue.candidates.contract import PreparingSource, Proposals, TrainingFacts
 from habitue.candidates.layout import plain
 from habitue.candidates.saved import Saved, read, write
-from habitue.facts import Context
+from habitue.facts import NO_ROW, Context
 
 __all__ = ["AgainConfig", "AgainLearner", "AgainSource", "warm"]
 
@@ -31,7 +31,7 @@ class AgainConfig(BaseModel):
     )
 
 
-class AgainSource:
+class AgainSource(PreparingSource):
     """Scores an item by the shopper's own orders of it, halved with every half-life since the last.
 
     It knows nothing but the request's ``owned``, so it needs no fitting and is never stale.
@@ -42,26 +42,11 @@ class AgainSource:
         self.name = config.name
         self.measured: dict[str, float] = {}
 
-    def propose(self, context: Context, n: int) -> Proposals:
-        """The ``n`` items each shopper bought most often and most lately."""
-        row = np.empty((len(context), n), np.int32)
-        score = np.empty((len(context), n), np.float32)
-        _best(*self._weighed(context), row, score)
-        return Proposals(row, score)
-
-    def score(self, context: Context, item_row: NDArray[np.int32]) -> NDArray[np.float32]:
-        """The same weight for any items (B, n): 0 for what was never bought."""
-        out = np.empty(item_row.shape, np.float32)
-        _look_up(*self._weighed(context), plain(item_row, np.int32), out)
-        return out
-
-    def _weighed(
-        self, context: Context
-    ) -> tuple[NDArray[np.bool_], NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
-        """Who allows personalisation, and what each shopper bought with its weight."""
+    def prepare(self, context: Context) -> _Bought:
+        """What each shopper bought, with its weight."""
         owned = context.owned
         half_lives = owned.age_days / np.float32(self.config.half_life_days)
-        return (
+        return _Bought(
             plain(context.personal, np.bool_),
             plain(owned.indptr, np.int64),
             plain(owned.item, np.int32),
@@ -77,6 +62,40 @@ class AgainSource:
         """The source written there."""
         saved, _ = read(path, "again")
         return cls(AgainConfig.model_validate(saved.config))
+
+
+class _Bought:
+    """What the shoppers of a batch bought, weighed."""
+
+    __slots__ = ("_lines",)
+
+    def __init__(
+        self,
+        personal: NDArray[np.bool_],
+        indptr: NDArray[np.int64],
+        item: NDArray[np.int32],
+        weight: NDArray[np.float32],
+    ) -> None:
+        self._lines = (personal, indptr, item, weight)
+
+    def propose(self, n: int) -> Proposals:
+        """The ``n`` items each shopper bought most often and most lately."""
+        _, indptr, item, _ = self._lines
+        if not len(item):
+            shape = (len(indptr) - 1, n)
+            return Proposals(np.full(shape, NO_ROW, np.int32), np.zeros(shape, np.float32))
+        row = np.empty((len(indptr) - 1, n), np.int32)
+        score = np.empty(row.shape, np.float32)
+        _best(*self._lines, row, score)
+        return Proposals(row, score)
+
+    def score(self, item_row: NDArray[np.int32]) -> NDArray[np.float32]:
+        """The same weight for any items (B, n): 0 for what was never bought."""
+        if not len(self._lines[2]):
+            return np.zeros(item_row.shape, np.float32)
+        out = np.empty(item_row.shape, np.float32)
+        _look_up(*self._lines, plain(item_row, np.int32), out)
+        return out
 
 
 class AgainLearner:

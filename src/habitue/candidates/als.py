@@ -7,6 +7,7 @@ Hu, Koren and Volinsky, Collaborative Filtering for Implicit Feedback Datasets (
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
 
@@ -15,7 +16,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from habitue.candidates.contract import Proposals, TrainingFacts
+from habitue.candidates.contract import PreparingSource, Proposals, TrainingFacts
 from habitue.candidates.descent import Descent
 from habitue.candidates.foldin import confidences, fold_in, priors
 from habitue.candidates.layout import plain, sealed
@@ -66,7 +67,7 @@ class AlsConfig(BaseModel):
     vectors: VectorConfig = Field(default=VectorConfig(), description="how items are searched")
 
 
-class AlsSource:
+class AlsSource(PreparingSource):
     """Scores an item by the product of the shopper's vector with the item's."""
 
     def __init__(
@@ -98,7 +99,6 @@ class AlsSource:
                 reads="both" if config.anchor_weight > 0 else "profile",
             )
         )
-        self._last: tuple[Context, NDArray[np.float32]] | None = None
         asked = self.shopper_factors[:: max(1, len(self.shopper_factors) // _ASKED)]
         descent = Descent(self.item_factors, index.row, asked)
         self._descent = descent if descent.share <= _DESCEND_SHARE else None
@@ -108,13 +108,7 @@ class AlsSource:
         }
 
     def vectors(self, context: Context) -> NDArray[np.float32]:
-        """The vector (B, factors) of each request's shopper as of now; 0 where nothing is known.
-
-        The last context's answer is kept: a source is asked to propose and then to score.
-        """
-        last = self._last
-        if last is not None and last[0] is context:
-            return last[1]
+        """The vector (B, factors) of each request's shopper as of now; 0 where nothing is known."""
         items, weights = self._weigher.weigh(context)
         prior = np.empty((len(context), self.item_factors.shape[1]), np.float32)
         newer_than = np.empty(len(context), np.float32)
@@ -141,12 +135,14 @@ class AlsSource:
         )
         out = np.empty_like(prior)
         fold_in(prior, items, confidence, self.item_factors, self._gram, out)
-        self._last = (context, out)
         return out
 
-    def propose(self, context: Context, n: int) -> Proposals:
-        """The ``n`` items with the largest positive product."""
-        query = self.vectors(context)
+    def prepare(self, context: Context) -> _Shoppers:
+        """The vectors of the requests' shoppers."""
+        return _Shoppers(self, self.vectors(context))
+
+    def nearest(self, query: NDArray[np.float32], n: int) -> Proposals:
+        """The ``n`` items with the largest positive product with each vector (B, factors)."""
         if self._descent is not None:
             return self._descent.top(query, n)
         wanted = self.index.candidates(query, n)
@@ -155,11 +151,12 @@ class AlsSource:
         dot_top(query, self.item_factors, self._tail, wanted, 0.0, row, score)
         return Proposals(row, score)
 
-    def score(self, context: Context, item_row: NDArray[np.int32]) -> NDArray[np.float32]:
-        """The product for any items (B, n)."""
+    def products(
+        self, query: NDArray[np.float32], item_row: NDArray[np.int32]
+    ) -> NDArray[np.float32]:
+        """The product of each vector (B, factors) with any items (B, n)."""
         out = np.empty(item_row.shape, np.float32)
-        wanted = plain(item_row, np.int32)
-        dot_score(self.vectors(context), self.item_factors, self._tail, wanted, out)
+        dot_score(query, self.item_factors, self._tail, plain(item_row, np.int32), out)
         return out
 
     def save(self, path: Path) -> None:
@@ -201,6 +198,20 @@ class AlsSource:
             index,
             fitted_until_ms=saved.numbers["fitted_until_ms"],
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Shoppers:
+    """The shoppers of a batch as vectors."""
+
+    source: AlsSource
+    query: NDArray[np.float32]  # (B, factors)
+
+    def propose(self, n: int) -> Proposals:
+        return self.source.nearest(self.query, n)
+
+    def score(self, item_row: NDArray[np.int32]) -> NDArray[np.float32]:
+        return self.source.products(self.query, item_row)
 
 
 class AlsLearner:

@@ -6,6 +6,7 @@ truncated SVD (Halko, Martinsson and Tropp 2011); the share of variance kept is 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
 
@@ -14,7 +15,7 @@ import polars as pl
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from habitue.candidates.contract import Proposals, TrainingFacts
+from habitue.candidates.contract import PreparingSource, Proposals, TrainingFacts
 from habitue.candidates.item_space import ItemSpace, SpaceConfig, fit_space
 from habitue.candidates.layout import plain, sealed
 from habitue.candidates.neighbours import NeighbourTable
@@ -46,7 +47,7 @@ class ContentConfig(BaseModel):
     )
 
 
-class ContentSource:
+class ContentSource(PreparingSource):
     """Scores an item by its likeness to the profile: the weighted mean cosine to its items."""
 
     def __init__(
@@ -95,27 +96,34 @@ class ContentSource:
             self.config, self.space, self.item_vectors, table, self.measured, tail=tail
         )
 
-    def propose(self, context: Context, n: int) -> Proposals:
-        """The ``n`` items most like the profile; new items are all compared."""
+    def prepare(self, context: Context) -> _Likeness:
+        """Each request's profile, and the mean of its items' vectors."""
         items, weights = self._weigher.weigh(context)
-        query = self._query(items, weights)
+        query = np.empty((len(items), self.item_vectors.shape[1]), np.float32)
+        profile_vectors(items, weights, self.item_vectors, self.tail_vectors, query)
+        return _Likeness(self, items, weights, query)
+
+    def nearest(
+        self,
+        items: NDArray[np.int32],
+        weights: NDArray[np.float32],
+        query: NDArray[np.float32],
+        n: int,
+    ) -> Proposals:
+        """The ``n`` items most like the profiles (B, P); new items are all compared."""
         near = self.table.top(items, weights, n * self.config.gather_factor)
         row = np.empty((len(query), n), np.int32)
         score = np.empty((len(query), n), np.float32)
         dot_top(query, self.item_vectors, self.tail_vectors, near.item_row, 0.0, row, score)
         return Proposals(row, score)
 
-    def score(self, context: Context, item_row: NDArray[np.int32]) -> NDArray[np.float32]:
-        """The likeness of any items (B, n) to the profile."""
-        query = self._query(*self._weigher.weigh(context))
+    def likeness(
+        self, query: NDArray[np.float32], item_row: NDArray[np.int32]
+    ) -> NDArray[np.float32]:
+        """The likeness of any items (B, n) to each profile's mean vector (B, dim)."""
         out = np.empty(item_row.shape, np.float32)
         dot_score(query, self.item_vectors, self.tail_vectors, plain(item_row, np.int32), out)
         return out
-
-    def _query(self, items: NDArray[np.int32], weights: NDArray[np.float32]) -> NDArray[np.float32]:
-        query = np.empty((len(items), self.item_vectors.shape[1]), np.float32)
-        profile_vectors(items, weights, self.item_vectors, self.tail_vectors, query)
-        return query
 
     def save(self, path: Path) -> None:
         """Write the model into the folder ``path``; the live tail is not part of it."""
@@ -131,6 +139,22 @@ class ContentSource:
         table = NeighbourTable.of_arrays(arrays)
         space = ItemSpace.load(path, config.space)
         return cls(config, space, arrays["vectors"], table, saved.measured)
+
+
+@dataclass(frozen=True, slots=True)
+class _Likeness:
+    """The profiles of a batch, and where they lie."""
+
+    source: ContentSource
+    items: NDArray[np.int32]  # (B, P)
+    weights: NDArray[np.float32]  # (B, P)
+    query: NDArray[np.float32]  # (B, dim)
+
+    def propose(self, n: int) -> Proposals:
+        return self.source.nearest(self.items, self.weights, self.query, n)
+
+    def score(self, item_row: NDArray[np.int32]) -> NDArray[np.float32]:
+        return self.source.likeness(self.query, item_row)
 
 
 class ContentLearner:

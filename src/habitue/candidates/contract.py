@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, Self, TypeVar, runtime_checkable
@@ -11,7 +12,15 @@ from numpy.typing import NDArray
 
 from habitue.facts import ActionLog, Catalogue, Context
 
-__all__ = ["Learner", "Proposals", "Source", "TrainingFacts"]
+__all__ = [
+    "Learner",
+    "Prepared",
+    "PreparingSource",
+    "Proposals",
+    "Source",
+    "TrainingFacts",
+    "prepared",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +48,7 @@ class Source(Protocol):
     """Proposes items for contexts, and scores any item the same way.
 
     Sources do not filter: what the shopper has already, what is sold out and what the shop excludes
-    is the policy's to remove. Rows beyond the ones a source was fitted on score 0.
+    is the policy's to remove. ``NO_ROW`` and rows beyond the ones a source was fitted on score 0.
     """
 
     name: str
@@ -60,6 +69,58 @@ class Source(Protocol):
     def load(cls, path: Path) -> Self:
         """The model written there, memory-mapped where it is large."""
         ...
+
+
+class Prepared(Protocol):
+    """A source that has read a batch of contexts, to be asked about them more than once."""
+
+    def propose(self, n: int) -> Proposals:
+        """As ``Source.propose`` of those contexts."""
+        ...
+
+    def score(self, item_row: NDArray[np.int32]) -> NDArray[np.float32]:
+        """As ``Source.score`` of those contexts."""
+        ...
+
+
+class PreparingSource(ABC):
+    """A source whose proposing and scoring share work: whoever wants both prepares it once.
+
+    It says how it prepares, and has the two methods of a ``Source`` from here.
+    """
+
+    @abstractmethod
+    def prepare(self, context: Context) -> Prepared:
+        """This source, having read the contexts."""
+
+    def propose(self, context: Context, n: int) -> Proposals:
+        """The best ``n`` items for each context."""
+        return self.prepare(context).propose(n)
+
+    def score(self, context: Context, item_row: NDArray[np.int32]) -> NDArray[np.float32]:
+        """The score of any items (B, n): equal to ``propose``'s where both speak."""
+        return self.prepare(context).score(item_row)
+
+
+@dataclass(frozen=True, slots=True)
+class _Unprepared:
+    """A source that does the same for the same contexts, however often it is asked."""
+
+    source: Source
+    context: Context
+
+    def propose(self, n: int) -> Proposals:
+        return self.source.propose(self.context, n)
+
+    def score(self, item_row: NDArray[np.int32]) -> NDArray[np.float32]:
+        return self.source.score(self.context, item_row)
+
+
+def prepared(source: Source, context: Context) -> Prepared:
+    """The source, having read the contexts, whether or not it can share work between questions."""
+    if isinstance(source, PreparingSource):
+        return source.prepare(context)
+    return _Unprepared(source, context)
 
 
 S_co = TypeVar("S_co", bound="Source", covariant=True)

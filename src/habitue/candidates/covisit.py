@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from habitue.candidates.contract import Proposals, TrainingFacts
-from habitue.candidates.neighbours import NeighbourTable
+from habitue.candidates.contract import PreparingSource, TrainingFacts
+from habitue.candidates.neighbours import NeighbourTable, Walk
 from habitue.candidates.profile import KindName, ProfileConfig, Reads, Weigher, codes_of
 from habitue.candidates.saved import Saved, read, write
 from habitue.candidates.ties import Sequences, tie
@@ -78,7 +78,7 @@ class CovisitConfig(BaseModel):
     )
 
 
-class CovisitSource:
+class CovisitSource(PreparingSource):
     """Scores an item by the weighted ties that lead to it from the profile."""
 
     def __init__(self, config: CovisitConfig, table: NeighbourTable) -> None:
@@ -88,13 +88,9 @@ class CovisitSource:
         self._weigher = Weigher.of(config.profile)
         self.measured: dict[str, float] = {"ties": float(len(table.edge))}
 
-    def propose(self, context: Context, n: int) -> Proposals:
-        """The ``n`` items most strongly tied to each profile."""
-        return self.table.top(*self._weigher.weigh(context), n)
-
-    def score(self, context: Context, item_row: NDArray[np.int32]) -> NDArray[np.float32]:
-        """How strongly any items (B, n) are tied to each profile."""
-        return self.table.score(*self._weigher.weigh(context), item_row)
+    def prepare(self, context: Context) -> Walk:
+        """Each request's profile, to be followed along the ties."""
+        return Walk(self.table, *self._weigher.weigh(context))
 
     def reading(self, reads: Reads, name: str) -> CovisitSource:
         """The same ties asked of another part of the request; shares the table."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from habitue.candidates.best import keep_best, settle_best
 
-__all__ = ["EDGE", "gather_score", "gather_score_alike", "gather_top"]
+__all__ = ["EDGE", "gather_score", "gather_score_alike", "gather_top", "recall"]
 
 EDGE = np.dtype([("item", np.int32), ("strength", np.float32)])
 """One entry of a neighbour table: where it leads and how strongly, side by side in memory."""
@@ -97,8 +97,13 @@ def gather_top(
     touched: NDArray[np.int32],
     out_row: NDArray[np.int32],
     out_score: NDArray[np.float32],
-) -> None:
-    """Fill the best ``out_row.shape[1]`` neighbours of each profile (B, P), best first."""
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Fill the best ``out_row.shape[1]`` neighbours of each profile (B, P), best first.
+
+    Returns all rows that were touched, and their totals, where there is one profile; else nothing.
+    """
+    kept = np.empty(0, np.int32)
+    kept_total = np.empty(0, np.float32)
     for b in range(items.shape[0]):
         count = _accumulate(
             items[b],
@@ -110,6 +115,9 @@ def gather_top(
             total,
             touched,
         )
+        if items.shape[0] == 1:
+            kept = touched[:count].copy()
+            kept_total = total[kept]
         score = out_score[b]
         row = out_row[b]
         n = row.shape[0]
@@ -121,6 +129,25 @@ def gather_top(
             if size < n or s >= score[0]:  # most fall short: spare them the call
                 size = keep_best(score, row, size, s, j)
         settle_best(score, row, size)
+    return kept, kept_total
+
+
+@nb.njit(cache=True, nogil=True)
+def recall(
+    row: NDArray[np.int32],
+    value: NDArray[np.float32],
+    total: NDArray[np.float32],
+    wanted: NDArray[np.int32],
+    out_score: NDArray[np.float32],
+) -> None:
+    """Fill the values kept for ``row`` (N,) at the ``wanted`` rows (1, n); 0 for all others."""
+    for x in range(row.shape[0]):
+        total[row[x]] = value[x]
+    for c in range(wanted.shape[1]):
+        j = wanted[0, c]
+        out_score[0, c] = total[j] if 0 <= j < total.shape[0] else 0.0
+    for x in range(row.shape[0]):
+        total[row[x]] = 0.0
 
 
 @nb.njit(cache=True, nogil=True)

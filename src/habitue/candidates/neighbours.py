@@ -15,10 +15,11 @@ from habitue.candidates.gather import (
     gather_score,
     gather_score_alike,
     gather_top,
+    recall,
 )
 from habitue.candidates.layout import plain, scratch, sealed
 
-__all__ = ["NeighbourTable", "warm"]
+__all__ = ["NeighbourTable", "Walk", "warm"]
 
 
 def _edges(neighbour: NDArray[np.int32], strength: NDArray[np.float32]) -> NDArray[np.void]:
@@ -117,8 +118,21 @@ class NeighbourTable:
         """The ``n`` rows with the largest weighted sum of strengths, for each profile (B, P)."""
         row = np.empty((len(items), n), np.int32)
         score = np.empty((len(items), n), np.float32)
-        gather_top(items, weights, *self._arrays(), *scratch.of(self.n_rows), row, score)
+        self.walk(items, weights, row, score)
         return Proposals(row, score)
+
+    def walk(
+        self,
+        items: NDArray[np.int32],
+        weights: NDArray[np.float32],
+        row: NDArray[np.int32],
+        score: NDArray[np.float32],
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Fill ``top`` into ``row`` and ``score`` (B, n).
+
+        Of a single profile all that was reached and how strongly, in no order; of others nothing.
+        """
+        return gather_top(items, weights, *self._arrays(), *scratch.of(self.n_rows), row, score)
 
     def score(
         self,
@@ -146,6 +160,39 @@ class NeighbourTable:
         return self.indptr, self.edge, self.tail_indptr, self.tail_edge
 
 
+class Walk:
+    """Profiles followed along a table; what a single one reached is kept for scoring."""
+
+    __slots__ = ("_items", "_reached", "_table", "_weights")
+
+    def __init__(
+        self, table: NeighbourTable, items: NDArray[np.int32], weights: NDArray[np.float32]
+    ) -> None:
+        """``items`` and ``weights`` are (B, P)."""
+        self._table = table
+        self._items = items
+        self._weights = weights
+        self._reached: tuple[NDArray[np.int32], NDArray[np.float32]] | None = None
+
+    def propose(self, n: int) -> Proposals:
+        """The ``n`` items most strongly tied to each profile."""
+        row = np.empty((len(self._items), n), np.int32)
+        score = np.empty(row.shape, np.float32)
+        reached = self._table.walk(self._items, self._weights, row, score)
+        if len(row) == 1:
+            self._reached = reached
+        return Proposals(row, score)
+
+    def score(self, item_row: NDArray[np.int32]) -> NDArray[np.float32]:
+        """How strongly any items (B, n) are tied to each profile."""
+        if self._reached is None:
+            return self._table.score(self._items, self._weights, item_row)
+        score = np.empty(item_row.shape, np.float32)
+        total, _ = scratch.of(self._table.n_rows)
+        recall(*self._reached, total, plain(item_row, np.int32), score)
+        return score
+
+
 def warm() -> None:
     """Compile the kernels that read a table for the types requests bring, or read them back."""
     table = NeighbourTable.of_edges(
@@ -153,5 +200,8 @@ def warm() -> None:
     )
     items, weights = np.zeros((2, 1), np.int32), np.zeros((2, 1), np.float32)
     table.top(items, weights, 2)
+    walk = Walk(table, items[:1], weights[:1])
+    walk.propose(2)
+    walk.score(items[:1])
     table.score(items[:1], weights[:1], items[:1])
     table.score(items, weights, items)  # asked about the same rows: another way

@@ -13,17 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from habitue.candidates.contract import Source
+from habitue.candidates.panel import Panel
 from habitue.errors import BadSetting
 from habitue.facts import Context
 from habitue.policy.contract import Policy
 from habitue.ranking.contract import Ranker
 from habitue.ranking.lambdamart import FeatureRanker
-from habitue.slates.union import union
+from habitue.slates.union import PINNED, union
 
 __all__ = ["PINNED", "Candidates", "Pipeline", "Slates", "gather"]
-
-PINNED = 255
-"""The source number of a slot that no source proposed: pinned by the shop, or empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,17 +64,26 @@ def gather(
     ``barred`` (n_items,) marks rows that may not be shown. Unless ``rebuy`` what a shopper owns is
     left out; the anchors always are.
     """
-    asked = [(s, quota.get(source.name, 0)) for s, source in enumerate(sources)]
-    asked = [(s, n) for s, n in asked if n > 0]
+    return _gather(Panel(sources, context), quota, context, barred, rebuy=rebuy)
+
+
+def _gather(
+    panel: Panel,
+    quota: Mapping[str, int],
+    context: Context,
+    barred: NDArray[np.bool_] | None,
+    *,
+    rebuy: bool,
+) -> Candidates:
+    asked, proposals = panel.propose(quota)
     item_row, origin = union(
-        [sources[s].propose(context, n) for s, n in asked],
+        proposals,
+        numbers=asked,
         barred=barred,
         owned=None if rebuy else context.owned,
         anchors=context.anchor_item,
     )
-    number = np.full(256, PINNED, np.uint8)
-    number[: len(asked)] = [s for s, _ in asked]
-    return Candidates(item_row, number[origin])
+    return Candidates(item_row, origin)
 
 
 class Pipeline:
@@ -144,9 +151,18 @@ class Pipeline:
         rebuy: bool | None = None,
     ) -> Candidates:
         """What could be shown on the context's surface: ``gather`` with its quotas."""
+        return self._candidates(Panel(self.sources, context), context, barred, rebuy)
+
+    def _candidates(
+        self,
+        panel: Panel,
+        context: Context,
+        barred: NDArray[np.bool_] | None,
+        rebuy: bool | None,
+    ) -> Candidates:
         quota = self.quotas.get(context.surface, self.quotas["home"])
         again = self.rebuy if rebuy is None else rebuy
-        return gather(self.sources, quota, context, barred=barred, rebuy=again)
+        return _gather(panel, quota, context, barred, rebuy=again)
 
     def recommend(
         self,
@@ -165,12 +181,16 @@ class Pipeline:
         ``stopwatch`` (seconds) times the stages.
         """
         marks = [stopwatch() if stopwatch else 0.0]
-        found = self.candidates(context, barred=barred, rebuy=rebuy)
-        marks.append(stopwatch() if stopwatch else 0.0)
+        panel = Panel(self.sources, context)
+        found = self._candidates(panel, context, barred, rebuy)
         ranker = self.ranker(context.surface)
+        by_source = None
+        if isinstance(ranker, FeatureRanker) and ranker.features.sources == self.sources:
+            by_source = panel.scores(found.item_row)
+        marks.append(stopwatch() if stopwatch else 0.0)
         norms = None
         if isinstance(ranker, FeatureRanker):
-            score, norms = ranker.rank(context, found.item_row)
+            score, norms = ranker.rank(context, found.item_row, by_source)
         else:
             score = ranker.score(context, found.item_row)
         marks.append(stopwatch() if stopwatch else 0.0)
@@ -196,7 +216,7 @@ class Pipeline:
 
 def _origin(item_row: NDArray[np.int32], found: Candidates) -> NDArray[np.uint8]:
     """The source of each chosen item."""
-    source = np.full(item_row.shape, PINNED, np.uint8)
+    source = np.empty(item_row.shape, np.uint8)
     _find(item_row, found.item_row, found.source, source)
     return source
 
@@ -211,6 +231,7 @@ def _find(
     for b in range(item_row.shape[0]):
         for slot in range(item_row.shape[1]):
             row = item_row[b, slot]
+            source[b, slot] = PINNED
             for x in range(candidate.shape[1]):
                 if row >= 0 and candidate[b, x] == row:
                     source[b, slot] = candidate_source[b, x]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 
 import numba as nb
@@ -11,72 +12,106 @@ from numpy.typing import NDArray
 from habitue.candidates.contract import Proposals
 from habitue.facts import NO_ROW, Owned
 
-__all__ = ["union"]
+__all__ = ["PINNED", "union"]
+
+PINNED = 255
+"""The source number of a slot that no source proposed: pinned by the shop, or empty."""
+
+_NOTHING_BARRED = np.zeros(0, np.bool_)
+
+
+class _Marks(threading.local):
+    """A mark for each item row, all off between calls; each thread has its own."""
+
+    def __init__(self) -> None:
+        self.taken: NDArray[np.bool_] = np.zeros(0, np.bool_)
+
+
+_marks = _Marks()
 
 
 def union(
     proposals: Sequence[Proposals],
     *,
+    numbers: Sequence[int] | None = None,
     barred: NDArray[np.bool_] | None = None,
     owned: Owned | None = None,
     anchors: NDArray[np.int32] | None = None,
 ) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
     """The candidates of each request and the first source that proposed each.
 
-    Proposals are taken in turn, source by source, each as long as its quota made it. ``barred``
-    (n_items,) marks deleted and sold-out rows; ``owned`` is given where what a shopper has bought
-    may not come again; ``anchors`` (B, A) never come. Returns item rows (B, m), padded with
-    ``NO_ROW`` on the right, and source numbers (B, m), 255 beside padding. ``m`` is the longest
-    request's, at least 1.
+    Proposals are taken in turn, source by source, each as long as its quota made it; ``numbers``
+    are the sources', their places where not said. ``barred`` (n_items,) marks deleted and sold-out
+    rows; ``owned`` is given where what a shopper has bought may not come again; ``anchors`` (B, A)
+    never come. Returns item rows (B, m), padded with ``NO_ROW`` on the right, and source numbers
+    (B, m), ``PINNED`` beside padding. ``m`` is the longest request's, at least 1.
     """
     item = np.concatenate([p.item_row for p in proposals], axis=1)
-    source = np.repeat(
-        np.arange(len(proposals), dtype=np.uint8), [p.item_row.shape[1] for p in proposals]
-    )
-    if barred is None:
-        barred = np.empty(0, np.bool_)
-    n = max(int(item.max(initial=NO_ROW)) + 1, 1)
-    if owned is None:
-        owned = Owned.nothing(len(item))
+    widths = [p.item_row.shape[1] for p in proposals]
+    source = np.array([range(len(widths)) if numbers is None else numbers, widths], np.int64)
+    barred = _NOTHING_BARRED if barred is None else barred
+    owned = Owned.nothing(len(item)) if owned is None else owned
     if anchors is None:
         anchors = np.empty((len(item), 0), np.int32)
-    out, origin, longest = _union(item, source, barred, owned.indptr, owned.item, anchors, n)
-    longest = max(longest, 1)
-    return out[:, :longest], origin[:, :longest]
+    out = np.empty(item.shape, np.int32)
+    origin = np.empty(item.shape, np.uint8)
+    while True:
+        taken = _marks.taken
+        longest = _union(
+            item, source, barred, owned.indptr, owned.item, anchors, taken, out, origin
+        )
+        if longest >= 0:
+            return out[:, :longest], origin[:, :longest]
+        _marks.taken = np.zeros(-longest + -longest // 4, np.bool_)
 
 
 @nb.njit(cache=True, nogil=True)
 def _union(
     item: NDArray[np.int32],
-    source: NDArray[np.uint8],
+    source: NDArray[np.int64],
     barred: NDArray[np.bool_],
     owned_ptr: NDArray[np.int64],
     owned_item: NDArray[np.int32],
     anchors: NDArray[np.int32],
-    n_items: int,
-) -> tuple[NDArray[np.int32], NDArray[np.uint8], int]:
+    taken: NDArray[np.bool_],
+    out: NDArray[np.int32],
+    origin: NDArray[np.uint8],
+) -> int:
+    """Fill ``out`` and ``origin``; the longest request's length, or minus the marks it takes.
+
+    ``source`` (2, n_sources) are the sources' numbers and how many columns of ``item`` each has.
+    """
     n_requests, n = item.shape
-    out = np.full((n_requests, n), NO_ROW, np.int32)
-    origin = np.full((n_requests, n), 255, np.uint8)
-    taken = np.zeros(n_items, np.bool_)
-    longest = 0
+    most = 0
+    for b in range(n_requests):
+        for x in range(n):
+            most = max(most, int(item[b, x]))
+    if most >= len(taken):
+        return -(most + 1)
+    longest = 1
     for b in range(n_requests):
         _mark(taken, owned_item[owned_ptr[b] : owned_ptr[b + 1]], True)
         _mark(taken, anchors[b], True)
         m = 0
-        for x in range(n):
-            i = item[b, x]
-            if i < 0 or taken[i] or (i < len(barred) and barred[i]):
-                continue
-            taken[i] = True
-            out[b, m] = i
-            origin[b, m] = source[x]
-            m += 1
+        x = 0
+        for s in range(source.shape[1]):
+            for _ in range(source[1, s]):
+                i = item[b, x]
+                x += 1
+                if i < 0 or taken[i] or (i < len(barred) and barred[i]):
+                    continue
+                taken[i] = True
+                out[b, m] = i
+                origin[b, m] = source[0, s]
+                m += 1
         longest = max(longest, m)
         _mark(taken, out[b, :m], False)
         _mark(taken, owned_item[owned_ptr[b] : owned_ptr[b + 1]], False)
         _mark(taken, anchors[b], False)
-    return out, origin, longest
+        for x in range(m, n):
+            out[b, x] = NO_ROW
+            origin[b, x] = PINNED
+    return longest
 
 
 @nb.njit(cache=True, nogil=True)
