@@ -68,7 +68,8 @@ def by_store(
 ) -> None:
     for since in range(0, len(actions), per_commit):
         some = actions[since : since + per_commit]
-        store.append_many([(some[i : i + BATCH], NOW_MS) for i in range(0, len(some), BATCH)])
+        parts = [some[i : i + BATCH] for i in range(0, len(some), BATCH)]
+        store.append_many([store.prepare(part, received_at_ms=NOW_MS) for part in parts])
 
 
 def by_group(store: SqlFactStore, actions: Sequence[Action]) -> None:

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from habitue.errors import BadInput
-from habitue.facts import NAMES, Action
-from habitue.store import sql_store
+from habitue.facts import NAMES, Action, Item
+from habitue.store import appending, sql_store
 from habitue.store.bulk import slices
 from habitue.store.contract import Appended
 from habitue.store.sql_store import SqlFactStore
@@ -78,16 +78,21 @@ ACTIONS = st.builds(
 )
 
 
+@pytest.mark.parametrize("worthwhile", [3, 100])
 @settings(max_examples=30, suppress_health_check=SHARED)
 @given(groups=st.lists(st.lists(st.lists(ACTIONS, max_size=6), min_size=1, max_size=3), max_size=4))
 def test_any_sequence_of_commits_ends_as_in_the_model(
-    tmp_path_factory: pytest.TempPathFactory, groups: list[list[list[Action]]]
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    worthwhile: int,
+    groups: list[list[list[Action]]],
 ) -> None:
+    monkeypatch.setattr(appending, "_WORTHWHILE", worthwhile)
     store = new_sqlite(tmp_path_factory.mktemp("s") / "shop.db")
     model = Model()
     try:
         for group in groups:
-            told = store.append_many([(batch, NOON) for batch in group])
+            told = store.append_many([store.prepare(one, received_at_ms=NOON) for one in group])
             for batch, appended in zip(group, told, strict=True):
                 check_told(appended, *model.append(batch))
         check_held(store, model)
@@ -218,6 +223,49 @@ def test_a_wrong_row_of_a_table_is_told_by_its_place(store: SqlFactStore) -> Non
         store.append_columns(table.append_column("colour", table["id"]), received_at_ms=NOON)
     with pytest.raises(BadInput, match="'shopper'"):
         store.append_columns(table.drop_columns("shopper"), received_at_ms=NOON)
+
+
+def test_batches_of_one_commit_may_say_different_things(
+    store: SqlFactStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some are prepared by their callers, some with their neighbours, one holds a wrong row."""
+    monkeypatch.setattr(appending, "_WORTHWHILE", 2)
+    batches = [
+        [Action(kind="login", shopper="ana", id="0"), view("bob", "cup", "1")],
+        [Action(kind="view_item", shopper="eve", item="pot", id="2", at=5, rating=4)],
+        [Action(kind="search", shopper="ana", id="3", at=6, query="tea")],
+        [view("bob", "jug", "4"), Action(kind="dance", shopper="bob", id="5")],
+        [Item(id="hat"), view("ana", "cup", "6")],
+        [Action(kind="login", shopper="eve", at=7, extra={"a": 1}), view("eve", "cup", "0")],
+    ]
+    ready = [store.prepare(b, received_at_ms=NOON + n) for n, b in enumerate(batches)]
+    assert [batch.columns is not None for batch in ready] == [True, *[False] * 4, True]
+    told = store.append_many(ready)
+    assert [(t.new, [(r.row, r.problem) for r in t.rejected]) for t in told] == [
+        (2, []),
+        (1, []),
+        (1, []),
+        (1, [(1, "invalid")]),
+        (2, []),
+        (1, [(1, "conflict")]),
+    ]
+    names = ("at_ms", "received_at_ms", "rating", "query", "extra")
+    shoppers = store.shopper_ids()
+    rows = [
+        (row["id"], shoppers[row["shopper_row"]], *(row[name] for name in names))  # type: ignore[call-overload]
+        for row in rows_of(store)
+    ]
+    assert [row if row[0] in "012346" else ("made up", *row[1:]) for row in rows] == [
+        ("0", "ana", NOON, NOON, None, None, None),
+        ("1", "bob", NOON, NOON, None, None, None),
+        ("2", "eve", 5, NOON + 1, 4.0, None, None),
+        ("3", "ana", 6, NOON + 2, None, "tea", None),
+        ("4", "bob", NOON + 3, NOON + 3, None, None, None),
+        ("6", "ana", NOON + 4, NOON + 4, None, None, None),
+        ("made up", "eve", 7, NOON + 5, None, None, '{"a":1}'),
+    ]
+    again = store.append_many([store.prepare(batches[0], received_at_ms=NOON + 9)])
+    assert (again[0].new, again[0].duplicate) == (0, 2)  # a time not said is no difference
 
 
 def view(shopper: str, item: str, fact_id: str) -> Action:

@@ -12,7 +12,7 @@ import pytest
 
 from habitue.errors import StoreError, Unavailable
 from habitue.facts import Action, Fact
-from habitue.store.appending import NO_ACTIONS
+from habitue.store.appending import NO_ACTIONS, Batch
 from habitue.store.contract import Appended
 from habitue.store.group_commit import GroupCommit, Told
 from habitue.store.sqlite import SqliteFactStore
@@ -36,15 +36,18 @@ class Gate:
         self.stored: list[Fact] = []
         self.error: Exception | None = None
 
-    def append_many(self, batches: Sequence[tuple[Sequence[Fact], int]]) -> list[Appended]:
+    def prepare(self, facts: Sequence[Fact], *, received_at_ms: int) -> Batch:
+        return Batch(facts, received_at_ms)
+
+    def append_many(self, batches: Sequence[Batch]) -> list[Appended]:
         self.open.wait(10)
         if self.error is not None:
             raise self.error
         self.commits.append(len(batches))
         told = []
-        for facts, _ in batches:
-            self.stored += facts
-            told.append(Appended(len(facts), 0, 0, len(self.stored), (), NO_ACTIONS))
+        for batch in batches:
+            self.stored += batch.facts
+            told.append(Appended(len(batch.facts), 0, 0, len(self.stored), (), NO_ACTIONS))
         return told
 
 
@@ -90,6 +93,38 @@ def test_batches_that_wait_together_share_a_commit() -> None:
     group.close()
     assert sum(gate.commits) == 50
     assert len(gate.commits) <= 3
+
+
+def test_half_a_crowd_is_committed_while_the_other_half_is_told_and_sends_again() -> None:
+    gate = Gate()
+    group = GroupCommit(gate)
+
+    def client(k: int) -> None:
+        for _ in range(3):
+            group.append_sync(views(k, 100), received_at_ms=NOON)
+
+    threads = in_threads(40, client)
+    while group.queued() < 4_000:
+        pass
+    gate.open.set()
+    for thread in threads:
+        thread.join()
+    group.close()
+    assert sum(gate.commits) == 120
+    assert max(gate.commits) <= 20
+
+
+def test_a_small_crowd_is_committed_at_once() -> None:
+    gate = Gate()
+    group = GroupCommit(gate)
+    threads = in_threads(11, lambda k: group.append_sync(views(k, 100), received_at_ms=NOON))
+    while group.queued() < 1_100:
+        pass
+    gate.open.set()
+    for thread in threads:
+        thread.join()
+    group.close()
+    assert len(gate.commits) == 2  # what came first, then all the others
 
 
 def test_asyncio_callers_are_told_on_their_loop(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, groupby
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from habitue.facts import NO_ROW, Action, Fact
 from habitue.store.contract import ActionColumns, Appended, Rejection
 from habitue.store.keying import Keying, Known
-from habitue.store.prepare import PLAIN, ActionBatch, Unsound, clean, columns_of
+from habitue.store.prepare import PLAIN, ActionBatch, Unsound, clean, columns_of, joined
 from habitue.store.records import append_records
 from habitue.store.session import Ledger, Session
 
-__all__ = ["NO_ACTIONS", "Batch", "Separate", "Share", "append_batches", "append_prepared"]
+__all__ = ["NO_ACTIONS", "Batch", "Separate", "Share", "append_batches", "prepared"]
 
 Problem = Literal["conflict", "invalid", "order_incomplete"]
 
@@ -32,6 +32,9 @@ _BODY: Final = ("kind", "shopper_row", "item_row", *PLAIN)
 NO_ACTIONS: Final = ActionColumns(
     *(np.empty(0, t) for t in ("i8", "i8", "u1", "i4", "i4", "i8", "f4", "?", "f4"))
 )
+
+_WORTHWHILE: Final = 32
+"""From so many actions on a batch is turned into columns alone; fewer share that work."""
 
 
 class Separate(Exception):
@@ -48,7 +51,7 @@ class Batch:
         None  # places of the facts in what the caller sent; None: 0, 1, ...
     )
     rejected: list[Rejection] = field(default_factory=list)
-    n_prepared: int | None = None  # how many actions, where they come as columns instead
+    columns: ActionBatch | None = None  # the facts, actions all, once they are prepared
 
     def place(self, row: int) -> int:
         """Where the caller had the fact that stands at ``row`` now."""
@@ -61,6 +64,20 @@ class Batch:
         self.facts = [fact for _, fact in good]
 
 
+def prepared(facts: Sequence[Fact], received_at_ms: int) -> Batch:
+    """A batch with all done that needs no database, where that is worth doing for it alone.
+
+    Callers do it in their own threads while other batches are being committed.
+    """
+    batch = Batch(facts, received_at_ms)
+    if len(facts) >= _WORTHWHILE and set(map(type, facts)) == {Action}:
+        try:
+            batch.columns = columns_of(facts, [received_at_ms] * len(facts))  # type: ignore[arg-type]
+        except Unsound:
+            batch.sift()
+    return batch
+
+
 class Share:
     """One caller's share of a transaction's outcome."""
 
@@ -70,8 +87,8 @@ class Share:
         self.rejected = list(batch.rejected)
         self.actions = NO_ACTIONS
         self.action_rows: Sequence[int]  # where the actions stand among the facts
-        if batch.n_prepared is not None:
-            self.action_rows = range(batch.n_prepared)
+        if batch.columns is not None:
+            self.action_rows = range(len(batch.columns))
         elif set(map(type, batch.facts)) <= {Action}:
             self.action_rows = range(len(batch.facts))
         else:
@@ -109,36 +126,34 @@ def append_batches(
     Raises ``Separate`` when a broken order of one batch would take back what another batch counts
     as stored; the caller rolls back and appends each batch alone.
     """
-    prepared = _prepare(batches)
+    actions = _columns(batches)
     ledger = session.lock_ledger()
     keying = Keying(known, session, ledger, max(batch.received_at_ms for batch in batches))
     shares = [Share(batch) for batch in batches]
     for share in shares:
         if len(share.action_rows) < len(share.batch.facts):
             append_records(session, keying, ledger, share)
-    if prepared is not None:
-        _Actions(session, keying, ledger, prepared, shares).append()
+    if actions is not None and len(actions):
+        _Actions(session, keying, ledger, actions, shares).append()
     keying.flush()
     session.save_ledger(ledger)
     new_items = tuple(keying.new_items)
     return [share.appended(ledger.last_seq, new_items) for share in shares], keying
 
 
-def append_prepared(
-    session: Session, known: Known, prepared: ActionBatch, share: Share
-) -> tuple[Appended, Keying]:
-    """Append actions that are columns already, as ``append_batches`` does."""
-    ledger = session.lock_ledger()
-    keying = Keying(known, session, ledger, share.batch.received_at_ms)
-    if len(prepared):
-        _Actions(session, keying, ledger, prepared, [share]).append()
-    keying.flush()
-    session.save_ledger(ledger)
-    return share.appended(ledger.last_seq, tuple(keying.new_items)), keying
+def _columns(batches: Sequence[Batch]) -> ActionBatch | None:
+    """The actions of all batches as columns; those not prepared yet are prepared together."""
+    parts: list[ActionBatch] = []
+    for ready, run in groupby(batches, lambda batch: batch.columns is not None):
+        if ready:
+            parts += [batch.columns for batch in run if batch.columns is not None]
+        elif (some := _prepare(list(run))) is not None:
+            parts.append(some)
+    return joined(parts) if parts else None
 
 
 def _prepare(batches: Sequence[Batch]) -> ActionBatch | None:
-    """The actions of all batches as columns, after what cannot be stored was taken out."""
+    """The actions of these batches as columns, after what cannot be stored was taken out."""
     for last_try in (False, True):
         try:
             for batch in batches:

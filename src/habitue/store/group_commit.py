@@ -14,11 +14,12 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Protocol
+from typing import Final, Protocol
 from weakref import WeakKeyDictionary
 
 from habitue.errors import HabitueError, StoreError, Unavailable
 from habitue.facts import Fact
+from habitue.store.appending import Batch
 from habitue.store.contract import Appended
 
 __all__ = ["CommitCounts", "GroupCommit", "GroupStore", "Told"]
@@ -28,19 +29,26 @@ Told = tuple[Sequence[Fact], Appended, int]
 
 Observer = Callable[[Sequence[Told]], None]
 
+_LEAST_COMMIT: Final = 1_000  # facts; with fewer the wait for the disk is most of a commit
+_FADING: Final = 0.9  # how much of the largest crowd is remembered from one commit to the next
+
 
 class GroupStore(Protocol):
     """What the queue is written to: a fact store that takes many batches in one commit."""
 
-    def append_many(self, batches: Sequence[tuple[Sequence[Fact], int]]) -> list[Appended]:
-        """Store several callers' batches, each (facts, received_at_ms), in one durable commit."""
+    def prepare(self, facts: Sequence[Fact], *, received_at_ms: int) -> Batch:
+        """Do what needs no database; called in the caller's thread, at any time."""
+        ...
+
+    def append_many(self, batches: Sequence[Batch]) -> list[Appended]:
+        """Store several callers' batches in one durable commit."""
         ...
 
 
 @dataclass(slots=True)
 class _Waiting:
-    facts: Sequence[Fact]
-    received_at_ms: int
+    facts: Sequence[Fact]  # as the caller gave them
+    batch: Batch
     done: Callable[[Appended | BaseException], None] | None  # None: nobody waits
 
 
@@ -63,6 +71,10 @@ class GroupCommit:
     wait; beyond that ``append`` waits for room and ``append_later`` drops and counts. What nobody
     waits for may lie for ``linger_seconds``, so that slates shown meanwhile are stored together: a
     commit for each would take the processor from the next request.
+
+    A commit takes about half of what lately was on its way at once (and ``max_commit`` facts at
+    most): while one half waits for the disk, the callers of the other are told and send again. If
+    it took all there is, callers and disk would take turns in idling.
     """
 
     def __init__(
@@ -84,7 +96,8 @@ class GroupCommit:
         self._work = threading.Condition(self._lock)
         self._room = threading.Condition(self._lock)
         self._queue: deque[_Waiting] = deque()
-        self._queued = 0
+        self._queued = 0  # facts, those being committed among them
+        self._crowd = 0.0  # the most facts lately queued at once
         self._async_waiters: deque[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = deque()
         self._closing = False
         self._commits = self._batches = self._facts = self._failed = self._dropped = 0
@@ -101,7 +114,8 @@ class GroupCommit:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Appended] = loop.create_future()
         bell = _Bell.of(loop)
-        waiting = _Waiting(facts, received_at_ms, lambda outcome: bell.ring(future, outcome))
+        batch = self._store.prepare(facts, received_at_ms=received_at_ms)
+        waiting = _Waiting(facts, batch, lambda outcome: bell.ring(future, outcome))
         while not self._offer(waiting):
             room = loop.create_future()
             with self._lock:
@@ -119,7 +133,8 @@ class GroupCommit:
             else:
                 future.set_result(outcome)
 
-        waiting = _Waiting(facts, received_at_ms, done)
+        batch = self._store.prepare(facts, received_at_ms=received_at_ms)
+        waiting = _Waiting(facts, batch, done)
         while not self._offer(waiting):
             with self._room:
                 self._room.wait(0.1)
@@ -130,7 +145,7 @@ class GroupCommit:
 
         What is queued is lost when the process is killed: at most ``max_queued`` facts.
         """
-        if self._offer(_Waiting(facts, received_at_ms, None)):
+        if self._offer(_Waiting(facts, Batch(facts, received_at_ms), None)):
             return True
         with self._lock:
             self._dropped += len(facts)
@@ -193,11 +208,11 @@ class GroupCommit:
                 self._work.wait()
             if not self._much():
                 self._work.wait_for(self._much, self._linger_seconds)
+            self._crowd = max(self._queued, _FADING * self._crowd)
+            most = min(max(_LEAST_COMMIT, self._crowd / 2), self._max_commit)
             taken: list[_Waiting] = []
             size = 0
-            while self._queue and (
-                not taken or size + len(self._queue[0].facts) <= self._max_commit
-            ):
+            while self._queue and (not taken or size + len(self._queue[0].facts) <= most):
                 taken.append(self._queue.popleft())
                 size += len(taken[-1].facts)
                 self._urgent -= taken[-1].done is not None
@@ -206,7 +221,7 @@ class GroupCommit:
     def _commit(self, batch: list[_Waiting]) -> None:
         batch = _joined(batch)
         try:
-            outcomes = self._store.append_many([(w.facts, w.received_at_ms) for w in batch])
+            outcomes = self._store.append_many([waiting.batch for waiting in batch])
         except HabitueError as error:
             self._fail(batch, error)
             return
@@ -227,7 +242,7 @@ class GroupCommit:
         if self._observe is None:
             return None
         told = [
-            (waiting.facts, appended, waiting.received_at_ms)
+            (waiting.facts, appended, waiting.batch.received_at_ms)
             for waiting, appended in zip(batch, outcomes, strict=True)
         ]
         try:
@@ -261,7 +276,8 @@ def _joined(batch: list[_Waiting]) -> list[_Waiting]:
         waiting = list(run)
         if unwaited and len(waiting) > 1:
             facts = [fact for one in waiting for fact in one.facts]
-            waiting = [_Waiting(facts, waiting[-1].received_at_ms, None)]
+            last = waiting[-1].batch.received_at_ms
+            waiting = [_Waiting(facts, Batch(facts, last), None)]
         joined += waiting
     return joined
 

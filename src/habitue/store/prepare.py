@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import compress
+from itertools import chain, compress, repeat
 from typing import Any, Final
 
 import msgspec
@@ -20,7 +20,7 @@ from habitue.facts.ids import uuid7s
 from habitue.facts.time import to_ms
 from habitue.store.contract import Rejection
 
-__all__ = ["ActionBatch", "Unsound", "body_json", "clean", "columns_of", "time_of"]
+__all__ = ["ActionBatch", "Unsound", "body_json", "clean", "columns_of", "joined", "time_of"]
 
 _FIELDS: Final = Action.__struct_fields__
 _CODES: Final = {name: int(code_of(name)) for name in NAMES.values()}
@@ -90,6 +90,32 @@ def columns_of(actions: Sequence[Action], received_at_ms: Sequence[int]) -> Acti
         said["extra"] = [None if e is None else _ENCODE(e).decode() for e in said["extra"]]
     return ActionBatch(
         ids, made_up, kinds, values["shopper"], items, at_ms, at_said, list(received_at_ms), said
+    )
+
+
+def joined(parts: Sequence[ActionBatch]) -> ActionBatch:
+    """The actions of all parts, in their order."""
+    if len(parts) == 1:
+        return parts[0]
+    whole = chain.from_iterable
+    filled = {name for part in parts for name in part.said}
+    said_at = [part.at_said for part in parts]
+    return ActionBatch(
+        id=list(whole(part.id for part in parts)),
+        made_up=any(part.made_up for part in parts),
+        kind=list(whole(part.kind for part in parts)),
+        shopper=list(whole(part.shopper for part in parts)),
+        item=list(whole(part.item for part in parts)),
+        at_ms=list(whole(part.at_ms for part in parts)),
+        at_said=None
+        if said_at.count(None) == len(parts)
+        else list(whole(part.at_said or repeat(True, len(part)) for part in parts)),
+        received_at_ms=list(whole(part.received_at_ms for part in parts)),
+        said={
+            name: list(whole(part.said.get(name) or repeat(None, len(part)) for part in parts))
+            for name in PLAIN
+            if name in filled
+        },
     )
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from habitue.errors import NotFound
 from habitue.facts import NO_ROW, Fact
-from habitue.store.appending import Batch, Separate, Share, append_batches, append_prepared
+from habitue.store.appending import Batch, Separate, append_batches, prepared
 from habitue.store.contract import Appended, Erased, FactKind, Stored
 from habitue.store.erasing import Tombstone, erase, exported, tombstones
 from habitue.store.keying import Known, parents, root_of
@@ -68,15 +68,18 @@ class SqlFactStore(ABC):
 
     def append(self, facts: Sequence[Fact], *, received_at_ms: int) -> Appended:
         """Store a batch durably: see ``FactStore.append``."""
-        return self.append_many([(facts, received_at_ms)])[0]
+        return self.append_many([self.prepare(facts, received_at_ms=received_at_ms)])[0]
 
-    def append_many(self, batches: Sequence[tuple[Sequence[Fact], int]]) -> list[Appended]:
-        """Store several callers' batches, each (facts, received_at_ms), in one durable commit."""
-        taken = [Batch(facts, received_at_ms) for facts, received_at_ms in batches]
+    def prepare(self, facts: Sequence[Fact], *, received_at_ms: int) -> Batch:
+        """A caller's facts for ``append_many``, with what can be done beforehand done."""
+        return prepared(facts, received_at_ms)
+
+    def append_many(self, batches: Sequence[Batch]) -> list[Appended]:
+        """Store several callers' batches in one durable commit."""
         try:
-            return self._append(taken)
+            return self._append(batches)
         except Separate:
-            return [appended for batch in taken for appended in self._append([batch])]
+            return [appended for batch in batches for appended in self._append([batch])]
 
     def append_columns(self, actions: pa.Table, *, received_at_ms: int) -> Appended:
         """Store a table of actions, by the same rules as ``append``.
@@ -98,12 +101,9 @@ class SqlFactStore(ABC):
     def _append_slice(self, actions: pa.Table, received_at_ms: int) -> Appended:
         from habitue.store.bulk import batch_of
 
-        prepared, places, rejected = batch_of(actions, received_at_ms)
-        batch = Batch((), received_at_ms, places.tolist(), rejected, len(prepared))
-        with self._writing() as session:
-            appended, keying = append_prepared(session, self._known, prepared, Share(batch))
-        keying.remember()
-        return appended
+        columns, places, rejected = batch_of(actions, received_at_ms)
+        batch = Batch((), received_at_ms, places.tolist(), rejected, columns)
+        return self._append([batch])[0]
 
     def _append(self, batches: Sequence[Batch]) -> list[Appended]:
         with self._writing() as session:
