@@ -10,14 +10,12 @@ from numpy.typing import NDArray
 
 from habitue.facts import NO_ROW, ActionKind, Context, Owned
 
-__all__ = ["KINDS", "concerned", "take_away"]
+__all__ = ["KINDS", "concerned", "strongest", "take_away"]
 
-KINDS: Final = (
-    "looked", "carted", "bought", "brand", "category", "again", "anchors", "popular", "new",
-)  # fmt: skip
-"""What may be named, by code: an item of the past, a habit, the place, the shop."""
+KINDS: Final = ("looked", "carted", "bought", "brand", "category", "again", "anchors")
+"""What may be taken away, by code: an item of the past, a habit, the place."""
 
-_LOOKED, _CARTED, _BOUGHT, _BRAND, _CATEGORY, _AGAIN, _ANCHORS, _POPULAR, _NEW = range(9)
+_LOOKED, _CARTED, _BOUGHT, _BRAND, _CATEGORY, _AGAIN, _ANCHORS = range(7)
 _PURCHASE: Final = int(ActionKind.purchase)
 _ADD_TO_CART: Final = int(ActionKind.add_to_cart)
 _REFUSED: Final = int(ActionKind.not_interested)
@@ -167,32 +165,53 @@ def _without(
 
 @nb.njit(cache=True, nogil=True)
 def concerned(
-    code: Codes,
-    named: Codes,
-    items: Codes,
-    owned: Codes,
-    brand: Codes,
-    category: Codes,
-    first_ms: NDArray[np.int64],
-    young_ms: float,
-) -> NDArray[np.bool_]:
-    """Which causes may be named of which items, popular and new last: (C + 2, n)."""
-    n_causes = len(code)
-    may = np.ones((n_causes + 2, len(items)), np.bool_)
-    for x in range(len(items)):
-        i = items[x]
-        mine = _among(i, owned)
-        for c in range(n_causes):
-            if code[c] == _BRAND:
-                may[c, x] = i < len(brand) and brand[i] == named[c]
-            elif code[c] == _CATEGORY:
-                may[c, x] = i < len(category) and category[i] == named[c]
-            elif code[c] == _AGAIN:
-                may[c, x] = mine
-            elif code[c] <= _BOUGHT:
-                may[c, x] = i != named[c]  # an item is no reason for itself
-        may[n_causes + 1, x] = not mine and i < len(first_ms) and first_ms[i] >= young_ms
-    return may
+    code: Codes, named: Codes, items: Codes, owned: Codes, brand: Codes, category: Codes
+) -> tuple[Codes, Codes]:
+    """Which causes (C,) may be named of which items (n,): pairs of a variant and a place.
+
+    Variants are numbered as ``take_away`` makes them, from 1, and rise.
+    """
+    variant = np.empty(len(code) * len(items), np.int32)
+    place = np.empty(len(code) * len(items), np.int32)
+    n = 0
+    for c in range(len(code)):
+        which, what = code[c], named[c]
+        for x in range(len(items)):
+            i = items[x]
+            if which == _BRAND:
+                may = i < len(brand) and brand[i] == what
+            elif which == _CATEGORY:
+                may = i < len(category) and category[i] == what
+            elif which == _AGAIN:
+                may = _among(i, owned)
+            else:
+                may = which == _ANCHORS or i != what  # an item is no reason for itself
+            if may:
+                variant[n], place[n] = c + 1, x
+                n += 1
+    return variant[:n].copy(), place[:n].copy()
+
+
+@nb.njit(cache=True, nogil=True)
+def strongest(
+    variant: Codes,
+    place: Codes,
+    drop: NDArray[np.float32],
+    weight: NDArray[np.float64],
+    least: float,
+    n: int,
+) -> NDArray[np.int64]:
+    """The pair with the largest weighted drop above ``least`` of each item (n,), -1 for none.
+
+    ``weight`` (C,) is what each cause's drop counts.
+    """
+    best = np.full(n, -1)
+    most = np.zeros(n)
+    for p in range(len(variant)):
+        told = drop[p] * weight[variant[p] - 1]
+        if drop[p] > least and (best[place[p]] < 0 or told > most[place[p]]):
+            best[place[p]], most[place[p]] = p, told
+    return best
 
 
 @nb.njit(cache=True, nogil=True)

@@ -1,15 +1,18 @@
-"""What a ranker is."""
+"""What a ranker is, and what one must also do whose slates are to be explained."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
+import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
 from habitue.facts import Context
+from habitue.ranking.features import FeatureBatch, FeatureMaker
 
-__all__ = ["Ranker"]
+__all__ = ["Explainable", "Known", "Ranker"]
 
 
 class Ranker(Protocol):
@@ -17,4 +20,77 @@ class Ranker(Protocol):
 
     def score(self, context: Context, item_row: NDArray[np.int32]) -> NDArray[np.float32]:
         """Scores of ``item_row`` (B, n); ``-inf`` beside ``NO_ROW``."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Some items of a single request as they were ranked."""
+
+    item_row: NDArray[np.int32]  # (n,)
+    batch: FeatureBatch  # B = 1, m = n; norms as among all candidates
+    score: NDArray[np.float32]  # (n,)
+
+    def some(self, item_row: NDArray[np.int32], norms: NDArray[np.float32] | None) -> Known | None:
+        """Items (n,) among these; ``None`` where one is not, or other ``norms`` are asked for."""
+        if norms is not None and not np.array_equal(norms, self.batch.norms):
+            return None
+        place = _places(item_row, self.item_row)
+        if place.min(initial=0) < 0:
+            return None
+        batch = self.batch
+        few = FeatureBatch(batch.x[place], batch.source_score[:, place], batch.norms)
+        return Known(item_row, few, self.score[place])
+
+
+@nb.njit(cache=True, nogil=True)
+def _places(wanted: NDArray[np.int32], among: NDArray[np.int32]) -> NDArray[np.int64]:
+    place = np.full(len(wanted), -1)
+    for x in range(len(wanted)):
+        for y in range(len(among)):
+            if among[y] == wanted[x]:
+                place[x] = y
+                break
+    return place
+
+
+@runtime_checkable
+class Explainable(Protocol):
+    """A ranker that can score a few items again, with something taken away."""
+
+    @property
+    def features(self) -> FeatureMaker:
+        """The features it reads."""
+        ...
+
+    def known(
+        self, context: Context, item_row: NDArray[np.int32], norms: NDArray[np.float32] | None
+    ) -> Known:
+        """Items (n,) of a single request, normalised by ``norms`` (1, n_sources, 3).
+
+        Without norms they are measured as they were last ranked, else against each other.
+        """
+        ...
+
+    def rescored(
+        self,
+        known: Known,
+        variants: Context,
+        source_score: NDArray[np.float32],
+        variant: NDArray[np.int32],
+        place: NDArray[np.int32],
+    ) -> NDArray[np.float32]:
+        """Scores (P,) of the items at ``place`` as the requests ``variant`` (P,), rising, see them.
+
+        ``variants`` are V requests like the one that is known, at the same time; ``source_score``
+        (V, n, n_sources) is what the sources say of the items in each.
+        """
+        ...
+
+    def unwanted(self, known: Known, place: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Scores (P,) of the items at ``place`` as if nobody had wanted them lately."""
+        ...
+
+    def long_known(self, known: Known, place: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Scores (P,) of the items at ``place`` as if they had long been in the shop."""
         ...

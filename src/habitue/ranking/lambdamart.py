@@ -16,6 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFlo
 
 from habitue.errors import BadInput, SnapshotError
 from habitue.facts import Context
+from habitue.ranking.contract import Known
+from habitue.ranking.demand import DemandColumns
 from habitue.ranking.features import FeatureBatch, FeatureMaker
 from habitue.ranking.trees import Forest
 
@@ -165,7 +167,10 @@ class LambdaMartRanker:
 
 
 class FeatureRanker:
-    """A ranker bound to the features it reads: what the pipeline calls."""
+    """A ranker bound to the features it reads: what the pipeline calls.
+
+    The last single request is kept as it was ranked: who asks for a slate asks for its reasons.
+    """
 
     def __init__(self, trees: LambdaMartRanker, features: FeatureMaker) -> None:
         if trees.names != features.names:
@@ -176,6 +181,8 @@ class FeatureRanker:
             )
         self.trees = trees
         self.features = features
+        self._demand = DemandColumns.of(trees.names)
+        self._last: tuple[Context, Known] | None = None
 
     def score(self, context: Context, item_row: NDArray[np.int32]) -> NDArray[np.float32]:
         """Scores of ``item_row`` (B, m); ``-inf`` beside ``NO_ROW``."""
@@ -193,4 +200,46 @@ class FeatureRanker:
         candidates are already known; 0 beside ``NO_ROW``.
         """
         batch = self.features.make(context, item_row, source_score=source_score)
-        return self.trees.score_features(batch, item_row), batch.norms
+        score = self.trees.score_features(batch, item_row)
+        if len(context) == 1:
+            self._last = (context, Known(item_row[0], batch, score[0]))
+        return score, batch.norms
+
+    # ------------------------------------------------------------------ with something taken away
+
+    def known(
+        self, context: Context, item_row: NDArray[np.int32], norms: NDArray[np.float32] | None
+    ) -> Known:
+        """Items (n,) of a single request: as they were ranked if that was the last, else anew."""
+        last = self._last
+        if last is not None and last[0] is context:
+            found = last[1].some(item_row, norms)
+            if found is not None:
+                return found
+        batch = self.features.make(context, item_row[None, :], norms=norms)
+        return Known(item_row, batch, self.trees.forest.predict(batch.x))
+
+    def rescored(
+        self,
+        known: Known,
+        variants: Context,
+        source_score: NDArray[np.float32],
+        variant: NDArray[np.int32],
+        place: NDArray[np.int32],
+    ) -> NDArray[np.float32]:
+        """Scores (P,) of the items at ``place`` as the requests ``variant`` (P,), rising, see them.
+
+        ``source_score`` (V, n, n_sources) is what the sources say of the items in each.
+        """
+        x = self.features.changed(
+            known.batch, known.item_row, variants, source_score, variant, place
+        )
+        return self.trees.forest.predict(x)
+
+    def unwanted(self, known: Known, place: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Scores (P,) of the items at ``place`` as if nobody had wanted them lately."""
+        return self.trees.forest.predict(self._demand.unwanted(known.batch, place))
+
+    def long_known(self, known: Known, place: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Scores (P,) of the items at ``place`` as if they had long been in the shop."""
+        return self.trees.forest.predict(self._demand.long_known(known.batch, place))

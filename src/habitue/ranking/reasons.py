@@ -1,12 +1,14 @@
 """Why is this here? The cause whose removal lowers an item's score most, in a shopper's words.
 
-Nothing is said that was not tried: each cause is taken out of the request, the chosen items are
-scored again by the same features and the same trees, and the largest drop names the reason.
+Nothing is said that was not tried: each cause is taken out of the request, the chosen items it may
+be named of are scored again by the same features and the same trees, and the largest drop names the
+reason. What the shopper did is told before what the shop does, so the shop's causes are tried only
+of items that no cause of hers explains.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -14,21 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat
 
-from habitue.facts import MS_PER_DAY, NO_ROW, Context
+from habitue.facts import MS_PER_DAY, Context
 from habitue.portraits import ItemColumns, pick
-from habitue.ranking.causes import KINDS, concerned, take_away
-from habitue.ranking.contract import Ranker
-from habitue.ranking.feature_kernels import request_norms
-from habitue.ranking.lambdamart import FeatureRanker
+from habitue.ranking.causes import KINDS, concerned, strongest, take_away
+from habitue.ranking.contract import Explainable, Known, Ranker
 
 __all__ = ["Chosen", "Reason", "Reasons", "ReasonsConfig"]
 
-_DEMAND: Final = ("item_bought_", "item_new_buyers_", "item_viewed_", "item_carted_")
-_COUNTING: Final = ("popular", "popular_now", "new_buyers")
-_SHOPS: Final = ("popular", "new")
 _NAMING: Final = ("looked", "carted", "bought", "anchors")
-_LOG_NOTHING: Final = np.float32(np.log(0.1))
-_LONG_DAYS: Final = np.float32(365.0)
+_POPULAR: Final = "Popular this week"
+_NEW: Final = "New in the shop"
 
 
 class ReasonsConfig(BaseModel):
@@ -74,140 +71,94 @@ class Chosen(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class _Columns:
-    """Which features speak of demand and of novelty, by place."""
-
-    demand: NDArray[np.int64]  # logs of decayed counts
-    trend: NDArray[np.int64]  # and shares of sources that only count
-    standard: NDArray[np.int64]  # standardised scores of those sources
-    source: NDArray[np.int64]  # whose they are
-    known_days: int
-    new_gap: int
-
-    @classmethod
-    def of(cls, names: tuple[str, ...]) -> _Columns:
-        def where(wanted: Callable[[str], bool]) -> NDArray[np.int64]:
-            return np.array([at for at, name in enumerate(names) if wanted(name)], np.int64)
-
-        standard = where(lambda name: name.removesuffix("_z") in _COUNTING and name.endswith("_z"))
-        return cls(
-            where(lambda name: name.startswith(_DEMAND) and not name.endswith("_ever")),
-            where(
-                lambda name: (
-                    name.startswith("item_trend_") or name.removesuffix("_share") in _COUNTING
-                )
-            ),
-            standard,
-            standard // 3,
-            names.index("item_known_days"),
-            names.index("pair_new_gap"),
-        )
-
-
 class Reasons:
     """Finds the reasons of slates by removing causes and scoring again."""
 
     def __init__(self, rankers: Mapping[str, Ranker], config: ReasonsConfig | None = None) -> None:
         self.rankers = rankers
         self.config = config or ReasonsConfig()
-        self._columns: dict[tuple[str, ...], _Columns] = {}
         self._shares = np.ones(len(KINDS))
         self._shares[[KINDS.index("brand"), KINDS.index("category")]] = self.config.broad_share
-        # What the shopper did is told before what the shop does: every popular item is popular.
-        self._tiers = np.where(np.isin(KINDS, _SHOPS), 0.0, 1e6)
 
     def explain(
         self, context: Context, slates: Chosen, title: Callable[[int], str]
     ) -> list[list[Reason]]:
         """One reason for each slot of each context; ``title`` names items before a shopper."""
         ranker = self.rankers.get(context.surface, self.rankers["home"])
-        if not isinstance(ranker, FeatureRanker):
-            return [[Reason()] * slates.item_row.shape[1] for _ in range(len(context))]
-        out = []
-        for b in range(len(context)):
+        reasons = [[Reason()] * slates.item_row.shape[1] for _ in range(len(context))]
+        if not isinstance(ranker, Explainable):
+            return reasons
+        for b, told in enumerate(reasons):
             one = context if len(context) == 1 else pick(context, np.array([b]))
             norms = None if slates.norms is None else slates.norms[b : b + 1]
-            out.append(self._explain(ranker, one, slates.item_row[b], norms, title))
-        return out
-
-    def _explain(
-        self,
-        ranker: FeatureRanker,
-        context: Context,
-        item_row: NDArray[np.int32],
-        norms: NDArray[np.float32] | None,
-        title: Callable[[int], str],
-    ) -> list[Reason]:
-        there = np.flatnonzero(item_row >= 0)
-        reasons = [Reason()] * len(item_row)
-        if not len(there):
-            return reasons
-        items = np.ascontiguousarray(item_row[there], np.int32)
-        features = ranker.features
-        brand, category = features.columns.brand, features.columns.category
-        code, named, variants = take_away(context, items, brand, category, self.config.recents)
-        score = self._scores(ranker, variants, items, norms)
-        drop = score[0] - score[1:]  # (C + 2, n)
-        young = float(context.now_ms[0]) - self.config.new_days * MS_PER_DAY
-        may = concerned(
-            code, named, items, context.owned.item, brand, category, features.stats.first_ms, young
-        )
-        drop[~may] = -np.inf
-        code = np.append(code, [KINDS.index("popular"), KINDS.index("new")])
-        told = np.where(drop > self.config.least_drop, drop * self._shares[code][:, None], -np.inf)
-        told += self._tiers[code][:, None]
-        best = told.argmax(axis=0)
-        for x, slot in enumerate(there.tolist()):
-            which = int(best[x])
-            if drop[which, x] > self.config.least_drop:
-                kind = KINDS[code[which]]
-                cause = int(named[which]) if which < len(named) else NO_ROW
-                causes = (cause,) if kind in _NAMING and cause >= 0 else ()
-                surface = context.surface
-                text = _words(kind, cause, surface, title, features.columns)
-                reasons[slot] = Reason(text, causes, kind, float(drop[which, x]))
+            there = np.flatnonzero(slates.item_row[b] >= 0)
+            if not len(there):
+                continue
+            items = np.ascontiguousarray(slates.item_row[b, there], np.int32)
+            known = ranker.known(one, items, norms)
+            found = self._personal(ranker, one, known, title)
+            found |= self._of_the_shop(ranker, one, known, found)
+            for x, reason in found.items():
+                told[there[x]] = reason
         return reasons
 
-    def _scores(
-        self,
-        ranker: FeatureRanker,
-        variants: Context,
-        items: NDArray[np.int32],
-        norms: NDArray[np.float32] | None,
-    ) -> NDArray[np.float32]:
-        """Scores of the items as they are, without each cause, unwanted and long known."""
-        n, features = len(items), ranker.features
-        rows = np.ascontiguousarray(np.broadcast_to(items, (len(variants), n)))
-        score = features.source_scores(variants, rows)
-        if norms is None:
-            norms = request_norms(score[:1], rows[:1])
-        x = features.make(
-            variants,
-            rows,
-            source_score=score,
-            norms=np.repeat(norms, len(rows), axis=0),
-        ).x
-        popular, new = self._reworked(ranker.trees.names, x[:n], norms)
-        every = np.concatenate([x, popular, new])
-        return ranker.trees.forest.predict(every).reshape(len(variants) + 2, n)
+    def _personal(
+        self, ranker: Explainable, context: Context, known: Known, title: Callable[[int], str]
+    ) -> dict[int, Reason]:
+        """The reasons that lie with the shopper or the place she is in, by place in ``known``."""
+        columns, items = ranker.features.columns, known.item_row
+        brand, category = columns.brand, columns.category
+        code, named, variants = take_away(context, items, brand, category, self.config.recents)
+        variant, place = concerned(code, named, items, context.owned.item, brand, category)
+        if not len(variant):
+            return {}
+        rows = np.repeat(items[None, :], len(variants), axis=0)
+        score = ranker.features.source_scores(variants, rows)
+        drop = known.score[place] - ranker.rescored(known, variants, score, variant, place)
+        least = self.config.least_drop
+        best = strongest(variant, place, drop, self._shares[code], least, len(items))
+        found = {}
+        for x, pair in enumerate(best.tolist()):
+            if pair >= 0:
+                which = variant[pair] - 1
+                kind, cause = KINDS[code[which]], int(named[which])
+                text = _words(kind, cause, context.surface, title, columns)
+                causes = (cause,) if kind in _NAMING and cause >= 0 else ()
+                found[x] = Reason(text, causes, kind, float(drop[pair]))
+        return found
 
-    def _reworked(
-        self, names: tuple[str, ...], x: NDArray[np.float32], norms: NDArray[np.float32]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """The items as if nobody had wanted them lately, and as if they had long been there."""
-        columns = self._columns.get(names)
-        if columns is None:
-            columns = self._columns[names] = _Columns.of(names)
-        popular, new = x.copy(), x.copy()
-        popular[:, columns.demand] = _LOG_NOTHING
-        popular[:, columns.trend] = 0.0
-        mean, spread = norms[0, columns.source, 0], norms[0, columns.source, 1]
-        popular[:, columns.standard] = -mean / (spread + np.float32(1e-9))
-        gap = np.log1p(_LONG_DAYS) - np.log1p(new[:, columns.known_days])
-        new[:, columns.new_gap] += gap
-        new[:, columns.known_days] = _LONG_DAYS
-        return popular, new
+    def _of_the_shop(
+        self, ranker: Explainable, context: Context, known: Known, told: Collection[int]
+    ) -> dict[int, Reason]:
+        """The reasons that lie with the shop, of items not ``told`` of: every item is popular."""
+        items = known.item_row
+        left = np.array([x for x in range(len(items)) if x not in told], np.int64)
+        if not len(left):
+            return {}
+        drop = known.score[left] - ranker.unwanted(known, left)
+        found = {
+            x: Reason(_POPULAR, kind="popular", drop=lost)
+            for x, lost in zip(left.tolist(), drop.tolist(), strict=True)
+            if lost > self.config.least_drop
+        }
+        young = self._young(ranker.features.stats.first_ms, context, items[left])
+        if young.any():
+            left = left[young]
+            drop = known.score[left] - ranker.long_known(known, left)
+            for x, lost in zip(left.tolist(), drop.tolist(), strict=True):
+                if lost > max(self.config.least_drop, found[x].drop if x in found else 0.0):
+                    found[x] = Reason(_NEW, kind="new", drop=lost)
+        return found
+
+    def _young(
+        self, first_ms: NDArray[np.int64], context: Context, items: NDArray[np.int32]
+    ) -> NDArray[np.bool_]:
+        """Which items (n,) are new in the shop, and to the shopper."""
+        since = float(context.now_ms[0]) - self.config.new_days * MS_PER_DAY
+        there = items < len(first_ms)
+        young = np.zeros(len(items), np.bool_)
+        young[there] = first_ms[items[there]] >= since
+        return young & ~np.isin(items, context.owned.item)
 
 
 def _words(
@@ -227,9 +178,5 @@ def _words(
             return f"{columns.brand_name(cause)}, a brand you return to"
         case "category":
             return f"From {columns.category_name(cause)}, where you often look"
-        case "again":
-            return "Time to buy it again"
-        case "new":
-            return "New in the shop"
         case _:
-            return "Popular this week"
+            return "Time to buy it again"
