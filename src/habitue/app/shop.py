@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self, overload
+from typing import TYPE_CHECKING, Self, cast, overload
 
 import numpy as np
-import polars as pl
-import pyarrow as pa
 
-from habitue.app import importing, learning
 from habitue.app.clock import clock_ms
 from habitue.app.note import TrainingNote
 from habitue.app.places import settings_for
@@ -19,11 +16,18 @@ from habitue.app.secrets import reject_files
 from habitue.app.snapshots import SnapshotInfo, load, make_servable
 from habitue.app.wiring import Parts, build
 from habitue.errors import SnapshotError
-from habitue.evaluation import Report
 from habitue.facts import Fact
 from habitue.privacy.erasure import erase
 from habitue.store.contract import Appended, Erased, Stored
 from habitue.surfaces import SlateAnswer, SurfaceRequest
+
+if TYPE_CHECKING:
+    import polars as pl
+    import pyarrow as pa
+
+    from habitue.app.importing import Counted, Ingested
+    from habitue.app.learning import Evaluated
+    from habitue.evaluation import Report
 
 __all__ = ["Progress", "Shop", "open_shop"]
 
@@ -76,9 +80,7 @@ class Shop:
     def ingest(self, what: Sequence[Fact]) -> Appended: ...
 
     @overload
-    def ingest(
-        self, what: pl.DataFrame | pa.Table, *, progress: Progress = ...
-    ) -> importing.Counted: ...
+    def ingest(self, what: pl.DataFrame | pa.Table, *, progress: Progress = ...) -> Counted: ...
 
     @overload
     def ingest(
@@ -89,7 +91,7 @@ class Shop:
         query: str | None = ...,
         rejects: Path | None = ...,
         progress: Progress = ...,
-    ) -> importing.Ingested: ...
+    ) -> Ingested: ...
 
     def ingest(
         self,
@@ -99,7 +101,7 @@ class Shop:
         query: str | None = None,
         rejects: Path | None = None,
         progress: Progress = _silent,
-    ) -> Appended | importing.Counted | importing.Ingested:
+    ) -> Appended | Counted | Ingested:
         """Take in facts, a table of actions, or a file or query read through a mapping.
 
         What is given is durable on return. A table has the fields of ``Action`` as columns, times
@@ -109,13 +111,17 @@ class Shop:
         every row.
         """
         if isinstance(what, str | Path):
+            from habitue.app import importing
+
             return importing.ingest_table(
                 self.parts, what, mapping, query, rejects, now_ms=clock_ms(), progress=progress
             )
-        if isinstance(what, pl.DataFrame | pa.Table):
+        if not isinstance(what, Sequence):
+            from habitue.app import importing
+
             return importing.ingest_actions(self.parts, what, clock_ms(), progress)
-        names = self.parts.pseudonyms
-        told = what if names is None else names.over(what)
+        names, facts = self.parts.pseudonyms, cast("Sequence[Fact]", what)
+        told = facts if names is None else names.over(facts)
         return self.parts.committer.append_sync(told, received_at_ms=clock_ms())
 
     def stored(self) -> Stored:
@@ -164,6 +170,8 @@ class Shop:
         Raises ``BadInput`` when there is nothing to learn from, ``SnapshotRefused`` when the new
         snapshot is far worse than the one that serves.
         """
+        from habitue.app import learning
+
         with TrainingNote(self.parts.settings.snapshots.path, progress) as noted:
             made = learning.train_snapshot(self.parts, now_ms=clock_ms(), seed=seed, progress=noted)
         return self.activate(made) if activate else self._info(made)
@@ -176,8 +184,10 @@ class Shop:
         n: int = 10,
         seed: int = 0,
         progress: Progress = _silent,
-    ) -> learning.Evaluated:
+    ) -> Evaluated:
         """Train on the past and measure on what came after: ``by-time`` or ``leave-last-out``."""
+        from habitue.app import learning
+
         return learning.evaluate_shop(
             self.parts, split=split, rebuy=rebuy, n=n, seed=seed, progress=progress
         )
@@ -192,7 +202,10 @@ class Shop:
 
         Raises ``NotFound``.
         """
-        file = self.parts.snapshots.get(name).path / learning.REPORT
+        from habitue.app.learning import REPORT
+        from habitue.evaluation import Report
+
+        file = self.parts.snapshots.get(name).path / REPORT
         return Report.from_json(file.read_bytes()) if file.exists() else None
 
     def activate(self, name: str) -> SnapshotInfo:

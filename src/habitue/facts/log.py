@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from habitue.facts.kinds import ActionKind
+
+if TYPE_CHECKING:
+    import polars as pl
 
 __all__ = ["MS_PER_DAY", "ActionLog", "Catalogue"]
 

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from typing import Annotated, Final, Literal
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -135,6 +134,8 @@ def local_ms(at_ms: NDArray[np.int64], time_zone: str) -> NDArray[np.int64]:
     """Wall-clock milliseconds in ``time_zone``: the instants shifted by the zone's offset."""
     if time_zone == "UTC":
         return np.asarray(at_ms, np.int64)
+    import polars as pl
+
     wall = (
         pl.Series(at_ms, dtype=pl.Int64)
         .cast(pl.Datetime("ms", "UTC"))

@@ -13,16 +13,18 @@ from base64 import b32encode
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
-import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from habitue.errors import BadSetting
 from habitue.facts.facts import Action, Alias, Consent, Fact, Link, Shopper, Shown
 from habitue.privacy.secret_files import locked, read_secret, write_secret
+
+if TYPE_CHECKING:
+    import polars as pl
 
 __all__ = ["PREFIX", "Pseudonyms"]
 
@@ -91,6 +93,8 @@ class Pseudonyms:
 
         A line that could not be read as a row is dropped: who it speaks of cannot be told.
         """
+        import polars as pl
+
         hidden = [self._hide(said, frozenset(columns)) for said in rejects["said"]]
         return rejects.with_columns(pl.Series("said", hidden, pl.String))
 

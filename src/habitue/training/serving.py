@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,9 @@ from habitue.ranking.lambdamart import LambdaMartRanker
 from habitue.slates.ledger import LedgerTable
 from habitue.slates.pipeline import Pipeline
 from habitue.training.config import TrainingConfig
-from habitue.training.train import Trained
+
+if TYPE_CHECKING:
+    from habitue.training.train import Trained
 
 __all__ = ["Pieces", "load_pieces", "pipeline_of", "save_pieces"]
 
