@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from habitue.candidates import Proposals, Source, prepared
+from habitue.candidates import Proposals, Source, preparing
 from habitue.candidates.roster import DEFAULT_SOURCES, SourceConfig, learner_of, load_source
 from habitue.errors import SchemaTooNew, SnapshotError
 from habitue.facts import NO_ROW, Context, Owned
@@ -224,7 +224,7 @@ def test_prepared_once_it_says_the_same_as_asked_twice(source: Source) -> None:
     everything = np.tile(np.arange(12, dtype=np.int32), (4, 1))
     for context in (MIXED, *(one(MIXED, b) for b in range(4))):
         wanted = everything[: len(context)]
-        read = prepared(source, context)
+        read = preparing(source)(context)
         np.testing.assert_array_equal(read.score(wanted), source.score(context, wanted))
         same(read.propose(6), source.propose(context, 6))
         np.testing.assert_array_equal(read.score(wanted), source.score(context, wanted))
@@ -250,6 +250,6 @@ def test_a_source_that_prepares_nothing_is_asked_as_it_is(shop: TwoTastes) -> No
         @classmethod
         def load(cls, path: Path) -> Self: ...  # type: ignore[empty-body]
 
-    read = prepared(Last(), MIXED)
+    read = preparing(Last())(MIXED)
     assert read.propose(2).item_row[0].tolist() == [shop.n_items - 1, NO_ROW]
     assert read.score(read.propose(2).item_row).tolist() == [[1, 0]] * 4

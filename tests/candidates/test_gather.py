@@ -98,8 +98,10 @@ def test_vector_scores_are_dot_products(seed: int, n: int, tail: int) -> None:
 
     query = whole_numbers(rng, (2, 3)) - 2
     wanted = np.array([[0, 3, 7, NO_ROW, 8, 99], [5, 4, 3, 2, 1, 0]], np.int32)
-    score = np.empty(wanted.shape, np.float32)
-    dot_score(query, base, behind, wanted, score)
+    scores = np.full((*wanted.shape, 2), 7, np.float32)
+    dot_score(query, base, behind, wanted, scores, 1)
+    score = scores[:, :, 1]
+    assert (scores[:, :, 0] == 7).all(), "other sources' places are left alone"
     exact = query @ vectors.T
     for b, c in np.ndindex(*wanted.shape):
         known = 0 <= wanted[b, c] < 8 + tail

@@ -69,7 +69,7 @@ def test_nothing_proposed_is_one_empty_column() -> None:
 
 def test_sources_may_have_numbers_of_their_own() -> None:
     first, second = proposals([[4, 5, NO_ROW]]), proposals([[5, 2_000_000]])
-    item, source = union([first, second], numbers=[7, 3])
+    item, source = union([first, second], numbers=(7, 3))
     assert item.tolist() == [[4, 5, 2_000_000]]
     assert source.tolist() == [[7, 7, 3]]
 

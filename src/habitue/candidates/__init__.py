@@ -11,7 +11,7 @@ from habitue.candidates.contract import (
     Proposals,
     Source,
     TrainingFacts,
-    prepared,
+    preparing,
 )
 
 __all__ = [
@@ -21,5 +21,5 @@ __all__ = [
     "Proposals",
     "Source",
     "TrainingFacts",
-    "prepared",
+    "preparing",
 ]

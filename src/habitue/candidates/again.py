@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from habitue.candidates.best import keep_best, settle_best
-from habitue.candidates.contract import PreparingSource, Proposals, TrainingFacts
+from habitue.candidates.contract import Prepared, PreparingSource, Proposals, TrainingFacts
 from habitue.candidates.layout import plain
 from habitue.candidates.saved import Saved, read, write
 from habitue.facts import NO_ROW, Context
@@ -64,7 +64,7 @@ class AgainSource(PreparingSource):
         return cls(AgainConfig.model_validate(saved.config))
 
 
-class _Bought:
+class _Bought(Prepared):
     """What the shoppers of a batch bought, weighed."""
 
     __slots__ = ("_lines",)
@@ -89,13 +89,12 @@ class _Bought:
         _best(*self._lines, row, score)
         return Proposals(row, score)
 
-    def score(self, item_row: NDArray[np.int32]) -> NDArray[np.float32]:
-        """The same weight for any items (B, n): 0 for what was never bought."""
-        if not len(self._lines[2]):
-            return np.zeros(item_row.shape, np.float32)
-        out = np.empty(item_row.shape, np.float32)
-        _look_up(*self._lines, plain(item_row, np.int32), out)
-        return out
+    def fill(self, item_row: NDArray[np.int32], scores: NDArray[np.float32], place: int) -> None:
+        """The same weight for any items: 0 for what was never bought."""
+        if len(self._lines[2]):
+            _look_up(*self._lines, item_row, scores, place)
+        else:
+            scores[:, :, place] = 0.0
 
 
 class AgainLearner:
@@ -134,16 +133,17 @@ def _look_up(
     item: NDArray[np.int32],
     weight: NDArray[np.float32],
     wanted: NDArray[np.int32],
-    out: NDArray[np.float32],
+    scores: NDArray[np.float32],
+    place: int,
 ) -> None:
     for b in range(wanted.shape[0]):
         mine = item[indptr[b] : indptr[b + 1]]
         for x in range(wanted.shape[1]):
-            out[b, x] = 0.0
+            scores[b, x, place] = 0.0
             at = np.searchsorted(mine, wanted[b, x])
             allowed = personal.shape[0] == 0 or personal[b]
             if allowed and at < len(mine) and mine[at] == wanted[b, x]:
-                out[b, x] = weight[indptr[b] + at]
+                scores[b, x, place] = weight[indptr[b] + at]
 
 
 def warm() -> None:
@@ -152,4 +152,4 @@ def warm() -> None:
     score = np.zeros((1, 1), np.float32)
     bought = (np.empty(0, np.bool_), np.zeros(2, np.int64), one[0], score[0])
     _best(*bought, one, score)
-    _look_up(*bought, one, score)
+    _look_up(*bought, one, score[:, :, None], 0)

@@ -7,7 +7,6 @@ Hu, Koren and Volinsky, Collaborative Filtering for Implicit Feedback Datasets (
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
 
@@ -16,7 +15,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from habitue.candidates.contract import PreparingSource, Proposals, TrainingFacts
+from habitue.candidates.contract import Prepared, PreparingSource, Proposals, TrainingFacts
 from habitue.candidates.descent import Descent
 from habitue.candidates.foldin import confidences, fold_in, priors
 from habitue.candidates.layout import plain, sealed
@@ -85,7 +84,7 @@ class AlsSource(PreparingSource):
         self.item_factors = sealed(item, np.float32)  # (n_items, factors)
         self.shopper_factors = sealed(shopper, np.float32)  # (n_shoppers, factors)
         self.index = index
-        self._tail = sealed(np.empty((0, item.shape[1]), np.float32), np.float32)
+        self.no_tail = sealed(np.empty((0, item.shape[1]), np.float32), np.float32)
         whole = self.item_factors.astype(np.float64)
         self._gram = whole.T @ whole + config.regularisation * np.eye(item.shape[1])
         self._weigher = Weigher(
@@ -148,16 +147,8 @@ class AlsSource(PreparingSource):
         wanted = self.index.candidates(query, n)
         row = np.empty((len(query), n), np.int32)
         score = np.empty((len(query), n), np.float32)
-        dot_top(query, self.item_factors, self._tail, wanted, 0.0, row, score)
+        dot_top(query, self.item_factors, self.no_tail, wanted, 0.0, row, score)
         return Proposals(row, score)
-
-    def products(
-        self, query: NDArray[np.float32], item_row: NDArray[np.int32]
-    ) -> NDArray[np.float32]:
-        """The product of each vector (B, factors) with any items (B, n)."""
-        out = np.empty(item_row.shape, np.float32)
-        dot_score(query, self.item_factors, self._tail, plain(item_row, np.int32), out)
-        return out
 
     def save(self, path: Path) -> None:
         """Write the model into the folder ``path``."""
@@ -200,18 +191,23 @@ class AlsSource(PreparingSource):
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Shoppers:
+class _Shoppers(Prepared):
     """The shoppers of a batch as vectors."""
 
-    source: AlsSource
-    query: NDArray[np.float32]  # (B, factors)
+    __slots__ = ("_query", "_source")
+
+    def __init__(self, source: AlsSource, query: NDArray[np.float32]) -> None:
+        self._source = source
+        self._query = query  # (B, factors)
 
     def propose(self, n: int) -> Proposals:
-        return self.source.nearest(self.query, n)
+        """The ``n`` items with the largest positive product."""
+        return self._source.nearest(self._query, n)
 
-    def score(self, item_row: NDArray[np.int32]) -> NDArray[np.float32]:
-        return self.source.products(self.query, item_row)
+    def fill(self, item_row: NDArray[np.int32], scores: NDArray[np.float32], place: int) -> None:
+        """The product for any items."""
+        source = self._source
+        dot_score(self._query, source.item_factors, source.no_tail, item_row, scores, place)
 
 
 class AlsLearner:

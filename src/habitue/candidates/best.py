@@ -6,13 +6,18 @@ answer.
 
 from __future__ import annotations
 
+from typing import Final
+
 import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
 from habitue.facts import NO_ROW
 
-__all__ = ["keep_best", "settle_best"]
+__all__ = ["choose_best", "keep_best", "settle_best"]
+
+_SHIFT: Final = 20  # leaves sign, exponent and three bits: values within an eighth of each other
+_BUCKETS: Final = 1 << (32 - _SHIFT - 1)
 
 
 @nb.njit(cache=True, nogil=True)
@@ -78,3 +83,43 @@ def settle_best(score: NDArray[np.float32], row: NDArray[np.int32], size: int) -
     for at in range(size, score.shape[0]):
         score[at] = 0.0
         row[at] = NO_ROW
+
+
+@nb.njit(cache=True, nogil=True)
+def choose_best(
+    value: NDArray[np.float32],
+    row: NDArray[np.int32],
+    score: NDArray[np.float32],
+    kept: NDArray[np.int32],
+) -> int:
+    """Keep the best of ``row`` (N,) by a positive ``value``; how many are kept.
+
+    They stand in ``score`` and ``kept`` (n,), ready for ``keep_best`` and ``settle_best``. Where
+    there are many more than n, values are tallied by their leading bits first (as in a radix
+    sort): all but those in the last bucket that counts need no comparing.
+    """
+    n = kept.shape[0]
+    size = 0
+    cut = np.int32(0)
+    if value.shape[0] > n + n // 4 + 16:
+        bits = value.view(np.int32)  # of positive numbers: in their order
+        tally = np.zeros(_BUCKETS, np.int32)
+        for x in range(bits.shape[0]):
+            tally[bits[x] >> _SHIFT] += 1
+        cut = np.int32(_BUCKETS - 1)
+        above = 0
+        while above + tally[cut] < n and cut > 0:
+            above += tally[cut]
+            cut -= np.int32(1)
+        for x in range(bits.shape[0]):
+            if bits[x] >> _SHIFT > cut:
+                score[size] = value[x]
+                kept[size] = row[x]
+                size += 1
+        for x in range(bits.shape[0]):
+            if bits[x] >> _SHIFT == cut:
+                size = keep_best(score, kept, size, value[x], row[x])
+        return size
+    for x in range(value.shape[0]):
+        size = keep_best(score, kept, size, value[x], row[x])
+    return size

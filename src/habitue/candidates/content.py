@@ -6,7 +6,6 @@ truncated SVD (Halko, Martinsson and Tropp 2011); the share of variance kept is 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
 
@@ -15,11 +14,12 @@ import polars as pl
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from habitue.candidates.contract import PreparingSource, Proposals, TrainingFacts
+from habitue.candidates.contract import Prepared, PreparingSource, Proposals, TrainingFacts
+from habitue.candidates.gather import gather_like
 from habitue.candidates.item_space import ItemSpace, SpaceConfig, fit_space
-from habitue.candidates.layout import plain, sealed
+from habitue.candidates.layout import scratch, sealed
 from habitue.candidates.neighbours import NeighbourTable
-from habitue.candidates.products import dot_score, dot_top, profile_vectors
+from habitue.candidates.products import dot_score, profile_vectors
 from habitue.candidates.profile import ProfileConfig, Weigher
 from habitue.candidates.saved import Saved, read, write
 from habitue.candidates.vectors import nearest, nearest_of
@@ -103,28 +103,6 @@ class ContentSource(PreparingSource):
         profile_vectors(items, weights, self.item_vectors, self.tail_vectors, query)
         return _Likeness(self, items, weights, query)
 
-    def nearest(
-        self,
-        items: NDArray[np.int32],
-        weights: NDArray[np.float32],
-        query: NDArray[np.float32],
-        n: int,
-    ) -> Proposals:
-        """The ``n`` items most like the profiles (B, P); new items are all compared."""
-        near = self.table.top(items, weights, n * self.config.gather_factor)
-        row = np.empty((len(query), n), np.int32)
-        score = np.empty((len(query), n), np.float32)
-        dot_top(query, self.item_vectors, self.tail_vectors, near.item_row, 0.0, row, score)
-        return Proposals(row, score)
-
-    def likeness(
-        self, query: NDArray[np.float32], item_row: NDArray[np.int32]
-    ) -> NDArray[np.float32]:
-        """The likeness of any items (B, n) to each profile's mean vector (B, dim)."""
-        out = np.empty(item_row.shape, np.float32)
-        dot_score(query, self.item_vectors, self.tail_vectors, plain(item_row, np.int32), out)
-        return out
-
     def save(self, path: Path) -> None:
         """Write the model into the folder ``path``; the live tail is not part of it."""
         self.space.save(path)
@@ -141,20 +119,39 @@ class ContentSource(PreparingSource):
         return cls(config, space, arrays["vectors"], table, saved.measured)
 
 
-@dataclass(frozen=True, slots=True)
-class _Likeness:
+class _Likeness(Prepared):
     """The profiles of a batch, and where they lie."""
 
-    source: ContentSource
-    items: NDArray[np.int32]  # (B, P)
-    weights: NDArray[np.float32]  # (B, P)
-    query: NDArray[np.float32]  # (B, dim)
+    __slots__ = ("_items", "_query", "_source", "_weights")
+
+    def __init__(
+        self,
+        source: ContentSource,
+        items: NDArray[np.int32],
+        weights: NDArray[np.float32],
+        query: NDArray[np.float32],
+    ) -> None:
+        self._source = source
+        self._items = items  # (B, P)
+        self._weights = weights  # (B, P)
+        self._query = query  # (B, dim)
 
     def propose(self, n: int) -> Proposals:
-        return self.source.nearest(self.items, self.weights, self.query, n)
+        """The ``n`` items most like the profile; new items are all compared."""
+        source = self._source
+        row = np.empty((len(self._items), n), np.int32)
+        score = np.empty(row.shape, np.float32)
+        gather_like(
+            self._items, self._weights, *source.table.columns(),
+            *scratch.of(source.table.n_rows), self._query, source.item_vectors,
+            source.tail_vectors, n * source.config.gather_factor, row, score,
+        )  # fmt: skip
+        return Proposals(row, score)
 
-    def score(self, item_row: NDArray[np.int32]) -> NDArray[np.float32]:
-        return self.source.likeness(self.query, item_row)
+    def fill(self, item_row: NDArray[np.int32], scores: NDArray[np.float32], place: int) -> None:
+        """The likeness of any items to the profile."""
+        source = self._source
+        dot_score(self._query, source.item_vectors, source.tail_vectors, item_row, scores, place)
 
 
 class ContentLearner:

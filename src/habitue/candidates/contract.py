@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Protocol, Self, TypeVar, runtime_checkable
+from typing import NamedTuple, Protocol, Self, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from habitue.candidates.layout import plain
 from habitue.facts import ActionLog, Catalogue, Context
 
 __all__ = [
@@ -19,12 +22,11 @@ __all__ = [
     "Proposals",
     "Source",
     "TrainingFacts",
-    "prepared",
+    "preparing",
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Proposals:
+class Proposals(NamedTuple):
     """The best ``n`` items of one source for each context, best first."""
 
     item_row: NDArray[np.int32]  # (B, n), NO_ROW where there is nothing more
@@ -71,16 +73,24 @@ class Source(Protocol):
         ...
 
 
-class Prepared(Protocol):
+class Prepared(ABC):
     """A source that has read a batch of contexts, to be asked about them more than once."""
 
+    __slots__ = ()
+
+    @abstractmethod
     def propose(self, n: int) -> Proposals:
         """As ``Source.propose`` of those contexts."""
-        ...
+
+    @abstractmethod
+    def fill(self, item_row: NDArray[np.int32], scores: NDArray[np.float32], place: int) -> None:
+        """Write the scores of ``item_row`` (B, n), a plain array, at ``scores[:, :, place]``."""
 
     def score(self, item_row: NDArray[np.int32]) -> NDArray[np.float32]:
         """As ``Source.score`` of those contexts."""
-        ...
+        scores = np.empty((*item_row.shape, 1), np.float32)
+        self.fill(plain(item_row, np.int32), scores, 0)
+        return scores[:, :, 0]
 
 
 class PreparingSource(ABC):
@@ -102,25 +112,25 @@ class PreparingSource(ABC):
         return self.prepare(context).score(item_row)
 
 
-@dataclass(frozen=True, slots=True)
-class _Unprepared:
+class _Unprepared(Prepared):
     """A source that does the same for the same contexts, however often it is asked."""
 
-    source: Source
-    context: Context
+    __slots__ = ("_context", "_source")
+
+    def __init__(self, source: Source, context: Context) -> None:
+        self._source = source
+        self._context = context
 
     def propose(self, n: int) -> Proposals:
-        return self.source.propose(self.context, n)
+        return self._source.propose(self._context, n)
 
-    def score(self, item_row: NDArray[np.int32]) -> NDArray[np.float32]:
-        return self.source.score(self.context, item_row)
+    def fill(self, item_row: NDArray[np.int32], scores: NDArray[np.float32], place: int) -> None:
+        scores[:, :, place] = self._source.score(self._context, item_row)
 
 
-def prepared(source: Source, context: Context) -> Prepared:
-    """The source, having read the contexts, whether or not it can share work between questions."""
-    if isinstance(source, PreparingSource):
-        return source.prepare(context)
-    return _Unprepared(source, context)
+def preparing(source: Source) -> Callable[[Context], Prepared]:
+    """How the source reads contexts, whether or not it can share work between questions."""
+    return source.prepare if isinstance(source, PreparingSource) else partial(_Unprepared, source)
 
 
 S_co = TypeVar("S_co", bound="Source", covariant=True)

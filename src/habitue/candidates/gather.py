@@ -10,9 +10,10 @@ import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
-from habitue.candidates.best import keep_best, settle_best
+from habitue.candidates.best import choose_best, keep_best, settle_best
+from habitue.candidates.products import dot
 
-__all__ = ["EDGE", "gather_score", "gather_score_alike", "gather_top", "recall"]
+__all__ = ["EDGE", "gather_like", "gather_score", "gather_score_alike", "gather_top", "recall"]
 
 EDGE = np.dtype([("item", np.int32), ("strength", np.float32)])
 """One entry of a neighbour table: where it leads and how strongly, side by side in memory."""
@@ -86,6 +87,19 @@ def _accumulate(
 
 
 @nb.njit(cache=True, nogil=True)
+def _taken_out(
+    total: NDArray[np.float32], touched: NDArray[np.int32]
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """The touched rows and their totals, which are 0 again."""
+    row = touched.copy()
+    value = np.empty(row.shape[0], np.float32)
+    for x in range(row.shape[0]):
+        value[x] = total[row[x]]
+        total[row[x]] = 0.0
+    return row, value
+
+
+@nb.njit(cache=True, nogil=True)
 def gather_top(
     items: NDArray[np.int32],
     weights: NDArray[np.float32],
@@ -100,36 +114,61 @@ def gather_top(
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """Fill the best ``out_row.shape[1]`` neighbours of each profile (B, P), best first.
 
-    Returns all rows that were touched, and their totals, where there is one profile; else nothing.
+    Returns all rows that the last profile reached, and how strongly, in no order.
     """
-    kept = np.empty(0, np.int32)
-    kept_total = np.empty(0, np.float32)
+    row = np.empty(0, np.int32)
+    value = np.empty(0, np.float32)
     for b in range(items.shape[0]):
         count = _accumulate(
-            items[b],
-            weights[b],
-            indptr,
-            edge,
-            tail_indptr,
-            tail_edge,
-            total,
-            touched,
+            items[b], weights[b], indptr, edge, tail_indptr, tail_edge, total, touched
         )
-        if items.shape[0] == 1:
-            kept = touched[:count].copy()
-            kept_total = total[kept]
+        row, value = _taken_out(total, touched[:count])
+        settle_best(out_score[b], out_row[b], choose_best(value, row, out_score[b], out_row[b]))
+    return row, value
+
+
+@nb.njit(cache=True, nogil=True)
+def gather_like(
+    items: NDArray[np.int32],
+    weights: NDArray[np.float32],
+    indptr: NDArray[np.int64],
+    edge: NDArray[np.void],
+    tail_indptr: NDArray[np.int64],
+    tail_edge: NDArray[np.void],
+    total: NDArray[np.float32],
+    touched: NDArray[np.int32],
+    query: NDArray[np.float32],
+    vectors: NDArray[np.float32],
+    tail_vectors: NDArray[np.float32],
+    n_gathered: int,
+    out_row: NDArray[np.int32],
+    out_score: NDArray[np.float32],
+) -> None:
+    """Fill the best of each profile's ``n_gathered`` best neighbours and of all tail rows.
+
+    Best is what has the largest positive product with the profile's ``query`` (B, dim).
+    """
+    n_base = vectors.shape[0]
+    strength = np.empty(n_gathered, np.float32)
+    near = np.empty(n_gathered, np.int32)
+    for b in range(items.shape[0]):
+        count = _accumulate(
+            items[b], weights[b], indptr, edge, tail_indptr, tail_edge, total, touched
+        )
+        reached, value = _taken_out(total, touched[:count])
         score = out_score[b]
         row = out_row[b]
-        n = row.shape[0]
         size = 0
-        for x in range(count):
-            j = touched[x]
-            s = total[j]
-            total[j] = 0.0
-            if size < n or s >= score[0]:  # most fall short: spare them the call
-                size = keep_best(score, row, size, s, j)
+        for x in range(choose_best(value, reached, strength, near)):
+            if near[x] < n_base:
+                s = dot(query[b], vectors[near[x]])
+                if s > 0.0:
+                    size = keep_best(score, row, size, s, near[x])
+        for t in range(tail_vectors.shape[0]):
+            s = dot(query[b], tail_vectors[t])
+            if s > 0.0:
+                size = keep_best(score, row, size, s, n_base + t)
         settle_best(score, row, size)
-    return kept, kept_total
 
 
 @nb.njit(cache=True, nogil=True)
@@ -138,14 +177,18 @@ def recall(
     value: NDArray[np.float32],
     total: NDArray[np.float32],
     wanted: NDArray[np.int32],
-    out_score: NDArray[np.float32],
+    scores: NDArray[np.float32],
+    place: int,
 ) -> None:
-    """Fill the values kept for ``row`` (N,) at the ``wanted`` rows (1, n); 0 for all others."""
+    """Fill the values kept for ``row`` (N,) at the ``wanted`` rows (1, n); 0 for all others.
+
+    They stand at ``scores[:, :, place]``.
+    """
     for x in range(row.shape[0]):
         total[row[x]] = value[x]
     for c in range(wanted.shape[1]):
         j = wanted[0, c]
-        out_score[0, c] = total[j] if 0 <= j < total.shape[0] else 0.0
+        scores[0, c, place] = total[j] if 0 <= j < total.shape[0] else 0.0
     for x in range(row.shape[0]):
         total[row[x]] = 0.0
 

@@ -9,9 +9,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from habitue.candidates.contract import Proposals
+from habitue.candidates.contract import Prepared, Proposals
 from habitue.candidates.gather import (
     EDGE,
+    gather_like,
     gather_score,
     gather_score_alike,
     gather_top,
@@ -130,9 +131,9 @@ class NeighbourTable:
     ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """Fill ``top`` into ``row`` and ``score`` (B, n).
 
-        Of a single profile all that was reached and how strongly, in no order; of others nothing.
+        Returns all that the last profile reached and how strongly, in no order.
         """
-        return gather_top(items, weights, *self._arrays(), *scratch.of(self.n_rows), row, score)
+        return gather_top(items, weights, *self.columns(), *scratch.of(self.n_rows), row, score)
 
     def score(
         self,
@@ -145,22 +146,23 @@ class NeighbourTable:
         wanted = plain(item_row, np.int32)
         if len(wanted) > 1 and (wanted[1:] == wanted[:-1]).all():
             mark, _ = scratch.of(self.n_rows)
-            gather_score_alike(items, weights, *self._arrays(), mark, wanted[0], score)
+            gather_score_alike(items, weights, *self.columns(), mark, wanted[0], score)
             return score
-        gather_score(items, weights, *self._arrays(), *scratch.of(self.n_rows), wanted, score)
+        gather_score(items, weights, *self.columns(), *scratch.of(self.n_rows), wanted, score)
         return score
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """What is saved: the fitted arrays by name, without the tail."""
         return {"indptr": self.indptr, "edge": self.edge}
 
-    def _arrays(
+    def columns(
         self,
     ) -> tuple[NDArray[np.int64], NDArray[np.void], NDArray[np.int64], NDArray[np.void]]:
+        """The table and its tail as kernels read them."""
         return self.indptr, self.edge, self.tail_indptr, self.tail_edge
 
 
-class Walk:
+class Walk(Prepared):
     """Profiles followed along a table; what a single one reached is kept for scoring."""
 
     __slots__ = ("_items", "_reached", "_table", "_weights")
@@ -183,14 +185,13 @@ class Walk:
             self._reached = reached
         return Proposals(row, score)
 
-    def score(self, item_row: NDArray[np.int32]) -> NDArray[np.float32]:
-        """How strongly any items (B, n) are tied to each profile."""
+    def fill(self, item_row: NDArray[np.int32], scores: NDArray[np.float32], place: int) -> None:
+        """How strongly any items are tied to each profile."""
         if self._reached is None:
-            return self._table.score(self._items, self._weights, item_row)
-        score = np.empty(item_row.shape, np.float32)
+            scores[:, :, place] = self._table.score(self._items, self._weights, item_row)
+            return
         total, _ = scratch.of(self._table.n_rows)
-        recall(*self._reached, total, plain(item_row, np.int32), score)
-        return score
+        recall(*self._reached, total, item_row, scores, place)
 
 
 def warm() -> None:
@@ -204,4 +205,10 @@ def warm() -> None:
     walk.propose(2)
     walk.score(items[:1])
     table.score(items[:1], weights[:1], items[:1])
+    vectors = sealed(np.eye(2), np.float32)
+    row, score = np.empty((1, 1), np.int32), np.empty((1, 1), np.float32)
+    gather_like(
+        items[:1], weights[:1], *table.columns(), *scratch.of(2), np.zeros((1, 2), np.float32),
+        vectors, vectors, 1, row, score,
+    )  # fmt: skip
     table.score(items, weights, items)  # asked about the same rows: another way

@@ -2,36 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from habitue.candidates.contract import Proposals, Source, prepared
+from habitue.candidates.contract import Prepared, Proposals, Source, preparing
+from habitue.candidates.layout import plain
 from habitue.facts import Context
 
-__all__ = ["Panel"]
+__all__ = ["Asked", "Panel"]
 
 
 class Panel:
-    """The sources of a pipeline, having read a batch of contexts.
+    """Sources that are asked together, numbered by their places."""
 
-    A source is numbered by its place.
-    """
+    def __init__(self, sources: Sequence[Source]) -> None:
+        self._prepare = [preparing(source) for source in sources]
 
-    def __init__(self, sources: Sequence[Source], context: Context) -> None:
+    def ask(self, context: Context) -> Asked:
+        """All of them, having read the contexts."""
+        return Asked([prepare(context) for prepare in self._prepare])
+
+
+class Asked:
+    """Sources that have read a batch of contexts."""
+
+    __slots__ = ("_sources",)
+
+    def __init__(self, sources: Sequence[Prepared]) -> None:
         self._sources = sources
-        self._context = context
-        self._prepared = [prepared(source, context) for source in sources]
 
-    def propose(self, quota: Mapping[str, int]) -> tuple[list[int], list[Proposals]]:
-        """Who has a quota, and their proposals, as many as that."""
-        asked = [s for s, source in enumerate(self._sources) if quota.get(source.name, 0) > 0]
-        return asked, [self._prepared[s].propose(quota[self._sources[s].name]) for s in asked]
+    def propose(self, quota: Iterable[tuple[int, int]]) -> list[Proposals]:
+        """The proposals of the sources of these numbers, as many as it says beside each."""
+        sources = self._sources
+        return [sources[s].propose(n) for s, n in quota]
 
     def scores(self, item_row: NDArray[np.int32]) -> NDArray[np.float32]:
         """Every source's score of every item (B, m): (B, m, n_sources), 0 beside ``NO_ROW``."""
-        by_source = np.empty((len(self._sources), *item_row.shape), np.float32)
-        for s, source in enumerate(self._prepared):
-            by_source[s] = source.score(item_row)
-        return np.ascontiguousarray(np.moveaxis(by_source, 0, -1))
+        item_row = plain(item_row, np.int32)
+        scores = np.empty((*item_row.shape, len(self._sources)), np.float32)
+        for place, source in enumerate(self._sources):
+            source.fill(item_row, scores, place)
+        return scores

@@ -55,20 +55,24 @@ def dot_score(
     vectors: NDArray[np.float32],
     tail_vectors: NDArray[np.float32],
     wanted: NDArray[np.int32],
-    out_score: NDArray[np.float32],
+    scores: NDArray[np.float32],
+    place: int,
 ) -> None:
-    """Fill the dot products of each query (B, dim) with the ``wanted`` rows (B, n); unknown: 0."""
+    """Fill the dot products of each query (B, dim) with the ``wanted`` rows (B, n); unknown: 0.
+
+    They stand at ``scores[:, :, place]``.
+    """
     n_base = vectors.shape[0]
     n_rows = n_base + tail_vectors.shape[0]
     for b in range(wanted.shape[0]):
         for c in range(wanted.shape[1]):
             j = wanted[b, c]
             if 0 <= j < n_base:
-                out_score[b, c] = dot(query[b], vectors[j])
+                scores[b, c, place] = dot(query[b], vectors[j])
             elif n_base <= j < n_rows:
-                out_score[b, c] = dot(query[b], tail_vectors[j - n_base])
+                scores[b, c, place] = dot(query[b], tail_vectors[j - n_base])
             else:
-                out_score[b, c] = 0.0
+                scores[b, c, place] = 0.0
 
 
 @nb.njit(cache=True, nogil=True)
@@ -107,5 +111,5 @@ def warm() -> None:
     nobody = np.zeros((1, 1), np.int32)
     query, out = np.zeros((1, 2), np.float32), np.zeros((1, 1), np.float32)
     profile_vectors(nobody, out, vectors, vectors, query)
-    dot_score(query, vectors, vectors, nobody, out)
+    dot_score(query, vectors, vectors, nobody, out[:, :, None], 0)
     dot_top(query, vectors, vectors, nobody, 0.0, np.zeros((1, 1), np.int32), out)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from habitue.candidates.contract import Source
-from habitue.candidates.panel import Panel
+from habitue.candidates.panel import Asked, Panel
 from habitue.errors import BadSetting
 from habitue.facts import Context
 from habitue.policy.contract import Policy
@@ -22,6 +22,9 @@ from habitue.ranking.lambdamart import FeatureRanker
 from habitue.slates.union import PINNED, union
 
 __all__ = ["PINNED", "Candidates", "Pipeline", "Slates", "gather"]
+
+
+_Quota = tuple[tuple[int, int], ...]  # (place of the source, how many it may propose)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,21 +67,27 @@ def gather(
     ``barred`` (n_items,) marks rows that may not be shown. Unless ``rebuy`` what a shopper owns is
     left out; the anchors always are.
     """
-    return _gather(Panel(sources, context), quota, context, barred, rebuy=rebuy)
+    asked = Panel(sources).ask(context)
+    return _gather(asked, _numbered(sources, quota), context, barred, rebuy=rebuy)
+
+
+def _numbered(sources: Sequence[Source], quota: Mapping[str, int]) -> _Quota:
+    """A quota by the places of its sources, those that propose nothing left out."""
+    by_place = ((s, quota.get(source.name, 0)) for s, source in enumerate(sources))
+    return tuple((s, n) for s, n in by_place if n > 0)
 
 
 def _gather(
-    panel: Panel,
-    quota: Mapping[str, int],
+    asked: Asked,
+    quota: _Quota,
     context: Context,
     barred: NDArray[np.bool_] | None,
     *,
     rebuy: bool,
 ) -> Candidates:
-    asked, proposals = panel.propose(quota)
     item_row, origin = union(
-        proposals,
-        numbers=asked,
+        asked.propose(quota),
+        numbers=tuple([s for s, _ in quota]),
         barred=barred,
         owned=None if rebuy else context.owned,
         anchors=context.anchor_item,
@@ -121,6 +130,8 @@ class Pipeline:
         self.rankers = rankers
         self.policy = policy
         self.rebuy = rebuy
+        self._panel = Panel(self.sources)
+        self._quotas = {name: _numbered(sources, quota) for name, quota in quotas.items()}
 
     def on_surfaces(
         self,
@@ -151,18 +162,18 @@ class Pipeline:
         rebuy: bool | None = None,
     ) -> Candidates:
         """What could be shown on the context's surface: ``gather`` with its quotas."""
-        return self._candidates(Panel(self.sources, context), context, barred, rebuy)
+        return self._candidates(self._panel.ask(context), context, barred, rebuy)
 
     def _candidates(
         self,
-        panel: Panel,
+        asked: Asked,
         context: Context,
         barred: NDArray[np.bool_] | None,
         rebuy: bool | None,
     ) -> Candidates:
-        quota = self.quotas.get(context.surface, self.quotas["home"])
+        quota = self._quotas.get(context.surface, self._quotas["home"])
         again = self.rebuy if rebuy is None else rebuy
-        return _gather(panel, quota, context, barred, rebuy=again)
+        return _gather(asked, quota, context, barred, rebuy=again)
 
     def recommend(
         self,
@@ -181,12 +192,12 @@ class Pipeline:
         ``stopwatch`` (seconds) times the stages.
         """
         marks = [stopwatch() if stopwatch else 0.0]
-        panel = Panel(self.sources, context)
-        found = self._candidates(panel, context, barred, rebuy)
+        asked = self._panel.ask(context)
+        found = self._candidates(asked, context, barred, rebuy)
         ranker = self.ranker(context.surface)
         by_source = None
         if isinstance(ranker, FeatureRanker) and ranker.features.sources == self.sources:
-            by_source = panel.scores(found.item_row)
+            by_source = asked.scores(found.item_row)
         marks.append(stopwatch() if stopwatch else 0.0)
         norms = None
         if isinstance(ranker, FeatureRanker):

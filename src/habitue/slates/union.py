@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numba as nb
 import numpy as np
@@ -30,10 +31,21 @@ class _Marks(threading.local):
 _marks = _Marks()
 
 
+@lru_cache(maxsize=256)
+def _columns(numbers: tuple[int, ...], widths: tuple[int, ...]) -> NDArray[np.int64]:
+    """The sources' numbers and how many columns each has: the same for request after request."""
+    return np.array([numbers, widths], np.int64)
+
+
+@lru_cache(maxsize=16)
+def _nothing_owned(n_requests: int) -> Owned:
+    return Owned.nothing(n_requests)
+
+
 def union(
     proposals: Sequence[Proposals],
     *,
-    numbers: Sequence[int] | None = None,
+    numbers: tuple[int, ...] | None = None,
     barred: NDArray[np.bool_] | None = None,
     owned: Owned | None = None,
     anchors: NDArray[np.int32] | None = None,
@@ -47,10 +59,10 @@ def union(
     (B, m), ``PINNED`` beside padding. ``m`` is the longest request's, at least 1.
     """
     item = np.concatenate([p.item_row for p in proposals], axis=1)
-    widths = [p.item_row.shape[1] for p in proposals]
-    source = np.array([range(len(widths)) if numbers is None else numbers, widths], np.int64)
+    widths = tuple([p.item_row.shape[1] for p in proposals])
+    source = _columns(tuple(range(len(widths))) if numbers is None else numbers, widths)
     barred = _NOTHING_BARRED if barred is None else barred
-    owned = Owned.nothing(len(item)) if owned is None else owned
+    owned = _nothing_owned(len(item)) if owned is None else owned
     if anchors is None:
         anchors = np.empty((len(item), 0), np.int32)
     out = np.empty(item.shape, np.int32)
