@@ -120,8 +120,8 @@ def _strike(
         size = min(block, n - start)
         lanes = np.uint64((size + _WIDTH - 1) // _WIDTH * _WIDTH)
         for i in range(size):
-            for k in range(len(used)):
-                turned[k, i] = x[start + i, used[k]]
+            for f in range(len(used)):
+                turned[f, i] = x[start + i, used[f]]
         total[:] = 0.0
         for t in range(len(first_node) - 1):
             left[:] = every
