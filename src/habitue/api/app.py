@@ -168,11 +168,12 @@ def _people_operations(shop: Shop, gate: Gate) -> list[Operation]:
             name="export_shopper",
             method="GET",
             path="/v1/shoppers/{id}",
-            summary="Everything stored about a shopper",
+            summary="Everything held of a shopper, as a document they can read",
+            description=_ACCESS,
             answer=people.export,
             gate=gate,
             needs="server",
-            gives={200: dict[str, list[dict[str, Any]]]},
+            gives={200: wire.AccessAnswer},
             problems=(404, 422),
             parameters=which,
             tag="privacy",
@@ -191,6 +192,11 @@ def _people_operations(shop: Shop, gate: Gate) -> list[Operation]:
             tag="privacy",
         ),
     ]
+
+
+_ACCESS = """The answer to an access request: every fact that names the person, under any of their
+ids, by kind and in order. Times are ISO 8601; the numbers by which the shop keeps rows are left
+out."""
 
 
 def _running_operations(door: RunningDoor, gate: Gate) -> list[Operation]:

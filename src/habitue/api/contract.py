@@ -55,8 +55,11 @@ class Shop(Protocol):
         """Make and log one slate."""
         ...
 
-    def export(self, shopper: str) -> Mapping[str, object]:
-        """Everything stored about a shopper; raises ``NotFound`` for a stranger."""
+    def export(self, shopper: str) -> bytes:
+        """All that is held of a shopper, as a JSON document (``AccessAnswer``).
+
+        Raises ``NotFound`` for a stranger.
+        """
         ...
 
     def forget(self, shopper: str) -> Erased:

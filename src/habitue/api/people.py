@@ -24,8 +24,8 @@ class PeopleDoor:
     shop: Shop
 
     async def export(self, ask: Ask) -> Reply:
-        """Everything stored about a shopper."""
-        return Reply(200, _encode(await asyncio.to_thread(self.shop.export, _shopper(ask))))
+        """All that is held of a shopper, as they can read it."""
+        return Reply(200, await asyncio.to_thread(self.shop.export, _shopper(ask)))
 
     async def erase(self, ask: Ask) -> Reply:
         """Erase a shopper everywhere."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from datetime import datetime
+from typing import Any, Literal
 
 import msgspec
 
 from habitue.facts import Action, Alias, Consent, Item, Link, Shopper
+from habitue.facts.facts import Purpose
 
 __all__ = [
+    "AccessAnswer",
     "ActionsBody",
     "AliasesBody",
     "AppendedAnswer",
@@ -83,6 +86,18 @@ class AppendedAnswer(msgspec.Struct):
     duplicate: int
     last_seq: int
     rejected: list[RejectedRow] = []
+
+
+class AccessAnswer(msgspec.Struct):
+    """All that is held of a person, and what they allow."""
+
+    made_at: datetime
+    known_as: list[str]
+    """Every id of theirs."""
+    allowed: dict[Purpose, bool]
+    """What counts as allowed now, by purpose: what they said, else the shop's default."""
+    held: dict[str, list[dict[str, Any]]]
+    """Facts by kind, in the order in which they were stored."""
 
 
 class ErasedAnswer(msgspec.Struct):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from typing import Final, cast
 
 import msgspec
 import numpy as np
@@ -16,6 +16,7 @@ from habitue.app.shop import Shop
 from habitue.app.snapshots import SnapshotInfo
 from habitue.errors import HabitueError, NotFound, StoreError
 from habitue.facts import Fact
+from habitue.privacy.access import access_document
 from habitue.privacy.keys import Keyring
 from habitue.store.contract import Appended, Erased
 from habitue.surfaces import SlateAnswer, SurfaceRequest
@@ -75,9 +76,12 @@ class RunningShop:
 
     # ------------------------------------------------------------------ people
 
-    def export(self, shopper: str) -> Mapping[str, object]:
-        """Everything stored about a shopper; raises ``NotFound`` for a stranger."""
-        return self.shop.export(shopper)
+    def export(self, shopper: str) -> bytes:
+        """All that is held of a shopper, as a JSON document; raises ``NotFound`` for a stranger."""
+        held = self.shop.export(shopper)
+        row = cast("int", held["name"][0]["shopper_row"])  # consent is the same under every id
+        consent = self.parts.slating.consent
+        return access_document(held, consent, shopper_row=row, now_ms=clock_ms())
 
     def forget(self, shopper: str) -> Erased:
         """Erase a shopper everywhere; raises ``NotFound`` for a stranger."""
