@@ -215,15 +215,14 @@ def test_a_request_in_flight_ends_with_the_snapshot_it_began_with(
     shop: TrainedShop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pipeline = shop.switch.current.pipeline
-    candidates = type(pipeline).candidates
+    ranker = type(pipeline).ranker
 
-    def switched_meanwhile(self: Any, *args: Any, **named: Any) -> Any:
-        found = candidates(self, *args, **named)
+    def switched_meanwhile(self: Any, surface: str) -> Any:
         monkeypatch.undo()
         shop.serve("second")
-        return found
+        return ranker(self, surface)
 
-    monkeypatch.setattr(type(pipeline), "candidates", switched_meanwhile)
+    monkeypatch.setattr(type(pipeline), "ranker", switched_meanwhile)
     answer = shop.ask("s2", n=5)
     assert (answer.snapshot, len(answer.items)) == ("first", 5)
     assert shop.ask("s2").snapshot == "second"
@@ -251,7 +250,7 @@ def test_a_pipeline_that_fails_leaves_a_marked_answer(
     def fail(*_: object, **__: object) -> None:
         raise IndexError("out of table")
 
-    monkeypatch.setattr(shop.switch.current.pipeline.sources[1], "propose", fail, raising=False)
+    monkeypatch.setattr(shop.switch.current.pipeline.rankers["home"], "rank", fail, raising=False)
     answer = shop.ask("s2", n=5)
     assert (answer.fallback, answer.snapshot, len(answer.items)) == ("failed", "", 5)
     assert [str(problem) for problem in shop.failures] == ["out of table"]
