@@ -105,6 +105,31 @@ def _code_products(
 
 
 @nb.njit(cache=True, nogil=True)
+def _above(
+    product: NDArray[np.float32],
+    slack: np.float32,
+    step: NDArray[np.float32],
+    floor: np.float32,
+    place: NDArray[np.int32],
+) -> int:
+    """Turn code products into the most the vectors' can be; fill where that reaches the floor.
+
+    Most blocks hold none, and branching on each vector would be guessed wrong too often.
+    """
+    hits = 0
+    for x in range(_BLOCK):
+        product[x] = (product[x] + slack) * step[x]
+        hits += product[x] >= floor
+    if hits == 0:
+        return 0
+    hits = 0
+    for x in range(_BLOCK):
+        place[hits] = x
+        hits += product[x] >= floor
+    return hits
+
+
+@nb.njit(cache=True, nogil=True)
 def _descend(
     query: NDArray[np.float32],
     vectors: NDArray[np.float32],
@@ -121,29 +146,32 @@ def _descend(
     A number of a code is off by half a step at most, so a product by half a step for each unit of
     the query. ``looked`` (B,) is filled with how many vectors were looked at.
     """
-    product = np.empty(_BLOCK, np.float32)
+    most = np.empty(_BLOCK, np.float32)
+    place = np.empty(_BLOCK, np.int32)
     for b in range(query.shape[0]):
         score = out_score[b]
         row = out_row[b]
         n = row.shape[0]
         size = 0
-        own = np.sqrt(dot(query[b], query[b])) * np.float32(1.0001)
+        own = np.sqrt(dot(query, b, query, b)) * np.float32(1.0001)
         slack = np.float32(0.0)
         for d in range(query.shape[1]):
             slack += abs(query[b, d])
         slack *= np.float32(0.501)
+        floor = np.float32(1e-30)
         x = 0
         while x < item.shape[0] and own > 0.0 and n > 0:
-            if size == n and own * length[x] < score[0]:
+            if own * length[x] < floor:
                 break
-            _code_products(query[b], code[x // _BLOCK], product)
-            floor = score[0] if size == n else np.float32(1e-30)
-            for y in range(x, min(x + _BLOCK, item.shape[0])):
-                if (product[y - x] + slack) * step[y] >= floor:
-                    s = dot(query[b], vectors[item[y]])
-                    if s > 0.0 and (size < n or s >= score[0]):
-                        size = keep_best(score, row, size, s, item[y])
-                        floor = score[0] if size == n else floor
+            _code_products(query[b], code[x // _BLOCK], most)
+            for at in range(_above(most, slack, step[x : x + _BLOCK], floor, place)):
+                y = place[at]
+                if most[y] < floor:
+                    continue
+                s = dot(query, b, vectors, item[x + y])
+                if s > 0.0 and s >= floor:
+                    size = keep_best(score, row, size, s, item[x + y])
+                    floor = score[0] if size == n else floor
             x = min(x + _BLOCK, item.shape[0])
         settle_best(score, row, size)
         looked[b] = x

@@ -161,11 +161,11 @@ def gather_like(
         size = 0
         for x in range(choose_best(value, reached, strength, near)):
             if near[x] < n_base:
-                s = dot(query[b], vectors[near[x]])
+                s = dot(query, b, vectors, near[x])
                 if s > 0.0:
                     size = keep_best(score, row, size, s, near[x])
         for t in range(tail_vectors.shape[0]):
-            s = dot(query[b], tail_vectors[t])
+            s = dot(query, b, tail_vectors, t)
             if s > 0.0:
                 size = keep_best(score, row, size, s, n_base + t)
         settle_best(score, row, size)

@@ -13,11 +13,14 @@ __all__ = ["dot", "dot_score", "dot_top", "profile_vectors", "warm"]
 
 
 @nb.njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
-def dot(a: NDArray[np.float32], b: NDArray[np.float32]) -> np.float32:
-    """The inner product of two vectors."""
+def dot(a: NDArray[np.float32], at_a: int, b: NDArray[np.float32], at_b: int) -> np.float32:
+    """The inner product of ``a[at_a]`` with ``b[at_b]``.
+
+    A slice for each would be counted and freed: three times as slow as the product.
+    """
     total = np.float32(0.0)
-    for d in range(a.shape[0]):
-        total += a[d] * b[d]
+    for d in range(a.shape[1]):
+        total += a[at_a, d] * b[at_b, d]
     return total
 
 
@@ -41,9 +44,12 @@ def profile_vectors(
             if item < 0 or item >= n_rows or weight <= 0.0:
                 continue
             mass += weight
-            vector = vectors[item] if item < n_base else tail_vectors[item - n_base]
-            for d in range(out.shape[1]):
-                out[b, d] += weight * vector[d]
+            if item < n_base:
+                for d in range(out.shape[1]):
+                    out[b, d] += weight * vectors[item, d]
+            else:
+                for d in range(out.shape[1]):
+                    out[b, d] += weight * tail_vectors[item - n_base, d]
         if mass > 0.0:
             for d in range(out.shape[1]):
                 out[b, d] /= mass
@@ -68,9 +74,9 @@ def dot_score(
         for c in range(wanted.shape[1]):
             j = wanted[b, c]
             if 0 <= j < n_base:
-                scores[b, c, place] = dot(query[b], vectors[j])
+                scores[b, c, place] = dot(query, b, vectors, j)
             elif n_base <= j < n_rows:
-                scores[b, c, place] = dot(query[b], tail_vectors[j - n_base])
+                scores[b, c, place] = dot(query, b, tail_vectors, j - n_base)
             else:
                 scores[b, c, place] = 0.0
 
@@ -95,11 +101,11 @@ def dot_top(
         for c in range(wanted.shape[1]):
             j = wanted[b, c]
             if 0 <= j < n_base:
-                s = dot(query[b], vectors[j])
+                s = dot(query, b, vectors, j)
                 if s > least and (size < n or s >= score[0]):
                     size = keep_best(score, row, size, s, j)
         for t in range(tail_vectors.shape[0]):
-            s = dot(query[b], tail_vectors[t])
+            s = dot(query, b, tail_vectors, t)
             if s > least and (size < n or s >= score[0]):
                 size = keep_best(score, row, size, s, n_base + t)
         settle_best(score, row, size)
