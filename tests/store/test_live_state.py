@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import socket
 import threading
 import time
@@ -10,6 +11,8 @@ from contextlib import suppress
 from urllib.parse import urlsplit
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from habitue.store.contract import LiveState
 from habitue.store.live_memory import MemoryLiveState
@@ -71,10 +74,43 @@ def test_who_is_seen_often_stays_while_passers_by_leave() -> None:
     assert past.asked.count(0) <= 3  # of 199 visits
 
 
-def test_a_shopper_of_eighty_actions_takes_less_than_a_kilobyte() -> None:
-    live = MemoryLiveState(80, 1000, Past().recent)
-    arrays = [value for value in vars(live).values() if hasattr(value, "nbytes")]
-    assert sum(array.nbytes for array in arrays) / 1000 < 1024
+def test_memory_goes_by_what_shoppers_have_done_and_has_an_end() -> None:
+    """12 bytes an action of the block, 26 a shopper, 4 a row the store handed out."""
+    for n_actions, block in ((1, 8), (8, 8), (9, 32), (32, 32), (33, 100), (250, 100)):
+        live = MemoryLiveState(100, 50, Past().recent)
+        told = [(n + 1, NOON + n, 3, n) for n in range(n_actions)]
+        live.observe(columns(0, *told, new=True))
+        passed = sum(size for size in (8, 32, 100) if size <= block)  # left behind, for others
+        assert live.held_bytes() == 12 * passed + 26 + 4 * 1024
+        assert items_of(live, 0) == [item for *_, item in reversed(told)][:100]
+
+
+def test_blocks_that_are_left_are_used_again() -> None:
+    live = MemoryLiveState(100, 10, Past().recent)
+    for row in range(500):
+        told = [(200 * row + n + 1, NOON + n, 3, n) for n in range(1 + 37 * row % 150)]
+        live.observe(columns(row, *told, new=True))
+    assert live.held() == 10
+    assert live.held_bytes() <= 10 * (12 * (8 + 32 + 100) + 26) + 4 * 1024
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 30)), max_size=300), st.randoms())
+@settings(deadline=None, max_examples=40)
+def test_lists_that_grow_and_move_say_what_was_told_last(
+    told: list[tuple[int, int]], order: random.Random
+) -> None:
+    """Whoever is told of what, in which order and how often: the newest by time, then seq."""
+    live = MemoryLiveState(40, 5, Past().recent)
+    first = [(row + 1, NOON - 1, 3, 999) for row in range(5)]
+    actions = [(row, (n + 6, NOON + at, 3, n)) for n, (row, at) in enumerate(told)]
+    for row in range(5):
+        live.observe(columns(row, first[row], new=True))
+    for row, action in [*order.sample(actions, len(actions)), *actions[::3]]:
+        live.observe(columns(row, action))
+    for row in range(5):
+        own = [first[row], *(action for whose, action in actions if whose == row)]
+        own.sort(key=lambda action: (action[1], action[0]), reverse=True)
+        assert items_of(live, row) == [item for *_, item in own][:40]
 
 
 def test_times_at_the_edges_of_what_a_record_can_hold() -> None:

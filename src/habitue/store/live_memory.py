@@ -1,7 +1,10 @@
 """Recent actions in this process: fixed arrays, bounded, the least recently seen leave first.
 
-A shopper costs 12 bytes an action and 32 more, and 4 for every row the store ever handed out.
-Times are kept to the millisecond from 1990 to 2059; what lies outside is moved to that edge.
+A shopper begins with room for 8 actions and is moved to room for 32 and then for all that are
+remembered when those are full, since most have done little. An action costs 12 bytes, so a shopper
+122 bytes up to 8 actions, 410 up to 32, 1,226 at most where 100 are remembered, and every row the
+store ever handed out 4. Times are kept to the millisecond from 1990 to 2059; what lies outside is
+moved to that edge.
 """
 
 from __future__ import annotations
@@ -28,6 +31,8 @@ _LAST: Final = (1 << _TIME_BITS) - 1
 _LOW_SEQ: Final = (1 << _SEQ_BITS) - 1
 _LOW_KIND: Final = (1 << _KIND_BITS) - 1
 _ABSENT: Final = -1
+_SIZES: Final = (8, 32)
+"""Actions a block holds; the largest block holds all that are remembered."""
 
 
 @njit(cache=True, nogil=True)
@@ -38,48 +43,92 @@ def _packed(at_ms, kind, seq):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _put(word, item, n, slot, this_word, this_item):  # type: ignore[no-untyped-def]
-    """Insert one action into a slot's list, newest first; what falls off the end is forgotten."""
-    length = word.shape[1]
-    at = 0
-    while at < n[slot] and word[slot, at] > this_word:
-        at += 1
-    again = at
-    while again < n[slot] and word[slot, again] == this_word:
-        if item[slot, again] == this_item:
-            return  # taken in before
-        again += 1
-    if at == length:
-        return
-    last = min(n[slot], length - 1)
-    for place in range(last, at, -1):
-        word[slot, place] = word[slot, place - 1]
-        item[slot, place] = item[slot, place - 1]
-    word[slot, at] = this_word
-    item[slot, at] = this_item
-    n[slot] = last + 1
+def _take_block(word, unused, free, size, of_size):  # type: ignore[no-untyped-def]
+    """Where a block of this size begins that nobody has: one given back, or the next unused."""
+    begin = free[of_size]
+    if begin < 0:
+        begin = unused[of_size]
+        unused[of_size] += size[of_size]
+    else:
+        free[of_size] = word[begin]  # a free block's first word says where the next one begins
+    return begin
 
 
 @njit(cache=True, nogil=True)
-def _observe(word, item, n, seen, slot_of, shopper_row, item_row, at_ms, kind, seq):  # type: ignore[no-untyped-def]
+def _give_back(word, free, begin, of_size):  # type: ignore[no-untyped-def]
+    """Let others have a block."""
+    word[begin] = free[of_size]
+    free[of_size] = begin
+
+
+@njit(cache=True, nogil=True)
+def _widen(word, item, begin, of_size, blocks, slot):  # type: ignore[no-untyped-def]
+    """Move a slot's full list to a block of the next size."""
+    unused, free, size = blocks
+    old, small = begin[slot], of_size[slot]
+    new = _take_block(word, unused, free, size, small + 1)
+    for place in range(size[small]):
+        word[new + place] = word[old + place]
+        item[new + place] = item[old + place]
+    _give_back(word, free, old, small)
+    begin[slot] = new
+    of_size[slot] = small + 1
+
+
+@njit(cache=True, nogil=True)
+def _put(word, item, n, this_word, this_item):  # type: ignore[no-untyped-def]
+    """Insert one action into a list of ``n``, newest first; how many there are then.
+
+    What falls off the end is forgotten.
+    """
+    length = len(word)
+    at = 0
+    while at < n and word[at] > this_word:
+        at += 1
+    again = at
+    while again < n and word[again] == this_word:
+        if item[again] == this_item:
+            return n  # taken in before
+        again += 1
+    if at == length:
+        return n
+    last = min(n, length - 1)
+    for place in range(last, at, -1):
+        word[place] = word[place - 1]
+        item[place] = item[place - 1]
+    word[at] = this_word
+    item[at] = this_item
+    return last + 1
+
+
+@njit(cache=True, nogil=True)
+def _observe(  # type: ignore[no-untyped-def]
+    word, item, begin, of_size, blocks, n, seen, slot_of, shopper_row, item_row, at_ms, kind, seq
+):
     """Put actions into the lists of those shoppers who are here."""
+    size = blocks[2]
     for i in range(len(seq)):
         if item_row[i] < 0 or shopper_row[i] >= len(slot_of):
             continue
         slot = slot_of[shopper_row[i]]
         if slot < 0:
             continue
-        _put(word, item, n, slot, _packed(at_ms[i], np.int64(kind[i]), seq[i]), item_row[i])
+        if n[slot] == size[of_size[slot]] and of_size[slot] + 1 < len(size):
+            _widen(word, item, begin, of_size, blocks, slot)
+        here = slice(begin[slot], begin[slot] + size[of_size[slot]])
+        this = _packed(at_ms[i], np.int64(kind[i]), seq[i])
+        n[slot] = _put(word[here], item[here], n[slot], this, item_row[i])
         seen[slot] = max(seen[slot], seq[i])
 
 
 @njit(cache=True, nogil=True)
-def _gather(word, item, n, seen, s, out_item, out_kind, out_at, out_seen):  # type: ignore[no-untyped-def]
-    """Copy the list of one slot out, as (1, L)."""
-    out_seen[0] = seen[s]
-    for j in range(n[s]):
-        w = word[s, j]
-        out_item[0, j] = item[s, j]
+def _gather(word, item, begin, n, seen, slot, out_item, out_kind, out_at, out_seen):  # type: ignore[no-untyped-def]
+    """Copy the list of a slot out."""
+    first = begin[slot]
+    out_seen[0] = seen[slot]
+    for j in range(n[slot]):
+        w = word[first + j]
+        out_item[0, j] = item[first + j]
         out_kind[0, j] = w & _LOW_KIND
         out_at[0, j] = (w >> (_SEQ_BITS + _KIND_BITS)) + _BASE_MS
 
@@ -95,8 +144,17 @@ class MemoryLiveState:
         self.max_shoppers = max_shoppers
         self._load = load
         self._lock = threading.Lock()
-        self._word = np.zeros((max_shoppers, length), np.int64)  # pages are taken when first used
-        self._item = np.zeros((max_shoppers, length), np.int32)
+        sizes = [size for size in _SIZES if size < length] + [length]
+        first = max_shoppers * np.cumsum([0, *sizes])
+        self._word = np.zeros(first[-1], np.int64)  # pages are taken when first used
+        self._item = np.zeros(first[-1], np.int32)
+        self._blocks = (
+            first[:-1].copy(),  # where the first block of each size begins that was never used
+            np.full(len(sizes), _ABSENT, np.int64),  # and the first that was given back
+            np.array(sizes, np.int64),
+        )
+        self._begin = np.zeros(max_shoppers, np.int64)
+        self._of_size = np.zeros(max_shoppers, np.uint8)
         self._n = np.zeros(max_shoppers, np.int32)
         self._seen = np.zeros(max_shoppers, np.int64)
         self._row_of = np.full(max_shoppers, NO_ROW, np.int32)
@@ -165,6 +223,18 @@ class MemoryLiveState:
         with self._lock:
             return int((self._row_of != NO_ROW).sum())
 
+    def held_bytes(self) -> int:
+        """Memory taken so far: blocks, what is known of each shopper, and where each row is."""
+        with self._lock:
+            unused, _, sizes = self._blocks
+            first = self.max_shoppers * (np.cumsum(sizes) - sizes)
+            known = (self._begin, self._of_size, self._n, self._seen, self._row_of, self._used)
+            return (
+                int((unused - first).sum()) * (self._word.itemsize + self._item.itemsize)
+                + int((self._row_of != NO_ROW).sum()) * sum(one.itemsize for one in known)
+                + self._slot_of.nbytes
+            )
+
     # -- inside ------------------------------------------------------------------------------
 
     def _recent_of(self, row: int, out: Recent) -> None:
@@ -190,7 +260,7 @@ class MemoryLiveState:
             return False
         self._used[slot] = True
         _gather(
-            self._word, self._item, self._n, self._seen, slot,
+            self._word, self._item, self._begin, self._n, self._seen, slot,
             out.item_row, out.kind, out.at_ms, out.seen_seq,
         )  # fmt: skip
         return True
@@ -223,7 +293,8 @@ class MemoryLiveState:
 
     def _take(self, actions: ActionColumns) -> None:
         _observe(
-            self._word, self._item, self._n, self._seen, self._slot_of,
+            self._word, self._item, self._begin, self._of_size, self._blocks,
+            self._n, self._seen, self._slot_of,
             actions.shopper_row, actions.item_row, actions.at_ms, actions.kind, actions.seq,
         )  # fmt: skip
 
@@ -241,12 +312,15 @@ class MemoryLiveState:
         slot = self._hand
         self._hand = (slot + 1) % self.max_shoppers
         self._vacate(slot)
+        self._begin[slot] = _take_block(self._word, *self._blocks, 0)
+        self._of_size[slot] = 0
         self._row_of[slot] = row
         self._slot_of[row] = slot
         self._used[slot] = True
 
     def _vacate(self, slot: int) -> None:
         if slot >= 0 and self._row_of[slot] != NO_ROW:
+            _give_back(self._word, self._blocks[1], self._begin[slot], self._of_size[slot])
             self._slot_of[self._row_of[slot]] = _ABSENT
             self._row_of[slot] = NO_ROW
             self._n[slot] = 0
