@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from habitue.facts import NO_ROW, ActionKind, Context, Owned
 
-__all__ = ["KINDS", "concerned", "strongest", "take_away"]
+__all__ = ["KINDS", "concerned", "newcomers", "strongest", "take_away"]
 
 KINDS: Final = ("looked", "carted", "bought", "brand", "category", "again", "anchors")
 """What may be taken away, by code: an item of the past, a habit, the place."""
@@ -34,28 +34,18 @@ def take_away(
     ``NO_ROW`` (C,). The contexts are (1 + C,).
     """
     owned = context.owned
-    code, named = _causes(
-        context.recent_item[0], context.recent_kind[0], owned.item, context.anchor_item[0],
-        items, brand, category, n_recents,
+    recent, kinds, anchor = context.recent_item[0], context.recent_kind[0], context.anchor_item[0]
+    code, named = _causes(recent, kinds, owned.item, anchor, items, brand, category, n_recents)
+    item, kind, age, left_anchor, indptr, held, count, owned_age, now, shopper = _without(
+        code, named, context.now_ms, context.shopper_row, recent, kinds, context.recent_age_days[0],
+        owned.item, owned.count, owned.age_days, anchor, items, brand, category,
     )  # fmt: skip
-    made = _without(
-        code, named, context.recent_item[0], context.recent_kind[0], context.recent_age_days[0],
-        owned.item, owned.count, owned.age_days, context.anchor_item[0], items, brand, category,
-    )  # fmt: skip
-    item, kind, age, anchor, indptr, held, count, owned_age = made
-    n = len(code) + 1
     personal = context.personal
     variants = Context(
-        context.surface,
-        np.repeat(context.now_ms, n),
-        np.repeat(context.shopper_row, n),
-        item,
-        kind,
-        age,
-        anchor,
+        context.surface, now, shopper, item, kind, age, left_anchor,
         Owned(indptr, held, count, owned_age),
-        personal=np.repeat(personal, n) if len(personal) else personal,
-    )
+        personal=np.repeat(personal, len(now)) if len(personal) else personal,
+    )  # fmt: skip
     return code, named, variants
 
 
@@ -105,6 +95,8 @@ def _causes(
 def _without(
     code: Codes,
     named: Codes,
+    now_ms: NDArray[np.int64],
+    shopper: Codes,
     recent: Codes,
     kind: NDArray[np.uint8],
     age: NDArray[np.float32],
@@ -117,7 +109,7 @@ def _without(
     category: Codes,
 ) -> tuple[
     Codes, NDArray[np.uint8], NDArray[np.float32], Codes, NDArray[np.int64], Codes,
-    NDArray[np.float32], NDArray[np.float32],
+    NDArray[np.float32], NDArray[np.float32], NDArray[np.int64], Codes,
 ]:  # fmt: skip
     """The recent actions, anchors and owned items that are left, as they are and for each cause."""
     n, length, n_owned = len(code) + 1, len(recent), len(owned)
@@ -159,7 +151,8 @@ def _without(
             out_anchor[v] = anchor
     return (
         out_item, out_kind, out_age, out_anchor, indptr, held[:at].copy(),
-        held_count[:at].copy(), held_age[:at].copy(),
+        held_count[:at].copy(), held_age[:at].copy(), np.full(n, now_ms[0]),
+        np.full(n, shopper[0]),
     )  # fmt: skip
 
 
@@ -194,24 +187,55 @@ def concerned(
 
 @nb.njit(cache=True, nogil=True)
 def strongest(
+    code: Codes,
     variant: Codes,
     place: Codes,
-    drop: NDArray[np.float32],
-    weight: NDArray[np.float64],
+    as_it_is: NDArray[np.float32],
+    without: NDArray[np.float32],
+    unwanted: NDArray[np.float32],
+    share: NDArray[np.float64],
     least: float,
-    n: int,
-) -> NDArray[np.int64]:
-    """The pair with the largest weighted drop above ``least`` of each item (n,), -1 for none.
+) -> tuple[Codes, NDArray[np.float32]]:
+    """The cause (C,) that counts most for each item (n,), and the score lost without it.
 
-    ``weight`` (C,) is what each cause's drop counts.
+    A cause counts its ``share`` (len(KINDS),) of a drop above ``least``. Where there is none, the
+    cause is C if the item is lower as ``unwanted`` (n,), C + 1 if there is nothing to say.
     """
-    best = np.full(n, -1)
-    most = np.zeros(n)
+    n, n_causes = len(as_it_is), len(code)
+    best = np.full(n, n_causes + 1, np.int32)
+    drop, most = np.zeros(n, np.float32), np.zeros(n)
     for p in range(len(variant)):
-        told = drop[p] * weight[variant[p] - 1]
-        if drop[p] > least and (best[place[p]] < 0 or told > most[place[p]]):
-            best[place[p]], most[place[p]] = p, told
-    return best
+        x, c = place[p], variant[p] - 1
+        lost = as_it_is[x] - without[p]
+        told = lost * share[code[c]]
+        if lost > least and (best[x] > n_causes or told > most[x]):
+            best[x], drop[x], most[x] = c, lost, told
+    for x in range(n):
+        lost = as_it_is[x] - unwanted[x]
+        if best[x] > n_causes and lost > least:
+            best[x], drop[x] = n_causes, lost
+    return best, drop
+
+
+@nb.njit(cache=True, nogil=True)
+def newcomers(
+    best: Codes,
+    n_causes: int,
+    items: Codes,
+    owned: Codes,
+    first_ms: NDArray[np.int64],
+    young_ms: float,
+) -> NDArray[np.int64]:
+    """Places of the items without a personal cause that are new to the shop and to the shopper."""
+    place = np.empty(len(items), np.int64)
+    n = 0
+    for x in range(len(items)):
+        i = items[x]
+        young = i < len(first_ms) and first_ms[i] >= young_ms
+        if best[x] >= n_causes and young and not _among(i, owned):
+            place[n] = x
+            n += 1
+    return place[:n]
 
 
 @nb.njit(cache=True, nogil=True)

@@ -33,24 +33,34 @@ class Known:
 
     def some(self, item_row: NDArray[np.int32], norms: NDArray[np.float32] | None) -> Known | None:
         """Items (n,) among these; ``None`` where one is not, or other ``norms`` are asked for."""
-        if norms is not None and not np.array_equal(norms, self.batch.norms):
-            return None
-        place = _places(item_row, self.item_row)
-        if place.min(initial=0) < 0:
-            return None
         batch = self.batch
+        place = _places(
+            item_row, self.item_row, batch.norms if norms is None else norms, batch.norms
+        )
+        if len(place) < len(item_row):
+            return None
         few = FeatureBatch(batch.x[place], batch.source_score[:, place], batch.norms)
         return Known(item_row, few, self.score[place])
 
 
 @nb.njit(cache=True, nogil=True)
-def _places(wanted: NDArray[np.int32], among: NDArray[np.int32]) -> NDArray[np.int64]:
-    place = np.full(len(wanted), -1)
+def _places(
+    wanted: NDArray[np.int32],
+    among: NDArray[np.int32],
+    norms: NDArray[np.float32],
+    own: NDArray[np.float32],
+) -> NDArray[np.int64]:
+    """Where the wanted stand; as far as they are there, and nowhere where the norms are others."""
+    place = np.empty(len(wanted), np.int64)
+    if norms.shape != own.shape or not (norms == own).all():
+        return place[:0]
     for x in range(len(wanted)):
-        for y in range(len(among)):
-            if among[y] == wanted[x]:
-                place[x] = y
-                break
+        at = 0
+        while at < len(among) and among[at] != wanted[x]:
+            at += 1
+        if at == len(among):
+            return place[:x]
+        place[x] = at
     return place
 
 
@@ -72,23 +82,20 @@ class Explainable(Protocol):
         """
         ...
 
-    def rescored(
+    def without(
         self,
         known: Known,
         variants: Context,
         source_score: NDArray[np.float32],
         variant: NDArray[np.int32],
         place: NDArray[np.int32],
-    ) -> NDArray[np.float32]:
-        """Scores (P,) of the items at ``place`` as the requests ``variant`` (P,), rising, see them.
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Scores (P,) of items in requests with less in them, and (n,) as if nobody wanted them.
 
-        ``variants`` are V requests like the one that is known, at the same time; ``source_score``
-        (V, n, n_sources) is what the sources say of the items in each.
+        The items at ``place`` (P,) are asked for as the requests ``variant`` (P,), rising, see
+        them. The first of the V ``variants`` is the request that is known, the others lack some of
+        it; ``source_score`` (V, n, n_sources) is what the sources say of the items in each.
         """
-        ...
-
-    def unwanted(self, known: Known, place: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Scores (P,) of the items at ``place`` as if nobody had wanted them lately."""
         ...
 
     def long_known(self, known: Known, place: NDArray[np.int64]) -> NDArray[np.float32]:

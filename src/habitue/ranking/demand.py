@@ -55,11 +55,9 @@ class DemandColumns:
             names.index("pair_new_gap"),
         )
 
-    def unwanted(self, batch: FeatureBatch, place: NDArray[np.int64]) -> NDArray[np.float32]:
-        """The rows ``place`` (P,) of a single request as if nobody had wanted the items lately."""
-        return np.asarray(
-            _unwanted(batch.x, place, batch.norms[0], self.demand, self.trend, self.standard)
-        )
+    def unwanted(self, batch: FeatureBatch, out: NDArray[np.float32]) -> None:
+        """Fill ``out`` with a request's features as if nobody had wanted the items lately."""
+        _unwanted(batch.x, batch.norms, self.demand, self.trend, self.standard, out)
 
     def long_known(self, batch: FeatureBatch, place: NDArray[np.int64]) -> NDArray[np.float32]:
         """The rows ``place`` (P,) of a single request as if the items had been there for a year."""
@@ -72,19 +70,18 @@ class DemandColumns:
 @nb.njit(cache=True, nogil=True)
 def _unwanted(
     x: NDArray[np.float32],
-    place: NDArray[np.int64],
     norms: NDArray[np.float32],
     demand: NDArray[np.int64],
     trend: NDArray[np.int64],
     standard: NDArray[np.int64],
-) -> NDArray[np.float32]:
-    out = x[place]
-    for p in range(len(place)):
+    out: NDArray[np.float32],
+) -> None:
+    out[:] = x
+    for row in range(len(out)):
         for column in demand:
-            out[p, column] = _LOG_NOTHING
+            out[row, column] = _LOG_NOTHING
         for column in trend:
-            out[p, column] = 0.0
+            out[row, column] = 0.0
         for column in standard:
-            source = column // 3
-            out[p, column] = -norms[source, 0] / (norms[source, 1] + np.float32(1e-9))
-    return out
+            mean, spread = norms[0, column // 3, 0], norms[0, column // 3, 1]
+            out[row, column] = -mean / (spread + np.float32(1e-9))

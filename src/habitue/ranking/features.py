@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from habitue.candidates.contract import Source
+from habitue.candidates.contract import Source, preparing
 from habitue.candidates.layout import plain
 from habitue.errors import BadSetting
 from habitue.facts import Context
@@ -62,6 +62,7 @@ class FeatureMaker:
         self.sources = tuple(sources)
         self.stats = stats
         self.columns = columns
+        self._prepared = [preparing(source) for source in sources]
         by_source = [
             name + part for name in (s.name for s in sources) for part in ("", "_z", "_share")
         ]
@@ -71,10 +72,10 @@ class FeatureMaker:
 
     def source_scores(self, context: Context, item_row: NDArray[np.int32]) -> NDArray[np.float32]:
         """Every source's score of every candidate: (B, m, n_sources), 0 beside ``NO_ROW``."""
+        item_row = plain(item_row, np.int32)
         scores = np.empty((*item_row.shape, len(self.sources)), np.float32)
-        for s, source in enumerate(self.sources):
-            scores[:, :, s] = source.score(context, item_row)
-        scores[item_row < 0] = 0.0
+        for s, prepared in enumerate(self._prepared):
+            prepared(context).fill(item_row, scores, s)
         return scores
 
     def make(
@@ -107,17 +108,17 @@ class FeatureMaker:
         source_score: NDArray[np.float32],
         variant: NDArray[np.int32],
         place: NDArray[np.int32],
-    ) -> NDArray[np.float32]:
-        """The features (P, n_features) of a few items of one request after changes to it.
+        out: NDArray[np.float32],
+    ) -> None:
+        """Fill ``out`` (P, n_features) with features of a few items of one request with less in it.
 
-        ``known`` are those of ``item_row`` (n,) as they are; ``variants`` are V requests like it at
-        the same time, ``source_score`` (V, n, n_sources) what sources say in each. Asked for are
-        the items at ``place`` (P,) in ``variant`` (P,), rising.
+        ``known`` are those of ``item_row`` (n,) as they are. Of the V ``variants`` the first is the
+        request as it is, the others have some actions, anchors or possessions less;
+        ``source_score`` (V, n, n_sources) is what sources say in each. Asked for are the items at
+        ``place`` (P,) in ``variant`` (P,), rising.
         """
-        x = np.empty((len(variant), len(self.names)), np.float32)
         changed = (known.x, variant, place, source_score, known.norms[0], item_row)
-        fill_changed(*(*changed, *self._read(variants), x))
-        return x
+        fill_changed(*(*changed, *self._read(variants), out))
 
     def _read(self, context: Context) -> tuple[Any, ...]:
         """What kernels read beside scores and items, each array in the layout they are made for.

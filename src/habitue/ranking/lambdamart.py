@@ -219,26 +219,26 @@ class FeatureRanker:
         batch = self.features.make(context, item_row[None, :], norms=norms)
         return Known(item_row, batch, self.trees.forest.predict(batch.x))
 
-    def rescored(
+    def without(
         self,
         known: Known,
         variants: Context,
         source_score: NDArray[np.float32],
         variant: NDArray[np.int32],
         place: NDArray[np.int32],
-    ) -> NDArray[np.float32]:
-        """Scores (P,) of the items at ``place`` as the requests ``variant`` (P,), rising, see them.
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Scores (P,) of items in requests with less in them, and (n,) as if nobody wanted them.
 
-        ``source_score`` (V, n, n_sources) is what the sources say of the items in each.
+        As ``Explainable`` says.
         """
-        x = self.features.changed(
-            known.batch, known.item_row, variants, source_score, variant, place
+        n = len(variant)
+        x = np.empty((n + len(known.item_row), len(self.features.names)), np.float32)
+        self.features.changed(
+            known.batch, known.item_row, variants, source_score, variant, place, x[:n]
         )
-        return self.trees.forest.predict(x)
-
-    def unwanted(self, known: Known, place: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Scores (P,) of the items at ``place`` as if nobody had wanted them lately."""
-        return self.trees.forest.predict(self._demand.unwanted(known.batch, place))
+        self._demand.unwanted(known.batch, x[n:])
+        score = self.trees.forest.predict(x)
+        return score[:n], score[n:]
 
     def long_known(self, known: Known, place: NDArray[np.int64]) -> NDArray[np.float32]:
         """Scores (P,) of the items at ``place`` as if they had long been in the shop."""

@@ -8,23 +8,21 @@ of items that no cause of hers explains.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
-from typing import Final, Protocol
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat
 
-from habitue.facts import MS_PER_DAY, Context
+from habitue.facts import MS_PER_DAY, NO_ROW, Context
 from habitue.portraits import ItemColumns, pick
-from habitue.ranking.causes import KINDS, concerned, strongest, take_away
+from habitue.ranking.causes import KINDS, concerned, newcomers, strongest, take_away
 from habitue.ranking.contract import Explainable, Known, Ranker
 
 __all__ = ["Chosen", "Reason", "Reasons", "ReasonsConfig"]
 
 _NAMING: Final = ("looked", "carted", "bought", "anchors")
-_POPULAR: Final = "Popular this week"
 _NEW: Final = "New in the shop"
 
 
@@ -47,8 +45,7 @@ class ReasonsConfig(BaseModel):
     new_days: float = Field(30.0, gt=0, description="Days an item counts as new.")
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
+class Reason(NamedTuple):
     """Why an item stands in its slot. ``kind`` is empty where there is nothing to say."""
 
     text: str = ""
@@ -75,7 +72,10 @@ class Reasons:
     """Finds the reasons of slates by removing causes and scoring again."""
 
     def __init__(self, rankers: Mapping[str, Ranker], config: ReasonsConfig | None = None) -> None:
-        self.rankers = rankers
+        self.rankers = {
+            name: ranker if isinstance(ranker, Explainable) else None
+            for name, ranker in rankers.items()
+        }
         self.config = config or ReasonsConfig()
         self._shares = np.ones(len(KINDS))
         self._shares[[KINDS.index("brand"), KINDS.index("category")]] = self.config.broad_share
@@ -86,79 +86,60 @@ class Reasons:
         """One reason for each slot of each context; ``title`` names items before a shopper."""
         ranker = self.rankers.get(context.surface, self.rankers["home"])
         reasons = [[Reason()] * slates.item_row.shape[1] for _ in range(len(context))]
-        if not isinstance(ranker, Explainable):
-            return reasons
         for b, told in enumerate(reasons):
+            there = (slates.item_row[b] >= 0).nonzero()[0]
+            if ranker is None or not len(there):
+                continue
             one = context if len(context) == 1 else pick(context, np.array([b]))
             norms = None if slates.norms is None else slates.norms[b : b + 1]
-            there = np.flatnonzero(slates.item_row[b] >= 0)
-            if not len(there):
-                continue
-            items = np.ascontiguousarray(slates.item_row[b, there], np.int32)
-            known = ranker.known(one, items, norms)
-            found = self._personal(ranker, one, known, title)
-            found |= self._of_the_shop(ranker, one, known, found)
-            for x, reason in found.items():
-                told[there[x]] = reason
+            known = ranker.known(one, slates.item_row[b, there], norms)
+            for slot, reason in zip(
+                there.tolist(), self._found(ranker, one, known, title), strict=True
+            ):
+                told[slot] = reason
         return reasons
 
-    def _personal(
+    def _found(
         self, ranker: Explainable, context: Context, known: Known, title: Callable[[int], str]
-    ) -> dict[int, Reason]:
-        """The reasons that lie with the shopper or the place she is in, by place in ``known``."""
-        columns, items = ranker.features.columns, known.item_row
+    ) -> Iterator[Reason]:
+        """The reason of each item of a single request, in order."""
+        features, items, least = ranker.features, known.item_row, self.config.least_drop
+        columns, owned = features.columns, context.owned.item
         brand, category = columns.brand, columns.category
         code, named, variants = take_away(context, items, brand, category, self.config.recents)
-        variant, place = concerned(code, named, items, context.owned.item, brand, category)
-        if not len(variant):
-            return {}
-        rows = np.repeat(items[None, :], len(variants), axis=0)
-        score = ranker.features.source_scores(variants, rows)
-        drop = known.score[place] - ranker.rescored(known, variants, score, variant, place)
-        least = self.config.least_drop
-        best = strongest(variant, place, drop, self._shares[code], least, len(items))
-        found = {}
-        for x, pair in enumerate(best.tolist()):
-            if pair >= 0:
-                which = variant[pair] - 1
-                kind, cause = KINDS[code[which]], int(named[which])
-                text = _words(kind, cause, context.surface, title, columns)
-                causes = (cause,) if kind in _NAMING and cause >= 0 else ()
-                found[x] = Reason(text, causes, kind, float(drop[pair]))
-        return found
-
-    def _of_the_shop(
-        self, ranker: Explainable, context: Context, known: Known, told: Collection[int]
-    ) -> dict[int, Reason]:
-        """The reasons that lie with the shop, of items not ``told`` of: every item is popular."""
-        items = known.item_row
-        left = np.array([x for x in range(len(items)) if x not in told], np.int64)
-        if not len(left):
-            return {}
-        drop = known.score[left] - ranker.unwanted(known, left)
-        found = {
-            x: Reason(_POPULAR, kind="popular", drop=lost)
-            for x, lost in zip(left.tolist(), drop.tolist(), strict=True)
-            if lost > self.config.least_drop
-        }
-        young = self._young(ranker.features.stats.first_ms, context, items[left])
-        if young.any():
-            left = left[young]
-            drop = known.score[left] - ranker.long_known(known, left)
-            for x, lost in zip(left.tolist(), drop.tolist(), strict=True):
-                if lost > max(self.config.least_drop, found[x].drop if x in found else 0.0):
-                    found[x] = Reason(_NEW, kind="new", drop=lost)
-        return found
-
-    def _young(
-        self, first_ms: NDArray[np.int64], context: Context, items: NDArray[np.int32]
-    ) -> NDArray[np.bool_]:
-        """Which items (n,) are new in the shop, and to the shopper."""
+        variant, place = concerned(code, named, items, owned, brand, category)
+        score = features.source_scores(variants, np.repeat(items[None, :], len(variants), axis=0))
+        without, unwanted = ranker.without(known, variants, score, variant, place)
+        best, drop = strongest(
+            code, variant, place, known.score, without, unwanted, self._shares, least
+        )
         since = float(context.now_ms[0]) - self.config.new_days * MS_PER_DAY
-        there = items < len(first_ms)
-        young = np.zeros(len(items), np.bool_)
-        young[there] = first_ms[items[there]] >= since
-        return young & ~np.isin(items, context.owned.item)
+        young = newcomers(best, len(code), items, owned, features.stats.first_ms, since)
+        new = self._new(ranker, known, young, drop) if len(young) else {}
+        kinds = [*(KINDS[c] for c in code.tolist()), "popular", ""]
+        causes = [*named.tolist(), NO_ROW, NO_ROW]
+        for x, (which, lost) in enumerate(zip(best.tolist(), drop.tolist(), strict=True)):
+            kind, cause = kinds[which], causes[which]
+            if x in new:
+                yield new[x]
+            elif kind:
+                text = _words(kind, cause, context.surface, title, columns)
+                yield Reason(text, (cause,) if kind in _NAMING and cause >= 0 else (), kind, lost)
+            else:
+                yield Reason()
+
+    def _new(
+        self,
+        ranker: Explainable,
+        known: Known,
+        young: NDArray[np.int64],
+        popular: NDArray[np.float32],
+    ) -> dict[int, Reason]:
+        """Which of the young items are there for being new rather than ``popular`` (n,)."""
+        drop = known.score[young] - ranker.long_known(known, young)
+        told = drop > np.maximum(popular[young], self.config.least_drop)
+        found = zip(young[told].tolist(), drop[told].tolist(), strict=True)
+        return {x: Reason(_NEW, (), "new", lost) for x, lost in found}
 
 
 def _words(
@@ -178,5 +159,7 @@ def _words(
             return f"{columns.brand_name(cause)}, a brand you return to"
         case "category":
             return f"From {columns.category_name(cause)}, where you often look"
-        case _:
+        case "again":
             return "Time to buy it again"
+        case _:
+            return "Popular this week"
