@@ -129,6 +129,7 @@ def resident_mb() -> float:
 def in_process(folder: Path, n_requests: int) -> None:
     """Requests of random shoppers, one after another; then the same stage by stage."""
     from habitue.app import build, settings_for
+    from habitue.store.live_memory import MemoryLiveState
     from habitue.surfaces.slate import SurfaceRequest
 
     before, began = resident_mb(), time.perf_counter()
@@ -170,7 +171,11 @@ def in_process(folder: Path, n_requests: int) -> None:
         what = f"{surface} {'with' if reasons else 'without'} reasons"
         print(f"  {what:20} {quantiles(spent)}   {1 / cpu:,.0f} a CPU-second")
     live = slating.live_state
-    print(f"  {live.length * 12 + 32:,} bytes a live shopper ({live.length} recent actions)")
+    if isinstance(live, MemoryLiveState):
+        print(
+            f"  {live.held_bytes() / max(live.held(), 1):,.0f} bytes a live shopper on average "
+            f"({live.held():,} are here, up to {live.length} actions of each)"
+        )
     stages(slating, who, rng)
     parts.close()
 

@@ -94,7 +94,7 @@ class LiveSettings(_Group):
         description="memory (one worker) or redis://host:port/database (any number).",
     )
     recent_actions: int = Field(
-        100, ge=10, le=1000, description="Actions remembered of a shopper (12 bytes each)."
+        100, ge=10, le=1000, description="Actions remembered of a shopper (100 bytes for 8)."
     )
     max_shoppers: int = Field(
         100_000,

@@ -75,13 +75,12 @@ def test_who_is_seen_often_stays_while_passers_by_leave() -> None:
 
 
 def test_memory_goes_by_what_shoppers_have_done_and_has_an_end() -> None:
-    """12 bytes an action of the block, 26 a shopper, 4 a row the store handed out."""
-    for n_actions, block in ((1, 8), (8, 8), (9, 32), (32, 32), (33, 100), (250, 100)):
+    """100 bytes for each eight actions, 21 a shopper, 4 a row the store handed out."""
+    for n_actions, blocks in ((1, 1), (8, 1), (9, 2), (96, 12), (97, 13), (250, 13)):
         live = MemoryLiveState(100, 50, Past().recent)
         told = [(n + 1, NOON + n, 3, n) for n in range(n_actions)]
         live.observe(columns(0, *told, new=True))
-        passed = sum(size for size in (8, 32, 100) if size <= block)  # left behind, for others
-        assert live.held_bytes() == 12 * passed + 26 + 4 * 1024
+        assert live.held_bytes() == 100 * blocks + 21 + 4 * 1024
         assert items_of(live, 0) == [item for *_, item in reversed(told)][:100]
 
 
@@ -90,8 +89,9 @@ def test_blocks_that_are_left_are_used_again() -> None:
     for row in range(500):
         told = [(200 * row + n + 1, NOON + n, 3, n) for n in range(1 + 37 * row % 150)]
         live.observe(columns(row, *told, new=True))
+        assert items_of(live, row) == list(range(len(told)))[::-1][:100]
     assert live.held() == 10
-    assert live.held_bytes() <= 10 * (12 * (8 + 32 + 100) + 26) + 4 * 1024
+    assert live.held_bytes() <= 10 * 1321 + 4 * 1024
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 30)), max_size=300), st.randoms())

@@ -1,10 +1,9 @@
 """Recent actions in this process: fixed arrays, bounded, the least recently seen leave first.
 
-A shopper begins with room for 8 actions and is moved to room for 32 and then for all that are
-remembered when those are full, since most have done little. An action costs 12 bytes, so a shopper
-122 bytes up to 8 actions, 410 up to 32, 1,226 at most where 100 are remembered, and every row the
-store ever handed out 4. Times are kept to the millisecond from 1990 to 2059; what lies outside is
-moved to that edge.
+A shopper takes blocks of 8 actions as they are needed, 100 bytes each, and 21 bytes more; every row
+the store ever handed out takes 4. So who has done little costs 121 bytes, and where 100 actions are
+remembered nobody more than 1,321. Times are kept to the millisecond from 1990 to 2059; what lies
+outside is moved to that edge.
 """
 
 from __future__ import annotations
@@ -31,8 +30,10 @@ _LAST: Final = (1 << _TIME_BITS) - 1
 _LOW_SEQ: Final = (1 << _SEQ_BITS) - 1
 _LOW_KIND: Final = (1 << _KIND_BITS) - 1
 _ABSENT: Final = -1
-_SIZES: Final = (8, 32)
-"""Actions a block holds; the largest block holds all that are remembered."""
+_BLOCK: Final = 8
+"""Actions of a block. Most shoppers have few, and a cache line holds the times of one."""
+_PLACE: Final = _BLOCK - 1  # the bits of a position that say where in its block it is
+_UNUSED, _FREE = 0, 1  # in a pool: the first block never used, and the first given back
 
 
 @njit(cache=True, nogil=True)
@@ -43,92 +44,90 @@ def _packed(at_ms, kind, seq):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _take_block(word, unused, free, size, of_size):  # type: ignore[no-untyped-def]
-    """Where a block of this size begins that nobody has: one given back, or the next unused."""
-    begin = free[of_size]
-    if begin < 0:
-        begin = unused[of_size]
-        unused[of_size] += size[of_size]
+def _take_block(following, pool):  # type: ignore[no-untyped-def]
+    """A block that nobody has."""
+    block = pool[_FREE]
+    if block == _ABSENT:
+        block = pool[_UNUSED]
+        pool[_UNUSED] += 1
     else:
-        free[of_size] = word[begin]  # a free block's first word says where the next one begins
-    return begin
+        pool[_FREE] = following[block]
+    return block
 
 
 @njit(cache=True, nogil=True)
-def _give_back(word, free, begin, of_size):  # type: ignore[no-untyped-def]
-    """Let others have a block."""
-    word[begin] = free[of_size]
-    free[of_size] = begin
+def _give_back(following, pool, first, n):  # type: ignore[no-untyped-def]
+    """Let others have the blocks of a list of ``n`` actions."""
+    last = first
+    for _ in range((n - 1) // _BLOCK):
+        last = following[last]
+    following[last] = pool[_FREE]
+    pool[_FREE] = first
 
 
 @njit(cache=True, nogil=True)
-def _widen(word, item, begin, of_size, blocks, slot):  # type: ignore[no-untyped-def]
-    """Move a slot's full list to a block of the next size."""
-    unused, free, size = blocks
-    old, small = begin[slot], of_size[slot]
-    new = _take_block(word, unused, free, size, small + 1)
-    for place in range(size[small]):
-        word[new + place] = word[old + place]
-        item[new + place] = item[old + place]
-    _give_back(word, free, old, small)
-    begin[slot] = new
-    of_size[slot] = small + 1
-
-
-@njit(cache=True, nogil=True)
-def _put(word, item, n, this_word, this_item):  # type: ignore[no-untyped-def]
+def _put(word, item, following, pool, first, n, length, this_word, this_item):  # type: ignore[no-untyped-def]
     """Insert one action into a list of ``n``, newest first; how many there are then.
 
     What falls off the end is forgotten.
     """
-    length = len(word)
-    at = 0
-    while at < n and word[at] > this_word:
+    block, at = first, 0
+    while at < n and word[block, at & _PLACE] > this_word:
         at += 1
-    again = at
-    while again < n and word[again] == this_word:
-        if item[again] == this_item:
+        if (at & _PLACE) == 0 and at < n:
+            block = following[block]
+    equal, again = block, at
+    while again < n and word[equal, again & _PLACE] == this_word:
+        if item[equal, again & _PLACE] == this_item:
             return n  # taken in before
         again += 1
-    if at == length:
+        if (again & _PLACE) == 0 and again < n:
+            equal = following[equal]
+    while at < n:  # each action takes the place of the one after it
+        place = at & _PLACE
+        this_word, word[block, place] = word[block, place], this_word
+        this_item, item[block, place] = item[block, place], this_item
+        at += 1
+        if (at & _PLACE) == 0 and at < n:
+            block = following[block]
+    if n == length:
         return n
-    last = min(n, length - 1)
-    for place in range(last, at, -1):
-        word[place] = word[place - 1]
-        item[place] = item[place - 1]
-    word[at] = this_word
-    item[at] = this_item
-    return last + 1
+    if (n & _PLACE) == 0 and n > 0:
+        following[block] = _take_block(following, pool)
+        block = following[block]
+    word[block, n & _PLACE] = this_word
+    item[block, n & _PLACE] = this_item
+    return n + 1
 
 
 @njit(cache=True, nogil=True)
 def _observe(  # type: ignore[no-untyped-def]
-    word, item, begin, of_size, blocks, n, seen, slot_of, shopper_row, item_row, at_ms, kind, seq
-):
+    word, item, following, pool, first, n, seen, length, slot_of,
+    shopper_row, item_row, at_ms, kind, seq,
+):  # fmt: skip
     """Put actions into the lists of those shoppers who are here."""
-    size = blocks[2]
     for i in range(len(seq)):
         if item_row[i] < 0 or shopper_row[i] >= len(slot_of):
             continue
         slot = slot_of[shopper_row[i]]
         if slot < 0:
             continue
-        if n[slot] == size[of_size[slot]] and of_size[slot] + 1 < len(size):
-            _widen(word, item, begin, of_size, blocks, slot)
-        here = slice(begin[slot], begin[slot] + size[of_size[slot]])
         this = _packed(at_ms[i], np.int64(kind[i]), seq[i])
-        n[slot] = _put(word[here], item[here], n[slot], this, item_row[i])
+        n[slot] = _put(word, item, following, pool, first[slot], n[slot], length, this, item_row[i])
         seen[slot] = max(seen[slot], seq[i])
 
 
 @njit(cache=True, nogil=True)
-def _gather(word, item, begin, n, seen, slot, out_item, out_kind, out_at, out_seen):  # type: ignore[no-untyped-def]
+def _gather(word, item, following, first, n, seen, slot, out_item, out_kind, out_at, out_seen):  # type: ignore[no-untyped-def]
     """Copy the list of a slot out."""
-    first = begin[slot]
+    block = first[slot]
     out_seen[0] = seen[slot]
     for j in range(n[slot]):
-        w = word[first + j]
-        out_item[0, j] = item[first + j]
+        place = j & _PLACE
+        if place == 0 and j > 0:
+            block = following[block]
+        w = word[block, place]
+        out_item[0, j] = item[block, place]
         out_kind[0, j] = w & _LOW_KIND
         out_at[0, j] = (w >> (_SEQ_BITS + _KIND_BITS)) + _BASE_MS
 
@@ -144,17 +143,12 @@ class MemoryLiveState:
         self.max_shoppers = max_shoppers
         self._load = load
         self._lock = threading.Lock()
-        sizes = [size for size in _SIZES if size < length] + [length]
-        first = max_shoppers * np.cumsum([0, *sizes])
-        self._word = np.zeros(first[-1], np.int64)  # pages are taken when first used
-        self._item = np.zeros(first[-1], np.int32)
-        self._blocks = (
-            first[:-1].copy(),  # where the first block of each size begins that was never used
-            np.full(len(sizes), _ABSENT, np.int64),  # and the first that was given back
-            np.array(sizes, np.int64),
-        )
-        self._begin = np.zeros(max_shoppers, np.int64)
-        self._of_size = np.zeros(max_shoppers, np.uint8)
+        most = max_shoppers * -(-length // _BLOCK)
+        self._word = np.zeros((most, _BLOCK), np.int64)  # pages are taken when first used
+        self._item = np.zeros((most, _BLOCK), np.int32)
+        self._following = np.zeros(most, np.int32)  # the next block of a list, or of those free
+        self._pool = np.array([0, _ABSENT])
+        self._first = np.zeros(max_shoppers, np.int32)
         self._n = np.zeros(max_shoppers, np.int32)
         self._seen = np.zeros(max_shoppers, np.int64)
         self._row_of = np.full(max_shoppers, NO_ROW, np.int32)
@@ -226,12 +220,11 @@ class MemoryLiveState:
     def held_bytes(self) -> int:
         """Memory taken so far: blocks, what is known of each shopper, and where each row is."""
         with self._lock:
-            unused, _, sizes = self._blocks
-            first = self.max_shoppers * (np.cumsum(sizes) - sizes)
-            known = (self._begin, self._of_size, self._n, self._seen, self._row_of, self._used)
+            blocks = (self._word, self._item, self._following)
+            known = (self._first, self._n, self._seen, self._row_of, self._used)
             return (
-                int((unused - first).sum()) * (self._word.itemsize + self._item.itemsize)
-                + int((self._row_of != NO_ROW).sum()) * sum(one.itemsize for one in known)
+                int(self._pool[_UNUSED]) * sum(int(one[0].nbytes) for one in blocks)
+                + int((self._row_of != NO_ROW).sum()) * sum(int(one.itemsize) for one in known)
                 + self._slot_of.nbytes
             )
 
@@ -260,7 +253,7 @@ class MemoryLiveState:
             return False
         self._used[slot] = True
         _gather(
-            self._word, self._item, self._begin, self._n, self._seen, slot,
+            self._word, self._item, self._following, self._first, self._n, self._seen, slot,
             out.item_row, out.kind, out.at_ms, out.seen_seq,
         )  # fmt: skip
         return True
@@ -293,8 +286,8 @@ class MemoryLiveState:
 
     def _take(self, actions: ActionColumns) -> None:
         _observe(
-            self._word, self._item, self._begin, self._of_size, self._blocks,
-            self._n, self._seen, self._slot_of,
+            self._word, self._item, self._following, self._pool,
+            self._first, self._n, self._seen, self.length, self._slot_of,
             actions.shopper_row, actions.item_row, actions.at_ms, actions.kind, actions.seq,
         )  # fmt: skip
 
@@ -312,15 +305,14 @@ class MemoryLiveState:
         slot = self._hand
         self._hand = (slot + 1) % self.max_shoppers
         self._vacate(slot)
-        self._begin[slot] = _take_block(self._word, *self._blocks, 0)
-        self._of_size[slot] = 0
+        self._first[slot] = _take_block(self._following, self._pool)
         self._row_of[slot] = row
         self._slot_of[row] = slot
         self._used[slot] = True
 
     def _vacate(self, slot: int) -> None:
         if slot >= 0 and self._row_of[slot] != NO_ROW:
-            _give_back(self._word, self._blocks[1], self._begin[slot], self._of_size[slot])
+            _give_back(self._following, self._pool, self._first[slot], self._n[slot])
             self._slot_of[self._row_of[slot]] = _ABSENT
             self._row_of[slot] = NO_ROW
             self._n[slot] = 0
