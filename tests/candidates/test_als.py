@@ -31,33 +31,37 @@ def unit(rng: np.random.Generator, n: int, dim: int) -> NDArray[np.float32]:
     return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
 
 
-@given(seed=st.integers(0, 10**6), dim=st.integers(1, 9))
-def test_folding_in_solves_the_weighted_least_squares(seed: int, dim: int) -> None:
+@given(seed=st.integers(0, 10**6), dim=st.integers(1, 12), share=st.sampled_from([0.2, 0.6, 1.0]))
+def test_folding_in_solves_the_weighted_least_squares(seed: int, dim: int, share: float) -> None:
     rng = np.random.default_rng(seed)
     factors = rng.standard_normal((12, dim)).astype(np.float32)
     gram = factors.T.astype(np.float64) @ factors + 0.7 * np.eye(dim)
     items = np.stack([rng.permutation(12)[:5] for _ in range(3)]).astype(np.int32)
-    confidence = np.where(rng.random((3, 5)) < 0.6, 1 + rng.random((3, 5)) * 9, 0)
+    confidence = np.where(rng.random((3, 5)) < share, 1 + rng.random((3, 5)) * 9, 0)
     confidence = confidence.astype(np.float32)
+    prior = np.zeros((3, dim), np.float32)
+    prior[1] = rng.standard_normal(dim)  # somebody known: one Newton step from there
     out = np.empty((3, dim), np.float32)
-    fold_in(np.zeros((3, dim), np.float32), items, confidence, factors, gram, out)
+    fold_in(prior, items, confidence, factors, gram, np.linalg.inv(gram), out)
     for b in range(3):
         y, c = factors[items[b]], confidence[b].astype(np.float64)
-        wanted = np.where(c > 0, c, 0)
+        known = y @ prior[b].astype(np.float64)
+        wanted = np.where(c > 0, c - (c - 1) * known, 0)
         a = gram + y.T @ (np.where(c > 0, c - 1, 0)[:, None] * y)
-        np.testing.assert_allclose(out[b], np.linalg.solve(a, y.T @ wanted), rtol=1e-3, atol=1e-4)
+        expected = prior[b] + np.linalg.solve(a, y.T @ wanted)
+        np.testing.assert_allclose(out[b], expected, rtol=1e-3, atol=1e-4)
 
 
 def test_folding_in_twice_is_folding_in_once_where_tastes_do_not_mix() -> None:
     """One step from the factor of the first action adds the second, if they share no direction."""
     factors = np.eye(2, dtype=np.float32)
-    gram = np.eye(2) * 2
+    gram, inverse = np.eye(2) * 2, np.eye(2) / 2
     both, first, second = (np.empty((1, 2), np.float32) for _ in range(3))
     nothing = np.zeros((1, 2), np.float32)
     items = np.array([[0, 1]], np.int32)
-    fold_in(nothing, items, np.array([[3, 5]], np.float32), factors, gram, both)
-    fold_in(nothing, items, np.array([[3, 0]], np.float32), factors, gram, first)
-    fold_in(first, items, np.array([[0, 5]], np.float32), factors, gram, second)
+    fold_in(nothing, items, np.array([[3, 5]], np.float32), factors, gram, inverse, both)
+    fold_in(nothing, items, np.array([[3, 0]], np.float32), factors, gram, inverse, first)
+    fold_in(first, items, np.array([[0, 5]], np.float32), factors, gram, inverse, second)
     assert both[0].tolist() == pytest.approx([3 / 4, 5 / 6])
     assert second[0].tolist() == pytest.approx(both[0].tolist())
 

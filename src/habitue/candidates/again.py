@@ -43,15 +43,8 @@ class AgainSource(PreparingSource):
         self.measured: dict[str, float] = {}
 
     def prepare(self, context: Context) -> _Bought:
-        """What each shopper bought, with its weight."""
-        owned = context.owned
-        half_lives = owned.age_days / np.float32(self.config.half_life_days)
-        return _Bought(
-            plain(context.personal, np.bool_),
-            plain(owned.indptr, np.int64),
-            plain(owned.item, np.int32),
-            np.asarray(owned.count * np.exp2(-half_lives), np.float32),
-        )
+        """What each shopper bought."""
+        return _Bought(context, self.config.half_life_days)
 
     def save(self, path: Path) -> None:
         """Write the config into the folder ``path``."""
@@ -65,22 +58,24 @@ class AgainSource(PreparingSource):
 
 
 class _Bought(Prepared):
-    """What the shoppers of a batch bought, weighed."""
+    """What the shoppers of a batch bought, and how long ago."""
 
     __slots__ = ("_lines",)
 
-    def __init__(
-        self,
-        personal: NDArray[np.bool_],
-        indptr: NDArray[np.int64],
-        item: NDArray[np.int32],
-        weight: NDArray[np.float32],
-    ) -> None:
-        self._lines = (personal, indptr, item, weight)
+    def __init__(self, context: Context, half_life_days: float) -> None:
+        owned = context.owned
+        self._lines = (
+            plain(context.personal, np.bool_),
+            plain(owned.indptr, np.int64),
+            plain(owned.item, np.int32),
+            plain(owned.count, np.float32),
+            plain(owned.age_days, np.float32),
+            half_life_days,
+        )
 
     def propose(self, n: int) -> Proposals:
         """The ``n`` items each shopper bought most often and most lately."""
-        _, indptr, item, _ = self._lines
+        _, indptr, item, *_ = self._lines
         if not len(item):
             shape = (len(indptr) - 1, n)
             return Proposals(np.full(shape, NO_ROW, np.int32), np.zeros(shape, np.float32))
@@ -109,11 +104,18 @@ class AgainLearner:
 
 
 @nb.njit(cache=True, nogil=True)
+def _weight(count: np.float32, age_days: np.float32, half_life_days: float) -> np.float32:
+    return np.float32(count * 2.0 ** (-age_days / half_life_days))
+
+
+@nb.njit(cache=True, nogil=True)
 def _best(
     personal: NDArray[np.bool_],
     indptr: NDArray[np.int64],
     item: NDArray[np.int32],
-    weight: NDArray[np.float32],
+    count: NDArray[np.float32],
+    age_days: NDArray[np.float32],
+    half_life_days: float,
     row: NDArray[np.int32],
     score: NDArray[np.float32],
 ) -> None:
@@ -121,8 +123,9 @@ def _best(
         size = 0
         if personal.shape[0] == 0 or personal[b]:
             for x in range(indptr[b], indptr[b + 1]):
-                if weight[x] > 0.0:
-                    size = keep_best(score[b], row[b], size, weight[x], item[x])
+                weight = _weight(count[x], age_days[x], half_life_days)
+                if weight > 0.0:
+                    size = keep_best(score[b], row[b], size, weight, item[x])
         settle_best(score[b], row[b], size)
 
 
@@ -131,7 +134,9 @@ def _look_up(
     personal: NDArray[np.bool_],
     indptr: NDArray[np.int64],
     item: NDArray[np.int32],
-    weight: NDArray[np.float32],
+    count: NDArray[np.float32],
+    age_days: NDArray[np.float32],
+    half_life_days: float,
     wanted: NDArray[np.int32],
     scores: NDArray[np.float32],
     place: int,
@@ -143,13 +148,14 @@ def _look_up(
             at = np.searchsorted(mine, wanted[b, x])
             allowed = personal.shape[0] == 0 or personal[b]
             if allowed and at < len(mine) and mine[at] == wanted[b, x]:
-                scores[b, x, place] = weight[indptr[b] + at]
+                line = indptr[b] + at
+                scores[b, x, place] = _weight(count[line], age_days[line], half_life_days)
 
 
 def warm() -> None:
     """Compile this module's kernels for the types requests bring, or read them from disk."""
     one = np.zeros((1, 1), np.int32)
     score = np.zeros((1, 1), np.float32)
-    bought = (np.empty(0, np.bool_), np.zeros(2, np.int64), one[0], score[0])
+    bought = (np.empty(0, np.bool_), np.zeros(2, np.int64), one[0], score[0], score[0], 1.0)
     _best(*bought, one, score)
     _look_up(*bought, one, score[:, :, None], 0)

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from habitue.candidates.contract import Prepared, PreparingSource, Proposals, TrainingFacts
 from habitue.candidates.descent import Descent
-from habitue.candidates.foldin import confidences, fold_in, priors
+from habitue.candidates.foldin import vectors_now
 from habitue.candidates.layout import plain, sealed
 from habitue.candidates.products import dot_score, dot_top
 from habitue.candidates.profile import KindName, ProfileConfig, Weigher
@@ -87,6 +87,7 @@ class AlsSource(PreparingSource):
         self.no_tail = sealed(np.empty((0, item.shape[1]), np.float32), np.float32)
         whole = self.item_factors.astype(np.float64)
         self._gram = whole.T @ whole + config.regularisation * np.eye(item.shape[1])
+        self._inverse: NDArray[np.float64] = np.linalg.inv(self._gram)
         self._weigher = Weigher(
             ProfileConfig(
                 kind_weight=config.kind_weight,
@@ -108,32 +109,29 @@ class AlsSource(PreparingSource):
 
     def vectors(self, context: Context) -> NDArray[np.float32]:
         """The vector (B, factors) of each request's shopper as of now; 0 where nothing is known."""
-        items, weights = self._weigher.weigh(context)
-        prior = np.empty((len(context), self.item_factors.shape[1]), np.float32)
-        newer_than = np.empty(len(context), np.float32)
-        priors(
-            plain(context.shopper_row, np.int32),
+        out = np.empty((len(context), self.item_factors.shape[1]), np.float32)
+        config, weigher = self.config, self._weigher
+        vectors_now(
+            plain(context.recent_item, np.int32),
+            plain(context.recent_kind, np.uint8),
+            plain(context.recent_age_days, np.float32),
+            plain(context.anchor_item, np.int32),
             plain(context.personal, np.bool_),
+            plain(context.shopper_row, np.int32),
             plain(context.now_ms, np.int64),
+            weigher.kind_weight,
+            weigher.decay_per_day,
+            weigher.anchor_weight,
+            config.max_recent,
+            config.alpha,
+            config.logarithmic,
             self.shopper_factors,
             self.fitted_until_ms,
-            prior,
-            newer_than,
+            self.item_factors,
+            self._gram,
+            self._inverse,
+            out,
         )
-        confidence = np.empty(items.shape, np.float32)
-        confidences(
-            items,
-            weights,
-            context.anchor_item.shape[1],
-            plain(context.recent_age_days, np.float32),
-            newer_than,
-            len(self.item_factors),
-            self.config.alpha,
-            self.config.logarithmic,
-            confidence,
-        )
-        out = np.empty_like(prior)
-        fold_in(prior, items, confidence, self.item_factors, self._gram, out)
         return out
 
     def prepare(self, context: Context) -> _Shoppers:

@@ -69,6 +69,7 @@ class Descent:
         return row, score, looked
 
 
+@nb.njit(cache=True, nogil=True)
 def _coded(
     vectors: NDArray[np.float32], row: NDArray[np.int32]
 ) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
@@ -77,16 +78,19 @@ def _coded(
     Codes (blocks, dim * _BLOCK) stand number by number within a block; steps (blocks * _BLOCK,).
     """
     dim = vectors.shape[1]
-    n_blocks = -(-len(row) // _BLOCK)
+    n_blocks = -(-row.shape[0] // _BLOCK)
     step = np.zeros(n_blocks * _BLOCK, np.float32)
-    code = np.zeros((n_blocks, dim, _BLOCK), np.int8)
-    for block in range(n_blocks):
-        part = slice(block * _BLOCK, min((block + 1) * _BLOCK, len(row)))
-        vector = vectors[row[part]]
-        step[part] = np.abs(vector).max(axis=1, initial=0.0) / np.float32(127)
-        steps = vector / np.where(step[part] > 0, step[part], 1)[:, None]
-        code[block, :, : len(vector)] = np.rint(steps).T
-    return code.reshape(n_blocks, dim * _BLOCK), step
+    code = np.zeros((n_blocks, dim * _BLOCK), np.int8)
+    for x in range(row.shape[0]):
+        largest = np.float32(0.0)
+        for d in range(dim):
+            largest = max(largest, abs(vectors[row[x], d]))
+        if largest > 0.0:
+            step[x] = largest / np.float32(127)
+            for d in range(dim):
+                steps = np.rint(vectors[row[x], d] / step[x])
+                code[x // _BLOCK, d * _BLOCK + x % _BLOCK] = np.int8(steps)
+    return code, step
 
 
 @nb.njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})

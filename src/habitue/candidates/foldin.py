@@ -6,7 +6,10 @@ import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["confidences", "fold_in", "priors", "warm"]
+from habitue.candidates.layout import sealed
+from habitue.candidates.profile import weigh_profile
+
+__all__ = ["confidences", "fold_in", "priors", "vectors_now", "warm"]
 
 
 @nb.njit(cache=True, nogil=True)
@@ -75,10 +78,9 @@ def confidences(
 
 
 @nb.njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
-def _solve_in_place(a: NDArray[np.float64], x: NDArray[np.float64]) -> None:
-    """Solve ``a x = x`` for symmetric positive definite ``a``, of which the lower half is read."""
-    dim = x.shape[0]
-    for i in range(dim):
+def _solve_in_place(a: NDArray[np.float64], x: NDArray[np.float64], n: int) -> None:
+    """Solve ``a x = x`` of the first ``n`` for symmetric positive ``a``; its lower half is read."""
+    for i in range(n):
         for j in range(i + 1):
             total = a[i, j]
             for d in range(j):
@@ -88,7 +90,7 @@ def _solve_in_place(a: NDArray[np.float64], x: NDArray[np.float64]) -> None:
         for d in range(i):
             total -= a[i, d] * x[d]
         x[i] = total / a[i, i]
-    for i in range(dim - 1, -1, -1):
+    for i in range(n - 1, -1, -1):
         x[i] /= a[i, i]
         for d in range(i):
             x[d] -= a[i, d] * x[i]
@@ -101,55 +103,166 @@ def fold_in(
     confidence: NDArray[np.float32],
     factors: NDArray[np.float32],
     gram: NDArray[np.float64],
+    inverse: NDArray[np.float64],
     out: NDArray[np.float32],
 ) -> None:
     """Fill each shopper's factor (B, dim) after actions of these confidences (B, P), 0 for none.
 
     Minimises ``sum_i c_i (p_i - x y_i)^2 + penalty |x|^2`` over the new actions from ``prior`` on:
     exactly for a stranger (prior 0), by one Newton step from the fitted factor for a known shopper.
-    ``gram`` is ``Y'Y + penalty``. Costs P dim^2 / 2 + dim^3 / 6 multiplications a shopper.
+    ``gram`` is ``Y'Y + penalty`` and ``inverse`` its inverse. P new actions cost P dim^2
+    multiplications a shopper while they are few, and P dim^2 / 2 + dim^3 / 6 where they are many.
     """
     dim = gram.shape[0]
     a = np.empty((dim, dim))
+    y = np.empty((dim, dim))
     x = np.empty(dim)
     for b in range(items.shape[0]):
         new = 0
         for p in range(items.shape[1]):
-            if confidence[b, p] > 0.0:
-                new += 1
+            new += confidence[b, p] > 0.0
         out[b, :] = prior[b, :]
-        if new == 0:
+        if 2 * new > dim:
+            _fold_many(prior, items, confidence, b, factors, gram, a, x, out)
+        elif new > 0:
+            _fold_few(prior, items, confidence, b, factors, inverse, a, y, x, out)
+
+
+@nb.njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
+def _fold_many(
+    prior: NDArray[np.float32],
+    items: NDArray[np.int32],
+    confidence: NDArray[np.float32],
+    b: int,
+    factors: NDArray[np.float32],
+    gram: NDArray[np.float64],
+    a: NDArray[np.float64],
+    x: NDArray[np.float64],
+    out: NDArray[np.float32],
+) -> None:
+    """Solve ``(gram + sum_i (c_i - 1) y_i y_i') x = sum_i pull_i y_i`` and step by ``x``."""
+    dim = gram.shape[0]
+    a[:, :] = gram
+    x[:] = 0.0
+    for p in range(items.shape[1]):
+        c = confidence[b, p]
+        if c <= 0.0:
             continue
-        a[:, :] = gram
-        x[:] = 0.0
-        for p in range(items.shape[1]):
-            c = confidence[b, p]
-            if c <= 0.0:
-                continue
-            y = factors[items[b, p]]
-            already = 0.0
-            for d in range(dim):
-                already += prior[b, d] * y[d]
-            pull = c - (c - 1.0) * already
-            for d in range(dim):
-                x[d] += pull * y[d]
-                scaled = (c - 1.0) * y[d]
-                for e in range(d + 1):
-                    a[d, e] += scaled * y[e]
-        _solve_in_place(a, x)
+        item = items[b, p]
+        already = 0.0
         for d in range(dim):
-            out[b, d] += x[d]
+            already += prior[b, d] * factors[item, d]
+        pull = c - (c - 1.0) * already
+        for d in range(dim):
+            x[d] += pull * factors[item, d]
+            scaled = (c - 1.0) * factors[item, d]
+            for e in range(d + 1):
+                a[d, e] += scaled * factors[item, e]
+    _solve_in_place(a, x, dim)
+    for d in range(dim):
+        out[b, d] += x[d]
+
+
+@nb.njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
+def _fold_few(
+    prior: NDArray[np.float32],
+    items: NDArray[np.int32],
+    confidence: NDArray[np.float32],
+    b: int,
+    factors: NDArray[np.float32],
+    inverse: NDArray[np.float64],
+    a: NDArray[np.float64],
+    y: NDArray[np.float64],
+    x: NDArray[np.float64],
+    out: NDArray[np.float32],
+) -> None:
+    """The same by Woodbury's identity, which solves for the actions instead of the factors.
+
+    With ``s_i = sqrt(c_i - 1)`` and ``y_i`` times the inverse, ``w = s t`` where
+    ``(1 + s_i y_i inverse y_j' s_j) t = pull / s``, and the step is ``sum_i w_i y_i inverse``.
+    """
+    dim = inverse.shape[0]
+    n = 0
+    for p in range(items.shape[1]):
+        c = confidence[b, p]
+        if c <= 0.0:
+            continue
+        item = items[b, p]
+        root = np.sqrt(max(c - 1.0, 1e-9))
+        already = 0.0
+        for d in range(dim):
+            already += prior[b, d] * factors[item, d]
+        x[n] = (c - root * root * already) / root
+        for e in range(dim):
+            y[n, e] = 0.0
+        for d in range(dim):
+            scaled = root * factors[item, d]
+            for e in range(dim):
+                y[n, e] += scaled * inverse[d, e]
+        earlier = 0
+        for q in range(p + 1):
+            if confidence[b, q] > 0.0:
+                along = 0.0
+                for d in range(dim):
+                    along += y[n, d] * factors[items[b, q], d]
+                a[n, earlier] = along * np.sqrt(max(confidence[b, q] - 1.0, 1e-9))
+                earlier += 1
+        a[n, n] += 1.0
+        n += 1
+    _solve_in_place(a, x, n)
+    for i in range(n):
+        for d in range(dim):
+            out[b, d] += x[i] * y[i, d]
+
+
+@nb.njit(cache=True, nogil=True)
+def vectors_now(
+    recent_item: NDArray[np.int32],
+    recent_kind: NDArray[np.uint8],
+    recent_age_days: NDArray[np.float32],
+    anchor_item: NDArray[np.int32],
+    personal: NDArray[np.bool_],
+    shopper_row: NDArray[np.int32],
+    now_ms: NDArray[np.int64],
+    kind_weight: NDArray[np.float32],
+    decay_per_day: float,
+    anchor_weight: float,
+    max_actions: int,
+    alpha: float,
+    logarithmic: bool,
+    shopper_factors: NDArray[np.float32],
+    fitted_until_ms: int,
+    item_factors: NDArray[np.float32],
+    gram: NDArray[np.float64],
+    inverse: NDArray[np.float64],
+    out: NDArray[np.float32],
+) -> None:
+    """Fill the factor (B, dim) of each request's shopper as of now: all steps in one call."""
+    n_requests, n_anchors = anchor_item.shape
+    items = np.empty((n_requests, n_anchors + recent_item.shape[1]), np.int32)
+    weights = np.empty(items.shape, np.float32)
+    weigh_profile(
+        recent_item, recent_kind, recent_age_days, anchor_item, personal, kind_weight, 1.0,
+        decay_per_day, anchor_weight, 1.0, max_actions, items, weights,
+    )  # fmt: skip
+    prior = np.empty(out.shape, np.float32)
+    newer_than = np.empty(n_requests, np.float32)
+    priors(shopper_row, personal, now_ms, shopper_factors, fitted_until_ms, prior, newer_than)
+    confidence = np.empty(items.shape, np.float32)
+    n_items = item_factors.shape[0]
+    confidences(
+        items, weights, n_anchors, recent_age_days, newer_than, n_items, alpha, logarithmic,
+        confidence,
+    )  # fmt: skip
+    fold_in(prior, items, confidence, item_factors, gram, inverse, out)
 
 
 def warm() -> None:
     """Compile this module's kernels for the types requests bring, or read them from disk."""
-    items = np.zeros((1, 1), np.int32)
-    one = np.ones((1, 1), np.float32)
-    confidence = np.empty((1, 1), np.float32)
-    confidences(items, one, 0, one, np.full(1, np.inf, np.float32), 1, 1.0, True, confidence)
-    factors = np.ones((1, 1), np.float32)
-    prior = np.empty((1, 1), np.float32)
-    nobody, now = np.empty(0, np.bool_), np.zeros(1, np.int64)
-    factors.setflags(write=False)
-    priors(items[0], nobody, now, factors, 0, prior, np.empty(1, np.float32))
-    fold_in(prior, items, confidence, factors, np.eye(1), np.empty((1, 1), np.float32))
+    items, one = np.zeros((1, 1), np.int32), np.ones((1, 1), np.float32)
+    factors = sealed(one, np.float32)
+    vectors_now(
+        items, np.zeros((1, 1), np.uint8), one, items, np.empty(0, np.bool_), items[0],
+        np.zeros(1, np.int64), np.ones(256, np.float32), 1.0, 1.0, 1, 1.0, True, factors, 0,
+        factors, np.eye(1), np.eye(1), np.empty((1, 1), np.float32),
+    )  # fmt: skip

@@ -29,6 +29,8 @@ def sealed(array: NDArray[Any], dtype: type[T]) -> NDArray[T]:
 
 def plain(array: NDArray[Any], dtype: type[T]) -> NDArray[T]:
     """A writeable, contiguous array: what requests bring, copied only where it is neither."""
+    if array.flags.carray and array.dtype.type is dtype:
+        return array
     whole = np.ascontiguousarray(array, dtype)
     return whole if whole.flags.writeable else whole.copy()
 

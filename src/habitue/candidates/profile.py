@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from habitue.candidates.layout import plain
 from habitue.facts import ActionKind, Context, Owned, code_of
 
-__all__ = ["KindName", "ProfileConfig", "Reads", "Weigher", "codes_of", "warm"]
+__all__ = ["KindName", "ProfileConfig", "Reads", "Weigher", "codes_of", "warm", "weigh_profile"]
 
 
 def _known_kind(name: str) -> str:
@@ -78,10 +78,10 @@ class Weigher:
         weight = np.zeros(256, np.float32)
         for name, value in config.kind_weight.items():
             weight[int(code_of(name))] = value
-        self._kind_weight = weight
-        self._anchor_weight = 0.0 if config.reads == "profile" else config.anchor_weight
+        self.kind_weight = weight  # (256,) by code
+        self.anchor_weight = 0.0 if config.reads == "profile" else config.anchor_weight
         self._beside = {"both": config.beside_anchor, "profile": 1.0, "anchors": 0.0}[config.reads]
-        self._decay_per_day = 0.5 ** (1.0 / config.half_life_days)
+        self.decay_per_day = 0.5 ** (1.0 / config.half_life_days)
         self._last: tuple[Context, NDArray[np.int32], NDArray[np.float32]] | None = None
 
     @classmethod
@@ -107,16 +107,16 @@ class Weigher:
         personal = context.personal
         if self.config.reads == "anchors":
             personal = np.zeros(len(context), np.bool_)
-        _weigh(
+        weigh_profile(
             recent,
             plain(context.recent_kind, np.uint8),
             plain(context.recent_age_days, np.float32),
             anchors,
             plain(personal, np.bool_),
-            self._kind_weight,
+            self.kind_weight,
             self.config.position_decay,
-            self._decay_per_day,
-            self._anchor_weight,
+            self.decay_per_day,
+            self.anchor_weight,
             self._beside,
             self.config.max_actions,
             items,
@@ -132,7 +132,7 @@ def _weigher_of(config: str) -> Weigher:
 
 
 @nb.njit(cache=True, nogil=True)
-def _weigh(
+def weigh_profile(
     recent_item: NDArray[np.int32],
     recent_kind: NDArray[np.uint8],
     recent_age_days: NDArray[np.float32],
