@@ -33,35 +33,42 @@ class Known:
 
     def some(self, item_row: NDArray[np.int32], norms: NDArray[np.float32] | None) -> Known | None:
         """Items (n,) among these; ``None`` where one is not, or other ``norms`` are asked for."""
-        batch = self.batch
-        place = _places(
-            item_row, self.item_row, batch.norms if norms is None else norms, batch.norms
-        )
-        if len(place) < len(item_row):
+        own, n = self.batch, len(item_row)
+        x = np.empty((n, own.x.shape[1]), np.float32)
+        source_score = np.empty((1, n, own.source_score.shape[2]), np.float32)
+        score = np.empty(n, np.float32)
+        if not _some(
+            item_row, own.norms if norms is None else norms, self.item_row, own.norms, own.x,
+            own.source_score, self.score, x, source_score, score,
+        ):  # fmt: skip
             return None
-        few = FeatureBatch(batch.x[place], batch.source_score[:, place], batch.norms)
-        return Known(item_row, few, self.score[place])
+        return Known(item_row, FeatureBatch(x, source_score, own.norms), score)
 
 
 @nb.njit(cache=True, nogil=True)
-def _places(
+def _some(
     wanted: NDArray[np.int32],
-    among: NDArray[np.int32],
+    wanted_norms: NDArray[np.float32],
+    item: NDArray[np.int32],
     norms: NDArray[np.float32],
-    own: NDArray[np.float32],
-) -> NDArray[np.int64]:
-    """Where the wanted stand; as far as they are there, and nowhere where the norms are others."""
-    place = np.empty(len(wanted), np.int64)
-    if norms.shape != own.shape or not (norms == own).all():
-        return place[:0]
-    for x in range(len(wanted)):
+    x: NDArray[np.float32],
+    source_score: NDArray[np.float32],
+    score: NDArray[np.float32],
+    out_x: NDArray[np.float32],
+    out_source_score: NDArray[np.float32],
+    out_score: NDArray[np.float32],
+) -> bool:
+    """Copy what is known of the wanted items; whether all are there, with these norms."""
+    if wanted_norms.shape != norms.shape or not (wanted_norms == norms).all():
+        return False
+    for c in range(len(wanted)):
         at = 0
-        while at < len(among) and among[at] != wanted[x]:
+        while at < len(item) and item[at] != wanted[c]:
             at += 1
-        if at == len(among):
-            return place[:x]
-        place[x] = at
-    return place
+        if at == len(item):
+            return False
+        out_x[c], out_source_score[0, c], out_score[c] = x[at], source_score[0, at], score[at]
+    return True
 
 
 @runtime_checkable

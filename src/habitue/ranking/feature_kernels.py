@@ -17,7 +17,13 @@ from numpy.typing import NDArray
 from habitue.ranking.item_features import ITEM_NAMES, N_LOGS, item_columns
 from habitue.ranking.item_tables import ItemTables, code_of, known_days
 from habitue.ranking.pair_features import PAIR_NAMES, anchor_columns, pair_columns
-from habitue.ranking.shopper_features import SHOPPER_NAMES, no_past, read_past, shopper_row
+from habitue.ranking.shopper_features import (
+    SHOPPER_NAMES,
+    keep_of_past,
+    no_past,
+    read_past,
+    shopper_row,
+)
 
 __all__ = ["fill_changed", "fill_features", "request_norms"]
 
@@ -185,8 +191,8 @@ def fill_changed(
 ) -> None:
     """Fill ``out`` (P, n_features): the items at ``place`` (P,) as ``variant`` (P,) sees them.
 
-    ``item`` (n,) are some of a request's and ``known`` (n, n_features) their features; the variants
-    are that request with something changed, at the same time: what is known of the items stays.
+    ``item`` (n,) are some of a request's and ``known`` (n, n_features) their features; the first
+    variant is that request, the others have some of it left: what is known of the items stays.
     ``variant`` rises. ``score`` (V, n, n_sources) are the sources' scores; ``norms`` (n_sources, 3)
     the request's.
     """
@@ -202,7 +208,8 @@ def fill_changed(
         i = chosen[p]
         if 0 <= i < len(total):
             logs[p, 3] = np.log1p(known_days(first_ms, first_seen_ms, i, now_ms[variant[p]]))
-    past = no_past(recent_item.shape[1])
+    whole, past = no_past(recent_item.shape[1]), no_past(recent_item.shape[1])
+    read_past(t, now_ms[0], recent_item[0], recent_kind[0], recent_age[0], whole)
     who = np.empty(pairs - shoppers, np.float32)
     out[:, items:shoppers] = known[place, items:shoppers]
     p = 0
@@ -214,7 +221,7 @@ def fill_changed(
         start, end = owned_ptr[v], owned_ptr[v + 1]
         owned, held, ages = owned_item[start:end], owned_count[start:end], owned_age[start:end]
         _source_columns(score[v], norms, place[p:q], x)
-        read_past(t, now_ms[v], recent_item[v], recent_kind[v], recent_age[v], past)
+        keep_of_past(whole, recent_item[v], recent_age[v], past)
         shopper_row(t, past, held, ages, who)
         x[:, shoppers:pairs] = who
         _about(t, chosen[p:q], x, items, own[p:q], logs[p:q])

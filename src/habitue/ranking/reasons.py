@@ -8,14 +8,14 @@ of items that no cause of hers explains.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat
 
-from habitue.facts import MS_PER_DAY, NO_ROW, Context
+from habitue.facts import MS_PER_DAY, Context
 from habitue.portraits import ItemColumns, pick
 from habitue.ranking.causes import KINDS, concerned, newcomers, strongest, take_away
 from habitue.ranking.contract import Explainable, Known, Ranker
@@ -101,7 +101,7 @@ class Reasons:
 
     def _found(
         self, ranker: Explainable, context: Context, known: Known, title: Callable[[int], str]
-    ) -> Iterator[Reason]:
+    ) -> list[Reason]:
         """The reason of each item of a single request, in order."""
         features, items, least = ranker.features, known.item_row, self.config.least_drop
         columns, owned = features.columns, context.owned.item
@@ -116,17 +116,17 @@ class Reasons:
         since = float(context.now_ms[0]) - self.config.new_days * MS_PER_DAY
         young = newcomers(best, len(code), items, owned, features.stats.first_ms, since)
         new = self._new(ranker, known, young, drop) if len(young) else {}
-        kinds = [*(KINDS[c] for c in code.tolist()), "popular", ""]
-        causes = [*named.tolist(), NO_ROW, NO_ROW]
+        said: dict[int, tuple[str, tuple[int, ...], str]] = {
+            len(code): ("Popular this week", (), "popular"), len(code) + 1: ("", (), ""),
+        }  # fmt: skip
+        reasons = []
         for x, (which, lost) in enumerate(zip(best.tolist(), drop.tolist(), strict=True)):
-            kind, cause = kinds[which], causes[which]
-            if x in new:
-                yield new[x]
-            elif kind:
+            if which not in said:
+                kind, cause = KINDS[code[which]], int(named[which])
                 text = _words(kind, cause, context.surface, title, columns)
-                yield Reason(text, (cause,) if kind in _NAMING and cause >= 0 else (), kind, lost)
-            else:
-                yield Reason()
+                said[which] = (text, (cause,) if kind in _NAMING else (), kind)
+            reasons.append(new[x] if x in new else Reason(*said[which], lost))
+        return reasons
 
     def _new(
         self,
@@ -159,7 +159,5 @@ def _words(
             return f"{columns.brand_name(cause)}, a brand you return to"
         case "category":
             return f"From {columns.category_name(cause)}, where you often look"
-        case "again":
-            return "Time to buy it again"
         case _:
-            return "Popular this week"
+            return "Time to buy it again"

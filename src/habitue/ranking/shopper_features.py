@@ -20,7 +20,16 @@ from habitue.ranking.item_tables import (
 )
 from habitue.ranking.logarithms import take_logs
 
-__all__ = ["BUY", "SHOPPER_NAMES", "VIEWED", "Past", "Tally", "no_past", "read_past", "shopper_row"]
+__all__ = [
+    "BUY",
+    "SHOPPER_NAMES",
+    "VIEWED",
+    "Past",
+    "keep_of_past",
+    "no_past",
+    "read_past",
+    "shopper_row",
+]
 
 SHOPPER_NAMES: Final = (
     "shopper_recents", "shopper_owned", "shopper_order_lines", "shopper_novelty",
@@ -44,6 +53,7 @@ _N_MARKS: Final = 1024
 class Tally(NamedTuple):
     """The different brands, or categories, of a past: how much attention each had."""
 
+    own: NDArray[np.int32]  # (L,) of each action's item, -1 where not said
     code: NDArray[np.int32]  # (L,) as many as there are different ones
     weight: NDArray[np.float32]  # (L,) attention, halved every 30 days
     actions: NDArray[np.int64]  # (L,) how many count for the shopper
@@ -80,10 +90,20 @@ def no_past(length: int) -> Past:
         np.empty(length),
         np.empty(2 * length),
         np.empty(2 * length),
-        Tally(np.empty(length, np.int32), np.empty(length, np.float32), np.empty(length, np.int64)),
-        Tally(np.empty(length, np.int32), np.empty(length, np.float32), np.empty(length, np.int64)),
+        _no_tally(length),
+        _no_tally(length),
         np.zeros(_N_MARKS, np.bool_),
         np.zeros(3, np.int64),
+    )
+
+
+@nb.njit(cache=True, nogil=True)
+def _no_tally(length: int) -> Tally:
+    return Tally(
+        np.empty(length, np.int32),
+        np.empty(length, np.int32),
+        np.empty(length, np.float32),
+        np.empty(length, np.int64),
     )
 
 
@@ -97,8 +117,7 @@ def read_past(
     past: Past,
 ) -> None:
     """Fill ``past`` with the recent actions (L,) of one request, padded with ``NO_ROW``."""
-    for x in range(past.sizes[0]):
-        past.marks[past.item[x] & (_N_MARKS - 1)] = False
+    _forget(past)
     used = 0
     for x in range(len(item)):
         i = item[x]
@@ -116,18 +135,53 @@ def read_past(
             past.quantity[x] = quantity(t.sums, t.totals, i)
             past.logs[2 * x] += t.total[i, PURCHASE]
             past.logs[2 * x + 1] += known_days(t.first_ms, t.first_seen_ms, i, now)
+        past.brand.own[x] = code_of(t.brand, i)
+        past.category.own[x] = code_of(t.category, i)
     take_logs(past.logs[: 2 * used], past.power[: 2 * used])
     past.sizes[0] = used
-    past.sizes[1] = _count(past, t.brand, past.brand)
-    past.sizes[2] = _count(past, t.category, past.category)
+    past.sizes[1] = _count(past, past.brand)
+    past.sizes[2] = _count(past, past.category)
 
 
 @nb.njit(cache=True, nogil=True)
-def _count(past: Past, code: NDArray[np.int32], tally: Tally) -> int:
-    """Fill a tally of the codes of a past; how many different ones there are."""
+def keep_of_past(
+    whole: Past, item: NDArray[np.int32], age: NDArray[np.float32], past: Past
+) -> None:
+    """Fill ``past`` with those actions (L,) of ``whole`` that are left, in the same order."""
+    _forget(past)
+    used, at = 0, 0
+    for x in range(len(item)):
+        i = item[x]
+        if i < 0:
+            break
+        while at < whole.sizes[0] and (whole.item[at] != i or whole.age[at] != age[x]):
+            at += 1
+        past.item[x], past.kind[x], past.age[x] = i, whole.kind[at], age[x]
+        past.weight[x], past.counts[x] = whole.weight[at], whole.counts[at]
+        past.price[x], past.quantity[x] = whole.price[at], whole.quantity[at]
+        past.logs[2 * x], past.logs[2 * x + 1] = whole.logs[2 * at], whole.logs[2 * at + 1]
+        past.brand.own[x], past.category.own[x] = whole.brand.own[at], whole.category.own[at]
+        past.marks[i & (_N_MARKS - 1)] = True
+        used += 1
+        at += 1
+    past.sizes[0] = used
+    past.sizes[1] = _count(past, past.brand)
+    past.sizes[2] = _count(past, past.category)
+
+
+@nb.njit(cache=True, nogil=True)
+def _forget(past: Past) -> None:
+    """Take the marks of a past away."""
+    for x in range(past.sizes[0]):
+        past.marks[past.item[x] & (_N_MARKS - 1)] = False
+
+
+@nb.njit(cache=True, nogil=True)
+def _count(past: Past, tally: Tally) -> int:
+    """Fill a tally of a past from its items' own codes; how many different ones there are."""
     n = 0
     for x in range(past.sizes[0]):
-        own = code_of(code, past.item[x])
+        own = tally.own[x]
         if own < 0:
             continue
         at = 0
