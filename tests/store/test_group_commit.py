@@ -95,38 +95,6 @@ def test_batches_that_wait_together_share_a_commit() -> None:
     assert len(gate.commits) <= 3
 
 
-def test_half_a_crowd_is_committed_while_the_other_half_is_told_and_sends_again() -> None:
-    gate = Gate()
-    group = GroupCommit(gate)
-
-    def client(k: int) -> None:
-        for _ in range(3):
-            group.append_sync(views(k, 100), received_at_ms=NOON)
-
-    threads = in_threads(40, client)
-    while group.queued() < 4_000:
-        pass
-    gate.open.set()
-    for thread in threads:
-        thread.join()
-    group.close()
-    assert sum(gate.commits) == 120
-    assert max(gate.commits) <= 20
-
-
-def test_a_small_crowd_is_committed_at_once() -> None:
-    gate = Gate()
-    group = GroupCommit(gate)
-    threads = in_threads(11, lambda k: group.append_sync(views(k, 100), received_at_ms=NOON))
-    while group.queued() < 1_100:
-        pass
-    gate.open.set()
-    for thread in threads:
-        thread.join()
-    group.close()
-    assert len(gate.commits) == 2  # what came first, then all the others
-
-
 def test_asyncio_callers_are_told_on_their_loop(tmp_path: Path) -> None:
     store = SqliteFactStore(tmp_path / "shop.db")
     group = GroupCommit(store)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Final, Protocol
+from typing import Protocol
 from weakref import WeakKeyDictionary
 
 from habitue.errors import HabitueError, StoreError, Unavailable
@@ -28,9 +28,6 @@ Told = tuple[Sequence[Fact], Appended, int]
 """A batch's facts, what became of them, and when they were received."""
 
 Observer = Callable[[Sequence[Told]], None]
-
-_LEAST_COMMIT: Final = 1_000  # facts; with fewer the wait for the disk is most of a commit
-_FADING: Final = 0.9  # how much of the largest crowd is remembered from one commit to the next
 
 
 class GroupStore(Protocol):
@@ -71,10 +68,6 @@ class GroupCommit:
     wait; beyond that ``append`` waits for room and ``append_later`` drops and counts. What nobody
     waits for may lie for ``linger_seconds``, so that slates shown meanwhile are stored together: a
     commit for each would take the processor from the next request.
-
-    A commit takes about half of what lately was on its way at once (and ``max_commit`` facts at
-    most): while one half waits for the disk, the callers of the other are told and send again. If
-    it took all there is, callers and disk would take turns in idling.
     """
 
     def __init__(
@@ -96,8 +89,7 @@ class GroupCommit:
         self._work = threading.Condition(self._lock)
         self._room = threading.Condition(self._lock)
         self._queue: deque[_Waiting] = deque()
-        self._queued = 0  # facts, those being committed among them
-        self._crowd = 0.0  # the most facts lately queued at once
+        self._queued = 0
         self._async_waiters: deque[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = deque()
         self._closing = False
         self._commits = self._batches = self._facts = self._failed = self._dropped = 0
@@ -208,11 +200,11 @@ class GroupCommit:
                 self._work.wait()
             if not self._much():
                 self._work.wait_for(self._much, self._linger_seconds)
-            self._crowd = max(self._queued, _FADING * self._crowd)
-            most = min(max(_LEAST_COMMIT, self._crowd / 2), self._max_commit)
             taken: list[_Waiting] = []
             size = 0
-            while self._queue and (not taken or size + len(self._queue[0].facts) <= most):
+            while self._queue and (
+                not taken or size + len(self._queue[0].facts) <= self._max_commit
+            ):
                 taken.append(self._queue.popleft())
                 size += len(taken[-1].facts)
                 self._urgent -= taken[-1].done is not None
