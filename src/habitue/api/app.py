@@ -25,6 +25,7 @@ from habitue.api.openapi import document
 from habitue.api.operation import Example, Operation
 from habitue.api.people import PeopleDoor
 from habitue.api.problems import MEDIA_TYPE, Problem, problem_of
+from habitue.api.reference import reference_page
 from habitue.api.running import RunningDoor
 from habitue.api.slates import SlatesDoor
 from habitue.errors import HabitueError
@@ -94,6 +95,7 @@ def create_app(
         app.router.routes.append(
             Route(operation.path, operation, methods=[operation.method], name=operation.name)
         )
+    app.router.routes.append(reference_page())
     hot = {(one.method, one.path): one for one in app.operations if "{" not in one.path}
     access = AccessLog(log, requests=settings.server.access_log == "json")
     app.edge = lambda inner: Edge(
