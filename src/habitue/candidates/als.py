@@ -87,7 +87,7 @@ class AlsSource(PreparingSource):
         self.no_tail = sealed(np.empty((0, item.shape[1]), np.float32), np.float32)
         whole = self.item_factors.astype(np.float64)
         self._gram = whole.T @ whole + config.regularisation * np.eye(item.shape[1])
-        self._inverse: NDArray[np.float64] = np.linalg.inv(self._gram)
+        self._inverse = np.asarray(np.linalg.inv(self._gram), np.float64)
         self._weigher = Weigher(
             ProfileConfig(
                 kind_weight=config.kind_weight,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from habitue.candidates.best import choose_best, keep_best, settle_best
 from habitue.candidates.products import dot
 
-__all__ = ["EDGE", "gather_like", "gather_score", "gather_score_alike", "gather_top", "recall"]
+__all__ = ["EDGE", "gather_like", "gather_score", "gather_top", "recall"]
 
 EDGE = np.dtype([("item", np.int32), ("strength", np.float32)])
 """One entry of a neighbour table: where it leads and how strongly, side by side in memory."""
@@ -204,26 +204,36 @@ def gather_score(
     total: NDArray[np.float32],
     touched: NDArray[np.int32],
     wanted: NDArray[np.int32],
-    out_score: NDArray[np.float32],
+    scores: NDArray[np.float32],
+    place: int,
 ) -> None:
-    """Fill each profile's gathered score of the ``wanted`` rows (B, n)."""
-    n_rows = total.shape[0]
+    """Fill each profile's gathered score of the ``wanted`` rows (B, n) at ``scores[:, :, place]``.
+
+    Where many profiles want the same few, as reasons do, their ties are read once for all.
+    """
+    if items.shape[0] > 1 and _all_alike(wanted):
+        _score_alike(
+            items, weights, indptr, edge, tail_indptr, tail_edge, total, wanted, scores, place
+        )
+        return
     for b in range(items.shape[0]):
         count = _accumulate(
-            items[b],
-            weights[b],
-            indptr,
-            edge,
-            tail_indptr,
-            tail_edge,
-            total,
-            touched,
+            items[b], weights[b], indptr, edge, tail_indptr, tail_edge, total, touched
         )
         for c in range(wanted.shape[1]):
             j = wanted[b, c]
-            out_score[b, c] = total[j] if 0 <= j < n_rows else 0.0
+            scores[b, c, place] = total[j] if 0 <= j < total.shape[0] else 0.0
         for x in range(count):
             total[touched[x]] = 0.0
+
+
+@nb.njit(cache=True, nogil=True)
+def _all_alike(wanted: NDArray[np.int32]) -> bool:
+    for b in range(1, wanted.shape[0]):
+        for c in range(wanted.shape[1]):
+            if wanted[b, c] != wanted[0, c]:
+                return False
+    return True
 
 
 @nb.njit(cache=True, nogil=True)
@@ -233,17 +243,20 @@ def _strengths(
     edge: NDArray[np.void],
     mark: NDArray[np.float32],
     out: NDArray[np.float32],
+    at: int,
 ) -> None:
-    """Fill the strengths of the marked rows in one table row; a mark is a place in ``out`` + 1."""
-    out[:] = 0.0
+    """Fill ``out[at]`` with the strengths of the marked rows in one table row.
+
+    A mark is a place in ``out[at]`` + 1.
+    """
     for x in range(first, last):
         place = int(mark[edge[x].item])
         if place > 0:
-            out[place - 1] = edge[x].strength
+            out[at, place - 1] = edge[x].strength
 
 
 @nb.njit(cache=True, nogil=True)
-def gather_score_alike(
+def _score_alike(
     items: NDArray[np.int32],
     weights: NDArray[np.float32],
     indptr: NDArray[np.int64],
@@ -252,9 +265,10 @@ def gather_score_alike(
     tail_edge: NDArray[np.void],
     mark: NDArray[np.float32],
     wanted: NDArray[np.int32],
-    out_score: NDArray[np.float32],
+    scores: NDArray[np.float32],
+    place: int,
 ) -> None:
-    """As ``gather_score``, for profiles (B, P) much like the first and the same rows (n,) for all.
+    """``gather_score`` for profiles (B, P) much like the first, which all want the same rows.
 
     Reasons take one cause after another out of a request: what is left stands in the same order, so
     each item's ties to the wanted rows are read once, in the first profile, and found again. A
@@ -262,45 +276,45 @@ def gather_score_alike(
     """
     n_base = indptr.shape[0] - 1
     n_rows = n_base + tail_indptr.shape[0] - 1
-    n, length = wanted.shape[0], items.shape[1]
+    n, length = wanted.shape[1], items.shape[1]
     same = np.arange(n)
     for c in range(n):
-        if 0 <= wanted[c] < mark.shape[0]:
-            if mark[wanted[c]] > 0:
-                same[c] = int(mark[wanted[c]]) - 1
+        j = wanted[0, c]
+        if 0 <= j < mark.shape[0]:
+            if mark[j] > 0:
+                same[c] = int(mark[j]) - 1
             else:
-                mark[wanted[c]] = c + 1
+                mark[j] = c + 1
     strength = np.zeros((length + 1, n), np.float32)
+    _fetch(items[0], indptr, edge)
     for b in range(items.shape[0]):
-        out_score[b, :] = 0.0
+        for c in range(n):
+            scores[b, c, place] = 0.0
         found = 0
         for p in range(length):
             item = items[b, p]
             weight = weights[b, p]
             if b > 0 and (item < 0 or item >= n_rows or weight <= 0.0):
                 continue
-            if b > 0:
-                while found < length and items[0, found] != item:
-                    found += 1
-            place = p if b == 0 else min(found, length)
-            if b == 0 or place == length:  # in the first profile, or nowhere in it
+            while b > 0 and found < length and items[0, found] != item:
+                found += 1
+            at = p if b == 0 else found
+            if b == 0 or at == length:  # in the first profile, or nowhere in it
+                strength[at, :] = 0.0
                 if 0 <= item < n_base:
-                    _strengths(indptr[item], indptr[item + 1], edge, mark, strength[place])
+                    _strengths(indptr[item], indptr[item + 1], edge, mark, strength, at)
                 elif n_base <= item < n_rows:
-                    at = item - n_base
-                    _strengths(
-                        tail_indptr[at], tail_indptr[at + 1], tail_edge, mark, strength[place]
-                    )
-                else:
-                    strength[place, :] = 0.0
+                    t = item - n_base
+                    _strengths(tail_indptr[t], tail_indptr[t + 1], tail_edge, mark, strength, at)
             if item < 0 or item >= n_rows or weight <= 0.0:
                 continue
             for c in range(n):
-                out_score[b, c] += strength[place, c] * weight
-            if place == length:
+                scores[b, c, place] += strength[at, c] * weight
+            if at == length:
                 found = 0  # not a part of the first: look for the next from the beginning
     for c in range(n):
-        if 0 <= wanted[c] < mark.shape[0]:
-            mark[wanted[c]] = 0.0
+        if 0 <= wanted[0, c] < mark.shape[0]:
+            mark[wanted[0, c]] = 0.0
         if same[c] != c:
-            out_score[:, c] = out_score[:, same[c]]
+            for b in range(items.shape[0]):
+                scores[b, c, place] = scores[b, same[c], place]

@@ -14,11 +14,10 @@ from habitue.candidates.gather import (
     EDGE,
     gather_like,
     gather_score,
-    gather_score_alike,
     gather_top,
     recall,
 )
-from habitue.candidates.layout import plain, scratch, sealed
+from habitue.candidates.layout import scratch, sealed
 
 __all__ = ["NeighbourTable", "Walk", "warm"]
 
@@ -142,14 +141,7 @@ class NeighbourTable:
         item_row: NDArray[np.int32],
     ) -> NDArray[np.float32]:
         """The same sum for the given rows (B, n); 0 for rows the profile does not reach."""
-        score = np.empty(item_row.shape, np.float32)
-        wanted = plain(item_row, np.int32)
-        if len(wanted) > 1 and (wanted[1:] == wanted[:-1]).all():
-            mark, _ = scratch.of(self.n_rows)
-            gather_score_alike(items, weights, *self.columns(), mark, wanted[0], score)
-            return score
-        gather_score(items, weights, *self.columns(), *scratch.of(self.n_rows), wanted, score)
-        return score
+        return Walk(self, items, weights).score(item_row)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """What is saved: the fitted arrays by name, without the tail."""
@@ -187,11 +179,14 @@ class Walk(Prepared):
 
     def fill(self, item_row: NDArray[np.int32], scores: NDArray[np.float32], place: int) -> None:
         """How strongly any items are tied to each profile."""
-        if self._reached is None:
-            scores[:, :, place] = self._table.score(self._items, self._weights, item_row)
+        table = self._table
+        total, touched = scratch.of(table.n_rows)
+        if self._reached is not None:
+            recall(*self._reached, total, item_row, scores, place)
             return
-        total, _ = scratch.of(self._table.n_rows)
-        recall(*self._reached, total, item_row, scores, place)
+        gather_score(
+            self._items, self._weights, *table.columns(), total, touched, item_row, scores, place
+        )
 
 
 def warm() -> None:
@@ -211,4 +206,3 @@ def warm() -> None:
         items[:1], weights[:1], *table.columns(), *scratch.of(2), np.zeros((1, 2), np.float32),
         vectors, vectors, 1, row, score,
     )  # fmt: skip
-    table.score(items, weights, items)  # asked about the same rows: another way
