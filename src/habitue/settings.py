@@ -120,6 +120,12 @@ class PrivacySettings(_Group):
     pseudonyms: bool = Field(
         False, description="Keep shopper ids only as keyed pseudonyms (choose before first use)."
     )
+    action_days: int | None = Field(
+        None, ge=1, description="Days after which actions are deleted; without it they are kept."
+    )
+    shown_days: int | None = Field(
+        None, ge=1, description="Days after which records of slates shown are deleted."
+    )
 
 
 class ServerSettings(_Group):

@@ -140,6 +140,25 @@ def test_a_shopper_is_exported_and_forgotten(shop: tuple[Path, Path]) -> None:
     assert "No shopper is known" in str(gone.exception)
 
 
+def test_what_is_old_goes_once_the_settings_say_so(tmp_path: Path) -> None:
+    (tmp_path / "old.jsonl").write_text(
+        '{"kind": "view_item", "shopper": "s", "item": "i", "at": "2020-01-01T00:00:00Z"}\n'
+    )
+    place = f'[store]\naddress = "sqlite:///{tmp_path / "shop.db"}"\n'
+    settings = tmp_path / "habitue.toml"
+    settings.write_text(place)
+    assert (
+        run(
+            "import", str(tmp_path / "old.jsonl"), "--mapping", "habitue", settings=settings
+        ).exit_code
+        == 0
+    )
+    assert "Everything is kept" in run("retain", settings=settings).output
+    settings.write_text(place + "[privacy]\naction_days = 365\n")
+    assert run("retain", settings=settings).output == "1 action\n"
+    assert run("retain", settings=settings).output == "0 action\n"
+
+
 def test_the_doctor_finds_the_shop_well(shop: tuple[Path, Path]) -> None:
     _, settings = shop
     done = run("doctor", settings=settings)

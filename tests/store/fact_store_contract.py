@@ -457,3 +457,44 @@ class FactStoreContract:
         assert again.actions.new_shopper.tolist() == [True]
         assert again.actions.seq[0] > seq
         assert store.erased_shoppers().tolist() == [0]
+
+    # -- retention ----------------------------------------------------------------------------
+
+    def test_what_is_older_than_it_is_kept_goes_and_the_rest_stays(self, store: FactStore) -> None:
+        self.append(store, *(view("ana", "cup", f"old-{n}", at=NOON - 9) for n in range(3)))
+        self.append(store, *self.everything_about("ana", "bob"), view("bob", "jug", "new", at=NOON))
+        late = self.append(store, view("ana", "pot", "late", at=NOON - 9))
+        before = store.stored()
+        assert store.expire("action", before_ms=NOON - 8) == 4
+        assert "new" in column(store, "action", "id")
+        assert not {"old-0", "old-1", "old-2", "late"} & set(column(store, "action", "id"))
+        assert store.expire("action", before_ms=NOON - 8) == 0
+        after = store.stored()
+        assert after.facts == {**before.facts, "action": before.facts["action"] - 4}
+        assert (after.seq, after.n_items, after.n_shoppers) == (late.last_seq, 3, before.n_shoppers)
+        assert after.epoch != before.epoch
+        assert store.item_ids() == ["cup", "jug", "pot"]
+        assert store.shopper_rows(["ana", "bob"]).tolist() == [0, 1]
+        assert store.history(0, 9)["item_row"].to_pylist() == [0]
+
+    def test_slates_expire_by_when_they_were_shown(self, store: FactStore) -> None:
+        self.append(store, slate("first", "ana", "cup"), slate("second", None, "cup"))
+        self.append(store, view("ana", "cup", "a", at=NOON - 9))
+        assert store.expire("shown", before_ms=NOON) == 0
+        assert store.expire("shown", before_ms=NOON + 1) == 2
+        assert column(store, "shown", "id") == []
+        assert column(store, "action", "id") == ["a"]
+
+    def test_what_says_what_holds_now_does_not_expire(self, store: FactStore) -> None:
+        with pytest.raises(BadInput):
+            store.expire("item", before_ms=NOON)  # type: ignore[arg-type]
+
+    def test_a_fact_that_expired_is_stored_again_if_it_is_sent_again(
+        self, store: FactStore
+    ) -> None:
+        seq = self.append(store, view("ana", "cup", "1", at=NOON - 9)).last_seq
+        store.expire("action", before_ms=NOON)
+        again = self.append(store, view("ana", "pot", "1", at=NOON + 9))
+        assert told(again) == (1, 0, 0)
+        assert again.actions.seq[0] > seq
+        assert again.actions.shopper_row.tolist() == [0]

@@ -9,7 +9,7 @@ import pytest
 from habitue.errors import BadFilter, BadInput
 from habitue.facts import Action, Alias, Consent, Item
 from habitue.policy.rules import SurfaceRules
-from tests.slates.small_shop import SmallShop, items_of
+from tests.slates.small_shop import DAY, SmallShop, items_of
 
 
 @pytest.fixture
@@ -157,6 +157,18 @@ def test_what_another_process_wrote_is_known_after_catching_up(shop: SmallShop) 
         bought = shop.shop.stats.total[shop.shop.items.row("theirs")]
         viewed = shop.shop.stats.total[shop.shop.items.row("i5")]
         assert (bought[2], viewed[0]) == (9, 2)
+
+
+def test_what_another_process_wrote_is_known_though_as_much_has_expired(shop: SmallShop) -> None:
+    shop.post(10)
+    shop.act("ana", "view_item", "i1", "i2", "i3", days_ago=50)
+    shop.shop.catch_up(shop.now_ms)
+    assert shop.store.expire("action", before_ms=shop.now_ms - 40 * DAY) == 3
+    theirs = [Action(kind="purchase", shopper=f"s{x}", item="i7") for x in range(3)]
+    shop.store.append(theirs, received_at_ms=shop.now_ms)
+    shop.act("bob", "view_item", "i5")
+    shop.shop.catch_up(shop.now_ms)
+    assert shop.shop.stats.total[shop.shop.items.row("i7")][2] == 3
 
 
 def test_a_restart_rebuilds_the_same_shop(shop: SmallShop) -> None:

@@ -25,6 +25,7 @@ __all__ = ["RunningShop"]
 
 _CATCH_UP_SECONDS: Final = 0.1
 _SNAPSHOT_SECONDS: Final = 1.0
+_RETENTION_SECONDS: Final = (60.0, 86_400.0)  # after the start, and again
 
 
 class RunningShop:
@@ -41,22 +42,24 @@ class RunningShop:
         self.tokens = shopper_tokens(settings)
         self._rng = np.random.default_rng(seed)
         self._stop = threading.Event()
-        self._keeper: threading.Thread | None = None
+        self._keepers: list[threading.Thread] = []
 
     def start(self) -> None:
         """Follow what other processes write, and which snapshot is active, until ``drain``."""
         self.parts.come_alive(clock_ms())
-        if self._keeper is None:
-            self._keeper = threading.Thread(
-                target=self._keep_house, name="habitue-house", daemon=True
-            )
-            self._keeper.start()
+        if not self._keepers:
+            self._keepers = [
+                threading.Thread(target=self._keep_house, name="habitue-house", daemon=True),
+                threading.Thread(target=self._retain_daily, name="habitue-retention", daemon=True),
+            ]
+            for keeper in self._keepers:
+                keeper.start()
 
     async def drain(self) -> None:
         """Finish what is queued; nothing is taken any more."""
         self._stop.set()
-        if self._keeper is not None:
-            await asyncio.to_thread(self._keeper.join)
+        for keeper in self._keepers:
+            await asyncio.to_thread(keeper.join)
         await asyncio.to_thread(self.parts.committer.close)
 
     # ------------------------------------------------------------------ facts and slates
@@ -121,6 +124,17 @@ class RunningShop:
                 if looked >= _SNAPSHOT_SECONDS:
                     looked = 0.0
                     self.shop.follow_snapshot()
+            except (HabitueError, OSError) as problem:
+                self.parts.problems.note(problem)
+
+    def _retain_daily(self) -> None:
+        """Delete what is older than the settings keep it, beside everything else."""
+        first, again = _RETENTION_SECONDS
+        wait = first
+        while not self._stop.wait(wait):
+            wait = again
+            try:
+                self.shop.retain()
             except (HabitueError, OSError) as problem:
                 self.parts.problems.note(problem)
 

@@ -18,6 +18,7 @@ from habitue.app.wiring import Parts, build
 from habitue.errors import SnapshotError
 from habitue.facts import Fact
 from habitue.privacy.erasure import erase
+from habitue.privacy.retention import Expiring, retain
 from habitue.store.contract import Appended, Erased, Stored
 from habitue.surfaces import SlateAnswer, SurfaceRequest
 
@@ -248,6 +249,15 @@ class Shop:
         )
         parts.live.people.renew()
         return erased
+
+    def retain(self) -> dict[Expiring, int]:
+        """Delete what is older than ``privacy.action_days`` and ``privacy.shown_days`` allow.
+
+        How many facts of each kind went; empty where the settings keep everything.
+        """
+        kept = self.parts.settings.privacy
+        days: dict[Expiring, int | None] = {"action": kept.action_days, "shown": kept.shown_days}
+        return retain(self.parts.store, days, clock_ms())
 
     def _named(self, shopper: str) -> str:
         return shopper if self.parts.pseudonyms is None else self.parts.pseudonyms.of(shopper)

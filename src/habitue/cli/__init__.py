@@ -228,6 +228,17 @@ def forget(
 
 
 @app.command()
+def retain(store: Store = None, settings: SettingsFile = None) -> None:
+    """Delete what is older than the settings keep it; a running server does so once a day."""
+    with _open(store, settings) as shop:
+        gone = shop.retain()
+    print(
+        ", ".join(f"{n} {kind}" for kind, n in gone.items())
+        or "Everything is kept: set privacy.action_days or privacy.shown_days."
+    )
+
+
+@app.command()
 def export(
     shopper: Annotated[str, typer.Argument(help="The shopper's id.")],
     store: Store = None,

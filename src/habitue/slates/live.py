@@ -89,6 +89,7 @@ class LiveShop:
         # Facts but slates this process stored since the tail was at the watermark, by last seq.
         self._n_own: defaultdict[int, int] = defaultdict(int)
         self._n_stored = 0  # facts stored then
+        self._epoch = 0  # and whether any was deleted since
 
     @property
     def shelf(self) -> Shelf:
@@ -206,7 +207,7 @@ class LiveShop:
     def _all_own(self, stored: Stored) -> bool:
         """Whether this process was told of all that was stored since the tail."""
         own = sum(n for seq, n in self._n_own.items() if seq <= stored.seq)
-        return _told(stored) == self._n_stored + own
+        return stored.epoch == self._epoch and _told(stored) == self._n_stored + own
 
     def forget(self, shopper: str) -> None:
         """Mask a shopper who is being erased, from this moment on; call it before the store's."""
@@ -241,6 +242,7 @@ class LiveShop:
         """Everything up to the store's watermark is known, whoever wrote it."""
         self._tail_seq = self.counters.seq = stored.seq
         self._n_stored = _told(stored)
+        self._epoch = stored.epoch
         for seq in [seq for seq in self._n_own if seq <= stored.seq]:
             del self._n_own[seq]
         self._own = [seq for seq in self._own if seq[-1] > stored.seq]

@@ -88,6 +88,7 @@ class Stored:
     n_items: int  # one more than the highest item row
     n_shoppers: int
     lineage: str = ""  # a restored store begins a new one: rows of another lineage mean others
+    epoch: int = 0  # moves when facts are deleted, and when it changes who is whom
 
 
 class FactStore(Protocol):
@@ -155,6 +156,14 @@ class FactStore(Protocol):
         """Erase a shopper and every alias: rows deleted, ids gone, keyless tombstones kept.
 
         ``now_ms`` dates the tombstones. Raises ``NotFound`` for a stranger.
+        """
+        ...
+
+    def expire(self, kind: Literal["action", "shown"], *, before_ms: int) -> int:
+        """Delete the facts of a kind that happened before ``before_ms``; how many there were.
+
+        Their ``seq`` is never given again, and rows of shoppers and items stay theirs. An id that
+        expired is not known any more: sent again, the fact is stored again.
         """
         ...
 

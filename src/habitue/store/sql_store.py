@@ -7,7 +7,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +18,7 @@ from habitue.facts import NO_ROW, Fact
 from habitue.store.appending import Batch, Separate, append_batches, prepared
 from habitue.store.contract import Appended, Erased, FactKind, Stored
 from habitue.store.erasing import Tombstone, erase, exported, tombstones
+from habitue.store.expiring import expire
 from habitue.store.keying import Known, parents, root_of
 from habitue.store.reading import Select, in_blocks, pages
 from habitue.store.session import FACT_TABLES, Session
@@ -223,9 +224,11 @@ class SqlFactStore(ABC):
     def stored(self) -> Stored:
         """How much is stored, and the watermark."""
         counts = ", ".join(f"n_{table}" for table in FACT_TABLES)
-        row = self._query(f"select last_seq, n_items, n_shoppers, lineage, {counts} from ledger")[0]
-        facts: dict[FactKind, int] = dict(zip(FACT_TABLES, row[4:], strict=True))
-        return Stored(row[0], facts, row[1], row[2], row[3])
+        seq, n_items, n_shoppers, lineage, epoch, *counted = self._query(
+            f"select last_seq, n_items, n_shoppers, lineage, epoch, {counts} from ledger"
+        )[0]
+        facts: dict[FactKind, int] = dict(zip(FACT_TABLES, counted, strict=True))
+        return Stored(seq, facts, n_items, n_shoppers, lineage, epoch)
 
     # -- a shopper's rights ------------------------------------------------------------------
 
@@ -249,6 +252,16 @@ class SqlFactStore(ABC):
         self._fresh_until = 0.0
         self._scrub()
         return Erased(shopper, counts)
+
+    def expire(self, kind: Literal["action", "shown"], *, before_ms: int) -> int:
+        """Delete the facts of a kind that happened before ``before_ms``; how many there were.
+
+        Other writers get their turn in between.
+        """
+        gone = expire(self._query, self._writing, kind, before_ms)
+        if gone:
+            self._scrub()
+        return gone
 
     def _person(self, shopper: str) -> list[int]:
         row = int(self.shopper_rows([shopper])[0])
