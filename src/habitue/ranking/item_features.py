@@ -16,6 +16,7 @@ from habitue.ranking.item_tables import (
     PURCHASE,
     VIEW,
     ItemTables,
+    fetch,
     known_days,
     price,
     quantity,
@@ -55,6 +56,8 @@ def item_columns(
     ``logs`` (n, N_LOGS) keeps the logarithms; ``power`` (n * N_LOGS,) is scratch. Unknown items are
     all 0. A decayed count over its half-life is a rate; ratios of rates are trends.
     """
+    if fetch(t, item):
+        return
     decayed, total, sums = t.decayed, t.total, t.sums
     factor = 2.0 ** ((t.epoch_ms - now) / t.half_life_ms)
     rate = factor / (t.half_life_ms / MS_PER_DAY)

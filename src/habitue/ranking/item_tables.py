@@ -18,6 +18,7 @@ __all__ = [
     "VIEW",
     "ItemTables",
     "code_of",
+    "fetch",
     "known_days",
     "price",
     "quantity",
@@ -28,6 +29,8 @@ VIEW, CART, PURCHASE, NEW_BUYER = range(4)
 
 LONG_DAYS: Final = np.float32(999.0)
 """Days since what has never happened."""
+
+_NEVER: Final = 1.2345e300
 
 
 class ItemTables(NamedTuple):
@@ -50,6 +53,29 @@ class ItemTables(NamedTuple):
     first_seen_ms: NDArray[np.int64]  # (n_items,) 0 where nobody knows
     epoch_ms: float
     rating_prior: float
+
+
+@nb.njit(cache=True, nogil=True)
+def fetch(t: ItemTables, item: NDArray[np.int32]) -> bool:
+    """Read every cache line of what is known of the items (n,); never true.
+
+    The reads do not wait for each other, so memory answers them together: measured in a shop of
+    100,000 items, the features of 256 candidates took 75 us without and 60 with it. The answer must
+    be asked for, or the compiler leaves the reads out.
+    """
+    decayed, total, sums, log_price = t.decayed, t.total, t.sums, t.log_price
+    first_ms, last_buy_ms, first_seen_ms = t.first_ms, t.last_buy_ms, t.first_seen_ms
+    brand, category, n_known, n_told = t.brand, t.category, len(t.total), len(t.log_price)
+    seen, bits = 0.0, np.int64(0)
+    for i in item:
+        if 0 <= i < n_known:
+            seen += decayed[i, 0, 0] + decayed[i, 2, 0] + decayed[i, 4, NEW_BUYER]
+            seen += total[i, 0] + sums[i, 0] + sums[i, 5]
+            bits ^= first_ms[i] ^ last_buy_ms[i]
+        if 0 <= i < n_told:
+            seen += log_price[i]
+            bits ^= first_seen_ms[i] ^ brand[i] ^ category[i]
+    return seen + bits == _NEVER
 
 
 @nb.njit(cache=True, nogil=True)

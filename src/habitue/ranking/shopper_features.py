@@ -14,6 +14,7 @@ from habitue.ranking.item_tables import (
     PURCHASE,
     ItemTables,
     code_of,
+    fetch,
     known_days,
     price,
     quantity,
@@ -118,6 +119,8 @@ def read_past(
 ) -> None:
     """Fill ``past`` with the recent actions (L,) of one request, padded with ``NO_ROW``."""
     _forget(past)
+    if fetch(t, item):
+        return
     used = 0
     for x in range(len(item)):
         i = item[x]
