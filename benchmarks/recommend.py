@@ -207,7 +207,7 @@ def stages(slating: Slating, who: list[str], rng: np.random.Generator) -> None:
         found = pipeline.candidates(context, rebuy=True)
         t = lap("all of propose again, and union", t)
         n_candidates.append(int((found.item_row >= 0).sum()))
-        scores = ranker.features.source_scores(context, found.item_row)
+        scores = found.scores()
         t = lap("scores of all sources", t)
         batch = ranker.features.make(context, found.item_row, source_score=scores)
         t = lap("features", t)

@@ -37,7 +37,7 @@ def test_a_union_is_what_reading_source_by_source_gives(requests, barred, owned,
     mask = np.zeros(N_ITEMS, np.bool_)
     mask[list(barred)] = True
     n = len(requests)
-    item, source = union(
+    item, source, length = union(
         by_source,
         barred=mask,
         owned=owned_by([owned] * n),
@@ -51,6 +51,7 @@ def test_a_union_is_what_reading_source_by_source_gives(requests, barred, owned,
                 if i != NO_ROW and i not in known | barred | owned | {anchor}:
                     expected.append((i, s))
         m = len(expected)
+        assert length[b] == m
         assert item[b, :m].tolist() == [i for i, _ in expected]
         assert source[b, :m].tolist() == [s for _, s in expected]
         assert (item[b, m:] == NO_ROW).all()
@@ -58,25 +59,26 @@ def test_a_union_is_what_reading_source_by_source_gives(requests, barred, owned,
 
 
 def test_what_was_bought_may_come_again_where_that_is_wanted() -> None:
-    item, _ = union([proposals([[4, 5]])], owned=None)
+    item, *_ = union([proposals([[4, 5]])], owned=None)
     assert item.tolist() == [[4, 5]]
 
 
 def test_nothing_proposed_is_one_empty_column() -> None:
-    item, _ = union([proposals([[NO_ROW, NO_ROW]])])
+    item, *_ = union([proposals([[NO_ROW, NO_ROW]])])
     assert item.tolist() == [[NO_ROW]]
 
 
 def test_sources_may_have_numbers_of_their_own() -> None:
     first, second = proposals([[4, 5, NO_ROW]]), proposals([[5, 2_000_000]])
-    item, source = union([first, second], numbers=(7, 3))
+    item, source, _ = union([first, second], numbers=(7, 3))
     assert item.tolist() == [[4, 5, 2_000_000]]
     assert source.tolist() == [[7, 7, 3]]
 
 
 def test_requests_of_a_batch_do_not_mix() -> None:
-    item, source = union([proposals([[1, 2], [2, 2]])], anchors=np.array([[1], [3]], np.int32))
+    item, *_ = union([proposals([[1, 2], [2, 2]])], anchors=np.array([[1], [3]], np.int32))
     assert item.tolist() == [[2], [2]]
-    item, source = union([proposals([[1, 2], [2, 2]])])
+    item, source, length = union([proposals([[1, 2], [2, 2]])])
     assert item.tolist() == [[1, 2], [2, NO_ROW]]
     assert source.tolist() == [[0, 0], [0, PINNED]]
+    assert length.tolist() == [2, 1]

@@ -33,6 +33,12 @@ class Candidates:
 
     item_row: NDArray[np.int32]  # (B, m), NO_ROW padding on the right
     source: NDArray[np.uint8]  # (B, m), PINNED beside padding
+    length: NDArray[np.int64]  # (B,) how many are no padding
+    asked: Asked  # all sources, having read the contexts
+
+    def scores(self) -> NDArray[np.float32]:
+        """Every source's score of every candidate: (B, m, n_sources), 0 beside ``NO_ROW``."""
+        return self.asked.scores(self.item_row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +91,14 @@ def _gather(
     *,
     rebuy: bool,
 ) -> Candidates:
-    item_row, origin = union(
+    item_row, origin, length = union(
         asked.propose(quota),
         numbers=tuple([s for s, _ in quota]),
         barred=barred,
         owned=None if rebuy else context.owned,
         anchors=context.anchor_item,
     )
-    return Candidates(item_row, origin)
+    return Candidates(item_row, origin, length, asked)
 
 
 class Pipeline:
@@ -130,6 +136,7 @@ class Pipeline:
         self.rankers = rankers
         self.policy = policy
         self.rebuy = rebuy
+        self._names = tuple(source.name for source in sources)
         self._panel = Panel(self.sources)
         self._quotas = {name: _numbered(sources, quota) for name, quota in quotas.items()}
 
@@ -162,18 +169,9 @@ class Pipeline:
         rebuy: bool | None = None,
     ) -> Candidates:
         """What could be shown on the context's surface: ``gather`` with its quotas."""
-        return self._candidates(self._panel.ask(context), context, barred, rebuy)
-
-    def _candidates(
-        self,
-        asked: Asked,
-        context: Context,
-        barred: NDArray[np.bool_] | None,
-        rebuy: bool | None,
-    ) -> Candidates:
         quota = self._quotas.get(context.surface, self._quotas["home"])
         again = self.rebuy if rebuy is None else rebuy
-        return _gather(asked, quota, context, barred, rebuy=again)
+        return _gather(self._panel.ask(context), quota, context, barred, rebuy=again)
 
     def recommend(
         self,
@@ -192,12 +190,11 @@ class Pipeline:
         ``stopwatch`` (seconds) times the stages.
         """
         marks = [stopwatch() if stopwatch else 0.0]
-        asked = self._panel.ask(context)
-        found = self._candidates(asked, context, barred, rebuy)
+        found = self.candidates(context, barred=barred, rebuy=rebuy)
         ranker = self.ranker(context.surface)
         by_source = None
         if isinstance(ranker, FeatureRanker) and ranker.features.sources == self.sources:
-            by_source = asked.scores(found.item_row)
+            by_source = found.scores()
         marks.append(stopwatch() if stopwatch else 0.0)
         norms = None
         if isinstance(ranker, FeatureRanker):
@@ -207,16 +204,18 @@ class Pipeline:
         marks.append(stopwatch() if stopwatch else 0.0)
         chosen = (policy or self.policy).choose(context, found.item_row, score, n, rng)
         marks.append(stopwatch() if stopwatch else 0.0)
-        spent = np.diff(marks).tolist()
-        stages = dict(zip(("sources", "ranker", "policy"), spent, strict=True))
+        stages = {}
+        if stopwatch:
+            spent = np.diff(marks).tolist()
+            stages = dict(zip(("sources", "ranker", "policy"), spent, strict=True))
         return Slates(
             chosen.item_row,
             chosen.score,
             chosen.propensity,
             _origin(chosen.item_row, found),
-            tuple(source.name for source in self.sources),
-            (found.item_row >= 0).sum(axis=1),
-            stages if stopwatch else {},
+            self._names,
+            found.length,
+            stages,
             norms,
         )
 

@@ -49,14 +49,14 @@ def union(
     barred: NDArray[np.bool_] | None = None,
     owned: Owned | None = None,
     anchors: NDArray[np.int32] | None = None,
-) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
-    """The candidates of each request and the first source that proposed each.
+) -> tuple[NDArray[np.int32], NDArray[np.uint8], NDArray[np.int64]]:
+    """The candidates of each request, the first source that proposed each, and how many they are.
 
     Proposals are taken in turn, source by source, each as long as its quota made it; ``numbers``
     are the sources', their places where not said. ``barred`` (n_items,) marks deleted and sold-out
     rows; ``owned`` is given where what a shopper has bought may not come again; ``anchors`` (B, A)
-    never come. Returns item rows (B, m), padded with ``NO_ROW`` on the right, and source numbers
-    (B, m), ``PINNED`` beside padding. ``m`` is the longest request's, at least 1.
+    never come. Returns item rows (B, m), padded with ``NO_ROW`` on the right, source numbers
+    (B, m), ``PINNED`` beside padding, and lengths (B,). ``m`` is the longest request's, at least 1.
     """
     item = np.concatenate([p.item_row for p in proposals], axis=1)
     widths = tuple([p.item_row.shape[1] for p in proposals])
@@ -67,13 +67,14 @@ def union(
         anchors = np.empty((len(item), 0), np.int32)
     out = np.empty(item.shape, np.int32)
     origin = np.empty(item.shape, np.uint8)
+    length = np.empty(len(item), np.int64)
     while True:
         taken = _marks.taken
         longest = _union(
-            item, source, barred, owned.indptr, owned.item, anchors, taken, out, origin
+            item, source, barred, owned.indptr, owned.item, anchors, taken, out, origin, length
         )
         if longest >= 0:
-            return out[:, :longest], origin[:, :longest]
+            return out[:, :longest], origin[:, :longest], length
         _marks.taken = np.zeros(-longest + -longest // 4, np.bool_)
 
 
@@ -88,8 +89,9 @@ def _union(
     taken: NDArray[np.bool_],
     out: NDArray[np.int32],
     origin: NDArray[np.uint8],
+    length: NDArray[np.int64],
 ) -> int:
-    """Fill ``out`` and ``origin``; the longest request's length, or minus the marks it takes.
+    """Fill ``out``, ``origin`` and ``length``; the longest, or minus the marks it takes.
 
     ``source`` (2, n_sources) are the sources' numbers and how many columns of ``item`` each has.
     """
@@ -116,6 +118,7 @@ def _union(
                 out[b, m] = i
                 origin[b, m] = source[0, s]
                 m += 1
+        length[b] = m
         longest = max(longest, m)
         _mark(taken, out[b, :m], False)
         _mark(taken, owned_item[owned_ptr[b] : owned_ptr[b + 1]], False)
