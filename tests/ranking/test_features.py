@@ -10,6 +10,7 @@ import pytest
 from habitue.errors import BadInput
 from habitue.facts import MS_PER_DAY, NO_ROW, ActionKind
 from habitue.portraits import ItemColumns, ItemStats, contexts_as_of, pick
+from habitue.ranking.causes import take_away
 from habitue.ranking.features import FeatureMaker
 from tests.portraits.logs import log_of
 from tests.ranking import shop
@@ -62,6 +63,30 @@ def test_given_norms_keep_a_part_comparable() -> None:
     part = maker.make(context, ITEMS[:, :2].copy(), norms=whole.norms)
     expected = whole.x.reshape(3, 5, -1)[:, :2]
     np.testing.assert_allclose(part.x.reshape(3, 2, -1), expected, rtol=2e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("anchors", [None, [4]], ids=["home", "item"])
+@pytest.mark.parametrize("shopper", [*range(6), NO_ROW])
+def test_a_request_with_less_in_it_has_the_features_it_would_have_had(
+    shopper: int, anchors: list[int] | None
+) -> None:
+    """What is left is read off the whole request; making everything anew says the same."""
+    maker = shop.shop_features()
+    columns, items = maker.columns, np.array([0, 3, 8, 11, 999], np.int32)
+    surface = "home" if anchors is None else "item"
+    context = shop.contexts([shopper], surface=surface, anchors=anchors)
+    known = maker.make(context, items[None])
+    code, _, variants = take_away(context, items, columns.brand, columns.category, 4)
+    n = len(code) + 1
+    rows = np.repeat(items[None], n, axis=0)
+    score = maker.source_scores(variants, rows)
+    norms = np.repeat(known.norms, n, axis=0)
+    expected = maker.make(variants, rows, source_score=score, norms=norms).x
+    variant, place = np.divmod(np.arange(n * len(items), dtype=np.int32), len(items))
+    x = np.empty_like(expected)
+    maker.changed(known, items, variants, score, variant, place, x)
+    np.testing.assert_allclose(x, expected, rtol=2e-6, atol=2e-6)
+    assert shopper == NO_ROW or np.ptp(expected.reshape(n, len(items), -1), axis=0).any()
 
 
 NOW = 100 * MS_PER_DAY

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -31,6 +32,13 @@ def slate_of(context: Context, n: int = 8) -> tuple[FeatureRanker, Shown]:
     items = np.tile(EVERY, (len(context), 1))
     score, norms = ranker.rank(context, items)
     return ranker, Shown(np.argsort(-score, axis=1)[:, :n].astype(np.int32), norms)
+
+
+class OnlyScores:
+    """A ranker that ranks, and no more."""
+
+    def score(self, context: Context, item_row: np.ndarray) -> np.ndarray:
+        return np.zeros(item_row.shape, np.float32)
 
 
 def title(row: int) -> str:
@@ -126,13 +134,133 @@ def test_a_batch_is_explained_request_by_request() -> None:
     assert [r.text for r in together[1]] == [r.text for r in apart[0]]
 
 
-def test_empty_slots_and_untrained_rankers_have_nothing_to_say() -> None:
+def test_empty_slots_and_rankers_that_cannot_try_have_nothing_to_say() -> None:
     context = shop.contexts([0])
     ranker, slate = slate_of(context)
     none = Shown(np.full((1, 3), NO_ROW, np.int32), slate.norms)
     assert Reasons({"home": ranker}).explain(context, none, title) == [[Reason()] * 3]
-    blend = Reasons({"home": BlendRanker(ranker.features)})
-    assert blend.explain(context, slate, title) == [[Reason()] * 8]
+    assert Reasons({"home": OnlyScores()}).explain(context, slate, title) == [[Reason()] * 8]
+
+
+def test_without_norms_a_slate_is_measured_as_it_was_ranked() -> None:
+    context = shop.contexts([2])
+    ranker, slate = slate_of(context)
+    expected = Reasons({"home": ranker}, CONFIG).explain(context, slate, title)
+    bare = Shown(slate.item_row, None)
+    assert Reasons({"home": ranker}, CONFIG).explain(context, bare, title) == expected
+
+
+def test_a_request_that_was_not_the_last_is_explained_the_same() -> None:
+    """Whether the ranker still knows how it scored the slate, or has to score it again."""
+    context = shop.contexts([7])
+    ranker, slate = slate_of(context)
+    fresh = Reasons({"home": ranker}, CONFIG).explain(context, slate, title)[0]
+    ranker.rank(shop.contexts([8]), EVERY[None])
+    again = Reasons({"home": ranker}, CONFIG).explain(context, slate, title)[0]
+    assert [r.text for r in again] == [r.text for r in fresh]
+    np.testing.assert_allclose([r.drop for r in again], [r.drop for r in fresh], atol=1e-5)
+    assert any(r.text for r in fresh)
+
+
+def variants_by_hand(context: Context, items: np.ndarray) -> list[tuple[str, int, Context]]:
+    """Every cause of a single request: its kind, what it names, and the request without it."""
+    recent, kinds = context.recent_item[0].tolist(), context.recent_kind[0].tolist()
+    did = [(i, k) for i, k in zip(recent, kinds, strict=True) if i != NO_ROW]
+    found: list[tuple[str, int, Context]] = []
+    for row in list(dict.fromkeys(i for i, _ in did))[: CONFIG.recents]:
+        kind = {ActionKind.purchase: "bought", ActionKind.add_to_cart: "carted"}.get(
+            ActionKind(dict(reversed(did))[row]), "looked"
+        )
+        found.append((kind, row, removed(context, row)))
+    columns = shop.shop_features().columns
+    for name, code in (("brand", columns.brand), ("category", columns.category)):
+        counts = Counter(int(code[i]) for i, _ in did)
+        most = max(counts.values(), default=0)
+        if most > 1:
+            first = next(int(code[i]) for i, _ in did if counts[int(code[i])] == most)
+            keep = [x for x, (i, _) in enumerate(did) if code[i] != first]
+            found.append((name, first, only(context, keep, np.ones(len(context.owned.item), bool))))
+    mine = np.isin(context.owned.item, items)
+    if mine.any():
+        keep = [x for x, (i, k) in enumerate(did) if not (k == ActionKind.purchase and i in items)]
+        found.append(("again", NO_ROW, only(context, keep, ~mine)))
+    if context.anchor_item.size:
+        nowhere = np.full_like(context.anchor_item, NO_ROW)
+        found.append(("anchors", NO_ROW, replace(context, anchor_item=nowhere)))
+    return found
+
+
+def only(context: Context, keep: list[int], held: np.ndarray) -> Context:
+    """A single request with some of its recent actions and some of what is owned."""
+    item = np.full_like(context.recent_item, NO_ROW)
+    kind, age = np.zeros_like(context.recent_kind), np.zeros_like(context.recent_age_days)
+    item[0, : len(keep)] = context.recent_item[0, keep]
+    kind[0, : len(keep)] = context.recent_kind[0, keep]
+    age[0, : len(keep)] = context.recent_age_days[0, keep]
+    owned = Owned(
+        np.array([0, held.sum()]), context.owned.item[held], context.owned.count[held],
+        context.owned.age_days[held],
+    )  # fmt: skip
+    return replace(context, recent_item=item, recent_kind=kind, recent_age_days=age, owned=owned)
+
+
+@pytest.mark.parametrize("surface", ["home", "item"])
+def test_what_is_told_is_what_trying_every_cause_of_every_item_tells(surface: str) -> None:
+    """Every cause is taken away by hand and all features of the slate are made anew."""
+    kinds = Counter[str]()
+    for shopper in range(24):
+        anchors = None if surface == "home" else [shopper % 5]
+        context = shop.contexts([shopper], surface=surface, anchors=anchors)
+        ranker, slate = slate_of(context)
+        items, features = slate.item_row[0], ranker.features
+
+        def score(
+            variant: Context, slate: Shown = slate, ranker: FeatureRanker = ranker
+        ) -> np.ndarray:
+            x = ranker.features.make(variant, slate.item_row, norms=slate.norms).x
+            return ranker.trees.forest.predict(x)
+
+        as_it_is, tried = score(context), variants_by_hand(context, items)
+        drops = [as_it_is - score(without) for _, _, without in tried]
+        told = Reasons({"home": ranker}, CONFIG).explain(context, slate, title)[0]
+        for slot, (item, reason) in enumerate(zip(items.tolist(), told, strict=True)):
+            best, lost = "", 0.0
+            for (kind, named, _), drop in zip(tried, drops, strict=True):
+                share = CONFIG.broad_share if kind in ("brand", "category") else 1.0
+                may = {
+                    "brand": features.columns.brand[item] == named,
+                    "category": features.columns.category[item] == named,
+                    "again": item in context.owned.item,
+                }.get(kind, item != named)
+                if may and drop[slot] > CONFIG.least_drop and drop[slot] * share > lost + 1e-6:
+                    best, lost = kind, drop[slot] * share
+            assert reason.kind == best or (not best and reason.kind in ("", "popular", "new"))
+            kinds[reason.kind] += 1
+    assert len(kinds) > 3
+    assert surface == "home" or kinds["anchors"] > 0
+
+
+@pytest.mark.parametrize("shopper", range(6))
+def test_a_blend_tells_the_cause_without_which_it_scores_lower(shopper: int) -> None:
+    context = shop.contexts([shopper])
+    blend = BlendRanker(shop.shop_features())
+    score = blend.score(context, EVERY[None])
+    slate = Shown(np.argsort(-score, axis=1)[:, :8].astype(np.int32), None)
+    told = Reasons({"home": blend}, CONFIG).explain(context, slate, title)[0]
+    sources = {one.name: s for s, one in enumerate(blend.features.sources)}
+    before = blend.features.source_scores(context, EVERY[None])[0]
+    measure = blend.weights / before.std(0)
+    for item, reason in zip(slate.item_row[0].tolist(), told, strict=True):
+        assert reason.text
+        after = before[item].copy()
+        if reason.kind in ("looked", "bought", "carted"):
+            without = removed(context, reason.causes[0])
+            after = blend.features.source_scores(without, np.array([[item]], np.int32))[0, 0]
+        elif reason.kind == "popular":
+            after[sources["popular_now"]] = 0.0
+        else:
+            continue
+        assert (before[item] - after) @ measure == pytest.approx(reason.drop, abs=1e-3)
 
 
 def test_a_refusal_is_no_reason() -> None:

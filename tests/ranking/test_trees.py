@@ -28,13 +28,24 @@ def rows(rng: np.random.Generator, n: int = 1003) -> np.ndarray:
     return x
 
 
-@pytest.mark.parametrize("n", [1, 7, 8, 9, 1003])
+@pytest.mark.parametrize("n", [0, 1, 15, 16, 17, 192, 193, 1003])
 def test_scores_equal_lightgbms(n: int) -> None:
     rng = np.random.default_rng(1)
     x = rows(rng)
     model = booster(x, rng)
     forest = Forest.of_dump(model.dump_model())
-    np.testing.assert_allclose(forest.predict(x[:n]), model.predict(x[:n]), atol=1e-5)
+    np.testing.assert_allclose(forest.predict(x[:n]), model.predict(x)[:n], atol=1e-5)
+
+
+@pytest.mark.parametrize("leaves", [2, 5, 16, 32, 33, 64])
+def test_trees_of_any_size_equal_lightgbms(leaves: int) -> None:
+    """Up to 32 leaves in lanes, beyond by walking."""
+    rng = np.random.default_rng(7)
+    x = rows(rng)
+    model = booster(x, rng, num_leaves=leaves)
+    forest = Forest.of_dump(model.dump_model())
+    assert (forest.lanes is None) == (leaves > 32)
+    np.testing.assert_allclose(forest.predict(x), model.predict(x), atol=1e-5)
 
 
 def test_values_at_a_threshold_go_the_same_way() -> None:

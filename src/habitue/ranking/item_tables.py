@@ -75,7 +75,7 @@ def fetch(t: ItemTables, item: NDArray[np.int32]) -> bool:
         if 0 <= i < n_told:
             seen += log_price[i]
             bits ^= first_seen_ms[i] ^ brand[i] ^ category[i]
-    return seen + bits == _NEVER
+    return bool(seen + bits == _NEVER)
 
 
 @nb.njit(cache=True, nogil=True)

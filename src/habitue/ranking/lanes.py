@@ -109,7 +109,7 @@ def _strike(
     n = x.shape[0]
     out = np.empty(n, np.float32)
     n_blocks = max((n + _BLOCK - 1) // _BLOCK, 1)
-    block = (n + n_blocks - 1) // n_blocks
+    block = max((n + n_blocks - 1) // n_blocks, 1)
     room = (block + _WIDTH - 1) // _WIDTH * _WIDTH
     turned = np.zeros((len(used), room + _SPARE), np.float32)
     left, seen = np.empty(room, np.uint32), np.empty(room, np.float32)

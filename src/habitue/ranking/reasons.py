@@ -1,9 +1,8 @@
 """Why is this here? The cause whose removal lowers an item's score most, in a shopper's words.
 
 Nothing is said that was not tried: each cause is taken out of the request, the chosen items it may
-be named of are scored again by the same features and the same trees, and the largest drop names the
-reason. What the shopper did is told before what the shop does, so the shop's causes are tried only
-of items that no cause of hers explains.
+be named of are scored again by the same ranker, and the largest drop names the reason. What the
+shopper did is told before what the shop does: every popular item is popular.
 """
 
 from __future__ import annotations
