@@ -219,6 +219,20 @@ def test_a_pin_of_a_later_page_waits_for_it() -> None:
     assert second.choose(make_context(), rows, score, 2, rng).item_row[0].tolist() == [3, 0]
 
 
+def test_caps_hold_over_the_pages_of_a_slate() -> None:
+    """Brands of the six: 0 1 0 1 0 1, so a cap of two leaves four items to show, ever."""
+    shelf = make_shelf()
+    for row in range(6):
+        shelf.put(row, Item(id=f"i{row}", brand=("tea", "mug")[row % 2]))
+    policy = RulePolicy(rules(brand_cap=2), shelf)
+    rows, score = np.arange(6, dtype=np.int32)[None], np.arange(6, 0, -1, np.float32)[None]
+    rng = np.random.default_rng(0)
+    first = policy.choose(make_context(), rows, score, 3, rng).item_row[0]
+    assert first.tolist() == [0, 1, 2]
+    second = policy.continued(hidden=first, first_slot=3)
+    assert second.choose(make_context(), rows, score, 3, rng).item_row[0].tolist() == [3, -1, -1]
+
+
 def test_a_pinned_slot_has_propensity_one() -> None:
     policy = RulePolicy(
         SurfaceRules(epsilon=0.5, pins=(Pin(item="i5", slot=1),)),

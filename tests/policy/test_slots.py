@@ -26,11 +26,15 @@ def fill(
     pool: int,
     draws: NDArray[np.float64],
     pins: list[tuple[int, int]] | None = None,
+    earlier: list[tuple[int, int, int]] | None = None,
 ) -> tuple[list[int], list[float]]:
     """The compiled kernel, called as the plain one is."""
-    size = int(max(ranked.item_row.max(initial=0), *(row for _, row in pins or [(0, 0)]))) + 1
+    named = [0, *(row for _, row in pins or []), *(row for row, _, _ in earlier or [])]
+    size = int(max(ranked.item_row.max(initial=0), *named)) + 1
     brand, category = np.full(size, -1, np.int32), np.full(size, -1, np.int32)
     brand[ranked.item_row], category[ranked.item_row] = ranked.brand, ranked.category
+    for row, *codes in earlier or []:
+        brand[row], category[row] = codes
     m = len(ranked.item_row)
     rows, score, chance = np.empty(n, np.int32), np.empty(n, np.float32), np.empty(n, np.float32)
     fill_slots(
@@ -41,6 +45,7 @@ def fill(
         category,
         caps.brand,
         caps.category,
+        np.array([row for row, _, _ in earlier or []], np.int32),
         np.array([slot for slot, _ in pins or []], np.int64),
         np.array([row for _, row in pins or []], np.int32),
         epsilon,
@@ -54,7 +59,9 @@ def fill(
 
 
 @st.composite
-def pages(draw: st.DrawFn) -> tuple[Ranked, int, Caps, float, int, list[float], list[int]]:
+def pages(
+    draw: st.DrawFn,
+) -> tuple[Ranked, int, Caps, float, int, list[float], list[int], list[tuple[int, int, int]]]:
     m = draw(st.integers(0, 12))
     codes = st.lists(st.integers(-1, 2), min_size=m, max_size=m)
     ranked = Ranked(
@@ -68,22 +75,25 @@ def pages(draw: st.DrawFn) -> tuple[Ranked, int, Caps, float, int, list[float], 
     pool = draw(st.integers(1, 8))
     draws = draw(st.lists(st.floats(0, 1, exclude_max=True), min_size=n, max_size=n))
     pinned = draw(st.lists(st.integers(0, n - 1), unique=True, max_size=min(2, m)))
-    return ranked, n, caps, epsilon, pool, draws, pinned
+    codes_before = draw(st.lists(st.tuples(st.integers(-1, 2), st.integers(-1, 2)), max_size=3))
+    earlier = [(m + x, *codes) for x, codes in enumerate(codes_before)]
+    return ranked, n, caps, epsilon, pool, draws, pinned, earlier
 
 
 @given(pages())
 def test_the_kernel_fills_as_the_plain_policy_does(
-    page: tuple[Ranked, int, Caps, float, int, list[float], list[int]],
+    page: tuple[Ranked, int, Caps, float, int, list[float], list[int], list[tuple[int, int, int]]],
 ) -> None:
-    ranked, n, caps, epsilon, pool, draws, pinned = page
+    ranked, n, caps, epsilon, pool, draws, pinned, earlier = page
     pins = [(slot, int(ranked.item_row[x])) for x, slot in enumerate(pinned)]
     codes = [(int(ranked.brand[x]), int(ranked.category[x])) for x in range(len(pinned))]
     told = {"caps": caps, "epsilon": epsilon, "pool": pool, "draws": np.array(draws)}
-    rows, chances = fill(ranked, n, pins=pins, **told)  # type: ignore[arg-type]
+    rows, chances = fill(ranked, n, pins=pins, earlier=earlier, **told)  # type: ignore[arg-type]
     plain_rows, plain_chances = fill_plainly(
         ranked,
         n,
         pins=[(slot, row, *code) for (slot, row), code in zip(pins, codes, strict=True)],
+        earlier=earlier,
         **told,  # type: ignore[arg-type]
     )
     assert rows == plain_rows

@@ -35,7 +35,7 @@ class Ranked:
 
 @dataclass(frozen=True, slots=True)
 class Caps:
-    """Most items of one brand and of one category on a page; 0 is no cap."""
+    """Most items of one brand and of one category in a slate, over all its pages; 0 is no cap."""
 
     brand: int = 0
     category: int = 0
@@ -83,14 +83,16 @@ def fill_plainly(
     pool: int,
     draws: NDArray[np.float64],
     pins: Sequence[tuple[int, int, int, int]] = (),
+    earlier: Sequence[tuple[int, int, int]] = (),
 ) -> tuple[list[int], list[float]]:
     """Rows and propensities of ``n`` slots of one page.
 
-    ``pins`` are (slot, row, brand, category) and count against the caps from the start.
+    ``pins`` are (slot, row, brand, category) and ``earlier``, what earlier pages showed, (row,
+    brand, category): both count against the caps from the start.
     ``draws`` (n,) are uniform in [0, 1): one draw decides whether a slot explores and with what.
     """
     pinned = {slot: row for slot, row, _, _ in pins}
-    shown = [(row, brand, category) for _, row, brand, category in pins]
+    shown = [*earlier, *((row, brand, category) for _, row, brand, category in pins)]
     rows: list[int] = []
     chances: list[float] = []
     for slot in range(n):

@@ -131,7 +131,8 @@ class RulePolicy:
     ) -> Continued:
         """This policy for one request: a later page of a slate, or with the caller's own filters.
 
-        ``hidden`` are the rows of earlier pages, ``first_slot`` the slot this page begins with.
+        ``hidden`` are the rows of earlier pages: none comes again, and all count against the caps;
+        ``first_slot`` is the slot this page begins with.
         Raises ``BadFilter``.
         """
         asked = _EVERYTHING
@@ -188,6 +189,7 @@ class Continued:
             context.recent_age_days,
             context.anchor_item,
             hidden,
+            self.hidden,
             owned.indptr,
             owned.item,
             owned.age_days,

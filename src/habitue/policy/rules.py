@@ -91,9 +91,12 @@ class SurfaceRules(_Frozen):
     )
     include: str | None = Field(default=None, description="Only items this filter holds of.")
     exclude: str | None = Field(default=None, description="No items this filter holds of.")
-    brand_cap: Cap | None = Field(default=None, description="Most items of one brand on a page.")
+    brand_cap: Cap | None = Field(
+        default=None, description="Most items of one brand in a slate, over all its pages."
+    )
     category_cap: Cap | None = Field(
-        default=None, description="Most items of one category (product_type) on a page."
+        default=None,
+        description="Most items of one category (product_type) in a slate, over all its pages.",
     )
     pins: tuple[Pin, ...] = Field(default=(), description="Items that stand in fixed slots.")
     boosts: tuple[Boost, ...] = Field(default=(), description="Items shown more or less often.")

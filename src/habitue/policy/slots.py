@@ -174,6 +174,7 @@ def fill_slots(
     category: NDArray[np.int32],  # (n_items,)
     brand_cap: int,
     category_cap: int,
+    earlier: NDArray[np.int32],  # (e,) rows of the slate's earlier pages
     pin_slot: NDArray[np.int64],  # (p,)
     pin_row: NDArray[np.int32],  # (p,) NO_ROW where the pin gives way
     epsilon: float,
@@ -190,11 +191,17 @@ def fill_slots(
         row = item_row[order[x]]
         code[0, x], code[1, x], code[2, x] = row, brand[row], category[row]
     is_open = np.ones(k, np.bool_)
-    taken = np.empty((2, n + len(pin_row)), np.int32)  # brands and categories on the page
+    # Brands and categories the slate has shown so far.
+    taken = np.empty((2, len(earlier) + len(pin_row) + n), np.int32)
     n_taken, n_open = 0, k
     row_out[:] = NO_ROW
     score_out[:] = 0
     chance_out[:] = 0
+    for row in earlier:
+        if 0 <= row < len(brand):
+            taken[0, n_taken], taken[1, n_taken] = brand[row], category[row]
+            n_taken += 1
+            n_open -= _close(code, is_open, row, taken[:, :n_taken], brand_cap, category_cap)
     for p in range(len(pin_row)):
         row, slot = pin_row[p], pin_slot[p]
         if row < 0 or slot < 0 or slot >= n:
@@ -235,11 +242,11 @@ def _close(
     code: NDArray[np.int32],  # (3, k) row, brand and category of the candidates
     is_open: NDArray[np.bool_],  # (k,)
     row: int,
-    taken: NDArray[np.int32],  # (2, t) brands and categories on the page, the last one new
+    taken: NDArray[np.int32],  # (2, t) brands and categories of the slate, the last one new
     brand_cap: int,
     category_cap: int,
 ) -> int:
-    """Close what the page can no longer hold once ``row`` stands on it; how many that were."""
+    """Close what the slate can no longer hold once ``row`` stands in it; how many that were."""
     full = _full_code(taken[0], brand_cap), _full_code(taken[1], category_cap)
     closed = 0
     for x in range(code.shape[1]):
@@ -256,7 +263,7 @@ def _close(
 
 @nb.njit(cache=True, nogil=True)
 def _full_code(taken: NDArray[np.int32], cap: int) -> int:
-    """The brand or category that came last, where the page now holds ``cap`` of it; else -1.
+    """The brand or category that came last, where the slate now holds ``cap`` of it; else -1.
 
     0 is no cap.
     """
@@ -279,6 +286,7 @@ def choose_pages(
     recent_age: NDArray[np.float32],  # (B, L)
     anchor: NDArray[np.int32],  # (B, A)
     hidden: NDArray[np.int32],  # (h,) rows of earlier pages and of pins of later ones
+    earlier: NDArray[np.int32],  # (e,) rows of earlier pages
     owned_ptr: NDArray[np.int64],  # (B + 1,)
     owned_item: NDArray[np.int32],
     owned_age: NDArray[np.float32],
@@ -334,6 +342,7 @@ def choose_pages(
             category,
             rules[4],
             rules[5],
+            earlier,
             pin_slot,
             pin_row[b],
             rules[6],
