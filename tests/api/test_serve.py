@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import threading
 import time
@@ -13,7 +14,7 @@ import pytest
 
 from benchmarks.http_server import Server
 from habitue.api import check_bind
-from habitue.api.serve import check_workers, listen
+from habitue.api.serve import calm_collector, check_workers, listen
 from habitue.errors import BadSetting, Unavailable
 from habitue.privacy import Keyring
 from habitue.settings import Settings
@@ -107,3 +108,14 @@ def test_a_signal_ends_the_process_cleanly(tmp_path: Path, sent: signal.Signals)
     server.start()
     assert httpx.get(f"http://127.0.0.1:{server.port}/health").status_code == 200
     assert server.end(sent) == 0
+
+
+def test_who_serves_never_looks_again_at_what_was_there_before() -> None:
+    threshold = gc.get_threshold()
+    try:
+        calm_collector()
+        assert gc.get_freeze_count() > 0
+        assert gc.get_threshold()[0] > threshold[0]
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*threshold)

@@ -22,7 +22,7 @@ from habitue.api.gate import is_loopback
 from habitue.errors import BadSetting
 from habitue.settings import Settings
 
-__all__ = ["check_bind", "check_workers", "listen", "options", "serve"]
+__all__ = ["calm_collector", "check_bind", "check_workers", "listen", "options", "serve"]
 
 _BACKLOG: Final = 2048
 _ENDINGS: Final = (signal.SIGINT, signal.SIGTERM)
@@ -90,7 +90,7 @@ def serve(
             return
         app = app or create_app(shop, settings, log=sys.stdout.buffer)
         server = _Server(uvicorn.Config(app, **options(settings)), on_ready)
-        _calm_collector()
+        calm_collector()
         with _signals_end_here():
             server.run(sockets=[taken])
 
@@ -109,8 +109,11 @@ def _signals_end_here() -> Iterator[None]:
             signal.signal(one, handler)
 
 
-def _calm_collector() -> None:
-    """Look for garbage seldom, and never again at what was there before the first request."""
+def calm_collector() -> None:
+    """Look for garbage seldom, and never again at what was there before the first request.
+
+    For a process that is about to serve; a worker's factory calls it when its shop is alive.
+    """
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_COLLECT)

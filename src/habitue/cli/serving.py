@@ -81,6 +81,7 @@ def application(running: RunningShop, settings: Settings) -> FastAPI:
 def worker() -> FastAPI:
     """One of several processes: its own shop over the same store and live state."""
     with _nothing_collected():
+        from habitue.api.serve import calm_collector
         from habitue.app import RunningShop, Shop, build, settings_for
 
     handed = msgspec.json.decode(os.environ[_HANDED_ON], type=dict[str, object])
@@ -91,7 +92,9 @@ def worker() -> FastAPI:
     with _nothing_collected():
         running = RunningShop(Shop(build(settings)))
         running.start()
-        return application(running, settings)
+        app = application(running, settings)
+    calm_collector()
+    return app
 
 
 @contextmanager
