@@ -6,6 +6,8 @@ are all zero between calls: a kernel clears exactly what it touched.
 
 from __future__ import annotations
 
+from typing import Final
+
 import numba as nb
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +19,8 @@ __all__ = ["EDGE", "gather_like", "gather_score", "gather_top", "recall"]
 
 EDGE = np.dtype([("item", np.int32), ("strength", np.float32)])
 """One entry of a neighbour table: where it leads and how strongly, side by side in memory."""
+
+_FEW: Final = 256  # rows wanted by all profiles of a batch, up to which their ties are read once
 
 
 @nb.njit(cache=True, nogil=True)
@@ -211,7 +215,7 @@ def gather_score(
 
     Where many profiles want the same few, as reasons do, their ties are read once for all.
     """
-    if items.shape[0] > 1 and _all_alike(wanted):
+    if items.shape[0] > 1 and wanted.shape[1] <= _FEW and _all_alike(wanted):
         _score_alike(
             items, weights, indptr, edge, tail_indptr, tail_edge, total, wanted, scores, place
         )
