@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from habitue.candidates.contract import Source, preparing
 from habitue.candidates.layout import plain
+from habitue.candidates.popular import PopularSource
 from habitue.errors import BadSetting
 from habitue.facts import Context
 from habitue.portraits import ItemColumns, ItemStats
@@ -63,6 +64,7 @@ class FeatureMaker:
         self.stats = stats
         self.columns = columns
         self._prepared = [preparing(source) for source in sources]
+        self._same_for_all = [isinstance(source, PopularSource) for source in sources]
         by_source = [
             name + part for name in (s.name for s in sources) for part in ("", "_z", "_share")
         ]
@@ -76,6 +78,23 @@ class FeatureMaker:
         scores = np.empty((*item_row.shape, len(self.sources)), np.float32)
         for s, prepared in enumerate(self._prepared):
             prepared(context).fill(item_row, scores, s)
+        return scores
+
+    def variants_scores(
+        self, known: FeatureBatch, variants: Context, item_row: NDArray[np.int32]
+    ) -> NDArray[np.float32]:
+        """``source_scores`` of items (n,) in V requests like the one they are known of.
+
+        What everybody does is the same in each: sources that only count it are not asked again.
+        """
+        rows = np.empty((len(variants), len(item_row)), np.int32)
+        rows[:] = item_row
+        scores = np.empty((*rows.shape, len(self.sources)), np.float32)
+        for s, prepared in enumerate(self._prepared):
+            if self._same_for_all[s]:
+                scores[:, :, s] = known.source_score[0, :, s]
+            else:
+                prepared(variants).fill(rows, scores, s)
         return scores
 
     def make(

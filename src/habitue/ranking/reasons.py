@@ -107,7 +107,7 @@ class Reasons:
         brand, category = columns.brand, columns.category
         code, named, variants = take_away(context, items, brand, category, self.config.recents)
         variant, place = concerned(code, named, items, owned, brand, category)
-        score = features.source_scores(variants, np.repeat(items[None, :], len(variants), axis=0))
+        score = features.variants_scores(known.batch, variants, items)
         without, unwanted = ranker.without(known, variants, score, variant, place)
         best, drop = strongest(
             code, variant, place, known.score, without, unwanted, self._shares, least
