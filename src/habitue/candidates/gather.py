@@ -51,12 +51,11 @@ def _add_row(
     """Add one weighted table row into ``total``; the new number of touched rows."""
     for x in range(first, last):
         value = edge[x].strength * weight
-        if value > 0.0:
-            j = edge[x].item
-            if total[j] == 0.0:
-                touched[count] = j
-                count += 1
-            total[j] += value
+        j = edge[x].item
+        before = total[j]
+        touched[count] = j  # stays if it is new: a branch would often be guessed wrong
+        count += (before == 0.0) & (value > 0.0)
+        total[j] = before + value
     return count
 
 
@@ -163,11 +162,12 @@ def gather_like(
         score = out_score[b]
         row = out_row[b]
         size = 0
-        for x in range(choose_best(value, reached, strength, near)):
-            if near[x] < n_base:
-                s = dot(query, b, vectors, near[x])
-                if s > 0.0:
-                    size = keep_best(score, row, size, s, near[x])
+        n_near = choose_best(value, reached, strength, near)
+        for x in range(n_near):  # all products first: so the reads need not wait for each other
+            strength[x] = dot(query, b, vectors, near[x]) if near[x] < n_base else 0.0
+        for x in range(n_near):
+            if strength[x] > 0.0:
+                size = keep_best(score, row, size, strength[x], near[x])
         for t in range(tail_vectors.shape[0]):
             s = dot(query, b, tail_vectors, t)
             if s > 0.0:

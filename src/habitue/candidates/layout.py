@@ -43,8 +43,8 @@ class Scratch(threading.local):
         self.touched: NDArray[np.int32] = np.zeros(0, np.int32)
 
     def of(self, n: int) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-        """A zeroed accumulator and a list, both for at least ``n`` item rows."""
-        if len(self.total) < max(n, 1):
+        """A zeroed accumulator and a list, both for more than ``n`` item rows."""
+        if len(self.total) <= n:
             self.total = np.zeros(n + n // 4 + 1, np.float32)
             self.touched = np.empty(n + n // 4 + 1, np.int32)
         return self.total, self.touched
