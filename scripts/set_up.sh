@@ -60,7 +60,9 @@ install() {
 
 check_libraries() {
     local problem
-    problem=$("$venv/bin/python" -c 'import lightgbm, faiss, implicit, numba, polars' 2>&1) && return
+    # Byte code of what serves is written on the way, also where Python is told not to.
+    problem=$(env -u PYTHONDONTWRITEBYTECODE "$venv/bin/python" -c \
+        'import lightgbm, faiss, implicit, numba, polars, habitue.app, habitue.api.serve, habitue.console.backroom' 2>&1) && return
     case $problem in
     *libgomp*) stop "the system library libgomp is missing; install it: apt-get install libgomp1" ;;
     *libstdc++*) stop "the system library libstdc++ is missing; install it: apt-get install libstdc++6" ;;
