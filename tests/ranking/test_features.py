@@ -76,8 +76,8 @@ def test_a_request_with_less_in_it_has_the_features_it_would_have_had(
     surface = "home" if anchors is None else "item"
     context = shop.contexts([shopper], surface=surface, anchors=anchors)
     known = maker.make(context, items[None])
-    code, _, variants = take_away(context, items, columns.brand, columns.category, 4)
-    n = len(code) + 1
+    variants = take_away(context, items, columns.brand, columns.category, 4).variants
+    n = len(variants)
     rows = np.repeat(items[None], n, axis=0)
     score = maker.source_scores(variants, rows)
     norms = np.repeat(known.norms, n, axis=0)

@@ -5,7 +5,7 @@ Compiled code fills arrays that are made outside: one that it returns costs a mi
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import numba as nb
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from habitue.facts import NO_ROW, ActionKind, Context, Owned
 
-__all__ = ["KINDS", "concerned", "newcomers", "strongest", "take_away"]
+__all__ = ["KINDS", "Trials", "newcomers", "strongest", "take_away"]
 
 KINDS: Final = ("looked", "carted", "bought", "brand", "category", "again", "anchors")
 """What may be taken away, by code: an item of the past, a habit, the place."""
@@ -28,38 +28,83 @@ _REFUNDED: Final = int(ActionKind.refund)
 Codes = NDArray[np.int32]
 
 
+class Trials(NamedTuple):
+    """What is to be tried of a single request: its causes, and the request as it is and without."""
+
+    code: Codes  # (C,) into KINDS
+    named: Codes  # (C,) an item row, a brand or category code, or NO_ROW
+    variants: Context  # (1 + C,) as it is, then without each cause
+    variant: Codes  # (P,) rising: a cause is tried on the items it may be named of,
+    place: Codes  # (P,) and these are their places among the items
+
+
 def take_away(
     context: Context, items: Codes, brand: Codes, category: Codes, n_recents: int
-) -> tuple[Codes, Codes, Context]:
-    """The causes of a single request, what each names, and the request as it is and without each.
-
-    Causes are codes of ``KINDS`` (C,); what is named is an item row, a brand or category code, or
-    ``NO_ROW`` (C,). The contexts are (1 + C,).
-    """
+) -> Trials:
+    """The causes of a single request for these items (n,), its ``n_recents`` last among them."""
     owned = context.owned
-    recent, kinds, anchor = context.recent_item[0], context.recent_kind[0], context.anchor_item[0]
-    code, named = np.empty((2, n_recents + 4), np.int32)
-    n = _causes(recent, kinds, owned.item, anchor, items, brand, category, n_recents, code, named)
-    code, named = code[:n], named[:n]
-    n += 1
-    item, anchors = np.empty((n, len(recent)), np.int32), np.empty((n, len(anchor)), np.int32)
+    recent, anchor = context.recent_item, context.anchor_item
+    n = n_recents + 5
+    causes = np.empty((2, n), np.int32)
+    pairs = np.empty((2, n * len(items)), np.int32)
+    item, anchors = (
+        np.empty((n, recent.shape[1]), np.int32),
+        np.empty((n, anchor.shape[1]), np.int32),
+    )
     kind, age = np.empty(item.shape, np.uint8), np.empty(item.shape, np.float32)
     indptr, held = np.empty(n + 1, np.int64), np.empty(n * len(owned.item), np.int32)
-    count, owned_age = np.empty((2, len(held)), np.float32)
+    amounts = np.empty((2, len(held)), np.float32)
+    c, left, p = _take_away(
+        recent, context.recent_kind, context.recent_age_days, owned.item, owned.count,
+        owned.age_days, anchor, items, brand, category, n_recents, causes, pairs, item, kind, age,
+        anchors, indptr, held, amounts,
+    )  # fmt: skip
+    n = c + 1
     now, shopper = np.empty(n, np.int64), np.empty(n, np.int32)
     now[:], shopper[:] = context.now_ms[0], context.shopper_row[0]
-    left = _without(
-        code, named, recent, kinds, context.recent_age_days[0], owned.item, owned.count,
-        owned.age_days, anchor, items, brand, category, item, kind, age, anchors, indptr, held,
-        count, owned_age,
-    )  # fmt: skip
     personal = context.personal
     variants = Context(
-        context.surface, now, shopper, item, kind, age, anchors,
-        Owned(indptr, held[:left], count[:left], owned_age[:left]),
+        context.surface, now, shopper, item[:n], kind[:n], age[:n], anchors[:n],
+        Owned(indptr[: n + 1], held[:left], amounts[0, :left], amounts[1, :left]),
         personal=np.repeat(personal, n) if len(personal) else personal,
     )  # fmt: skip
-    return code, named, variants
+    return Trials(causes[0, :c], causes[1, :c], variants, pairs[0, :p], pairs[1, :p])
+
+
+@nb.njit(cache=True, nogil=True)
+def _take_away(
+    recent: Codes,
+    kind: NDArray[np.uint8],
+    age: NDArray[np.float32],
+    owned: Codes,
+    count: NDArray[np.float32],
+    owned_age: NDArray[np.float32],
+    anchor: Codes,
+    items: Codes,
+    brand: Codes,
+    category: Codes,
+    n_recents: int,
+    causes: Codes,
+    pairs: Codes,
+    out_item: Codes,
+    out_kind: NDArray[np.uint8],
+    out_age: NDArray[np.float32],
+    out_anchor: Codes,
+    indptr: NDArray[np.int64],
+    held: Codes,
+    amounts: NDArray[np.float32],
+) -> tuple[int, int, int]:
+    """Fill all of it; how many causes, possessions in all and pairs there are."""
+    code, named = causes
+    n = _causes(
+        recent[0], kind[0], owned, anchor[0], items, brand, category, n_recents, code, named
+    )
+    code, named = code[:n], named[:n]
+    left = _without(
+        code, named, recent[0], kind[0], age[0], owned, count, owned_age, anchor[0], items, brand,
+        category, out_item, out_kind, out_age, out_anchor, indptr, held, amounts[0], amounts[1],
+    )  # fmt: skip
+    return n, left, _concerned(code, named, items, owned, brand, category, pairs[0], pairs[1])
 
 
 @nb.njit(cache=True, nogil=True)
@@ -169,18 +214,6 @@ def _without(
     return at
 
 
-def concerned(
-    code: Codes, named: Codes, items: Codes, owned: Codes, brand: Codes, category: Codes
-) -> tuple[Codes, Codes]:
-    """Which causes (C,) may be named of which items (n,): pairs of a variant and a place.
-
-    Variants are numbered as ``take_away`` makes them, from 1, and rise.
-    """
-    variant, place = np.empty((2, len(code) * len(items)), np.int32)
-    n = _concerned(code, named, items, owned, brand, category, variant, place)
-    return variant[:n], place[:n]
-
-
 @nb.njit(cache=True, nogil=True)
 def _concerned(
     code: Codes,
@@ -192,6 +225,7 @@ def _concerned(
     variant: Codes,
     place: Codes,
 ) -> int:
+    """Fill which causes may be named of which items, variants from 1 on; how many pairs."""
     n = 0
     for c in range(len(code)):
         which, what = code[c], named[c]

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat
 
 from habitue.facts import MS_PER_DAY, Context
 from habitue.portraits import ItemColumns, pick
-from habitue.ranking.causes import KINDS, concerned, newcomers, strongest, take_away
+from habitue.ranking.causes import KINDS, newcomers, strongest, take_away
 from habitue.ranking.contract import Explainable, Known, Ranker
 
 __all__ = ["Chosen", "Reason", "Reasons", "ReasonsConfig"]
@@ -104,9 +104,9 @@ class Reasons:
         """The reason of each item of a single request, in order."""
         features, items, least = ranker.features, known.item_row, self.config.least_drop
         columns, owned = features.columns, context.owned.item
-        brand, category = columns.brand, columns.category
-        code, named, variants = take_away(context, items, brand, category, self.config.recents)
-        variant, place = concerned(code, named, items, owned, brand, category)
+        code, named, variants, variant, place = take_away(
+            context, items, columns.brand, columns.category, self.config.recents
+        )
         score = features.variants_scores(known.batch, variants, items)
         without, unwanted = ranker.without(known, variants, score, variant, place)
         best, drop = strongest(
