@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
 import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -266,6 +267,42 @@ def test_batches_of_one_commit_may_say_different_things(
     ]
     again = store.append_many([store.prepare(batches[0], received_at_ms=NOON + 9)])
     assert (again[0].new, again[0].duplicate) == (0, 2)  # a time not said is no difference
+
+
+@pytest.mark.parametrize("n", [1, 49, 799, 800, 1_651])
+def test_a_batch_of_any_length_comes_back_as_it_was_sent(store: SqlFactStore, n: int) -> None:
+    """Some fields say the same of every action, some differ, some are said now and then."""
+    batch = [
+        Action(
+            kind="view_item",
+            shopper=f"s{k % 7}",
+            item=None if n == 1 else f"i{k % 3}",
+            id=f"{k:05}",
+            at=NOON + k,
+            currency="EUR",
+            quantity=1,
+            slot=k % 2,
+            query="" if k % 5 else "tea",
+            session_id=None if k % 3 else f"session {k}",
+            platform="",
+            seconds=0.0,
+        )
+        for k in range(n)
+    ]
+    if n == 1:
+        batch = [msgspec.structs.replace(batch[0], kind="login")]
+    told = store.append(batch, received_at_ms=NOON)
+    assert (told.new, told.rejected) == (n, ())
+    names = ("id", "at_ms", "currency", "quantity", "slot", "query", "session_id", "platform")
+    assert [tuple(row[name] for name in (*names, "seconds")) for row in rows_of(store)] == [
+        (
+            f"{k:05}", NOON + k, "EUR", 1.0, k % 2, None if k % 5 else "tea",
+            None if k % 3 else f"session {k}", None, 0.0,
+        )
+        for k in range(n)
+    ]  # fmt: skip
+    again = store.append([*batch[1:], batch[0]], received_at_ms=NOON + 1)
+    assert (again.new, again.duplicate) == (0, n)
 
 
 def view(shopper: str, item: str, fact_id: str) -> Action:

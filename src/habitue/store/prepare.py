@@ -6,7 +6,7 @@ which row is wrong and why.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain, compress, repeat
@@ -37,8 +37,6 @@ _TYPES: Final[dict[str, frozenset[type]]] = {
     "slot": frozenset({int}),
     "extra": frozenset({dict}),
 }
-_STR: Final = frozenset({str})
-_NONE: Final = frozenset({type(None)})
 _AT_ONCE: Final = 100
 _ENCODE: Final = msgspec.json.Encoder(order="deterministic").encode
 PLAIN: Final = tuple(f for f in _FIELDS if f not in ("kind", "shopper", "id", "at", "item"))
@@ -48,12 +46,12 @@ PLAIN: Final = tuple(f for f in _FIELDS if f not in ("kind", "shopper", "id", "a
 class ActionBatch:
     """N actions as columns. Fields nobody filled are absent from ``said``."""
 
-    id: list[str]  # made up where not said
+    id: Sequence[str]  # made up where not said
     made_up: bool  # whether any id was
     kind: list[int]
     shopper: Sequence[str]
     item: Sequence[str | None]
-    at_ms: list[int]
+    at_ms: Sequence[int]
     at_said: list[bool] | None  # None: all were
     received_at_ms: list[int]
     said: dict[str, Sequence[Any]]  # plain field → values, None where not said
@@ -79,13 +77,13 @@ def columns_of(actions: Sequence[Action], received_at_ms: Sequence[int]) -> Acti
     ):
         raise Unsound
     at_ms, at_said = _times(values["at"], received_at_ms)
-    said: dict[str, Sequence[Any]] = {
-        f: column for f in PLAIN if (column := values[f]).count(None) < n
-    }
-    _check_types(values["shopper"], values["id"], items, said)
+    _check_names(values["shopper"], values["id"], items)
     ids, made_up = _ids(values["id"], received_at_ms)
-    for name in [name for name in said if "" in said[name]]:  # an empty text says nothing
-        said[name] = [None if value == "" else value for value in said[name]]
+    said = {
+        f: _checked(column, _TYPES.get(f))
+        for f in PLAIN
+        if any(column := values[f]) or column.count(None) < n
+    }
     if "extra" in said:
         said["extra"] = [None if e is None else _ENCODE(e).decode() for e in said["extra"]]
     return ActionBatch(
@@ -119,23 +117,26 @@ def joined(parts: Sequence[ActionBatch]) -> ActionBatch:
     )
 
 
-def _by_field(actions: Sequence[Action]) -> dict[str, list[Any]]:
+def _by_field(actions: Sequence[Action]) -> dict[str, Sequence[Any]]:
     """The columns of the actions, turned a few rows at a time: those stay in the near cache."""
-    columns: list[list[Any]] = [[] for _ in _FIELDS]
-    extend = [column.extend for column in columns]
-    for since in range(0, len(actions), _AT_ONCE):
-        rows = map(msgspec.structs.astuple, actions[since : since + _AT_ONCE])
-        for more, part in zip(extend, zip(*rows, strict=True), strict=True):
-            more(part)
-    return dict(zip(_FIELDS, columns, strict=True))
+    turned = [
+        tuple(zip(*map(msgspec.structs.astuple, actions[since : since + _AT_ONCE]), strict=True))
+        for since in range(0, len(actions), _AT_ONCE)
+    ]
+    if len(turned) == 1:
+        return dict(zip(_FIELDS, turned[0], strict=True))
+    return {
+        name: list(chain.from_iterable(parts))
+        for name, parts in zip(_FIELDS, zip(*turned, strict=True), strict=True)
+    }
 
 
 def _times(
-    said: list[int | datetime | None], received_at_ms: Sequence[int]
-) -> tuple[list[int], list[bool] | None]:
+    said: Sequence[int | datetime | None], received_at_ms: Sequence[int]
+) -> tuple[Sequence[int], list[bool] | None]:
     types = set(map(type, said))
     if types == {int}:
-        at_ms: list[int] = said  # type: ignore[assignment]
+        at_ms: Sequence[int] = said  # type: ignore[assignment]
         missing = None
     else:
         missing = None if type(None) not in types else [at is not None for at in said]
@@ -157,7 +158,7 @@ def time_of(at: int | datetime) -> int:
     raise Unsound
 
 
-def _ids(said: list[str | None], received_at_ms: Sequence[int]) -> tuple[list[str], bool]:
+def _ids(said: Sequence[str | None], received_at_ms: Sequence[int]) -> tuple[Sequence[str], bool]:
     missing = said.count(None)
     if not missing:
         return said, False  # type: ignore[return-value]
@@ -165,33 +166,46 @@ def _ids(said: list[str | None], received_at_ms: Sequence[int]) -> tuple[list[st
     return [next(fresh) if i is None else i for i in said], True
 
 
-def _check_types(
-    shoppers: Sequence[Any],
-    ids: Sequence[Any],
-    items: Sequence[Any],
-    said: dict[str, Sequence[Any]],
-) -> None:
-    texts: list[Iterable[str]] = []
-    for column, allowed in ((shoppers, _STR), (ids, _STR | _NONE), (items, _STR | _NONE)):
-        if not set(map(type, column)) <= allowed or "" in column:
+def _check_names(shoppers: Sequence[Any], ids: Sequence[Any], items: Sequence[Any]) -> None:
+    """Every action has a shopper, and no name is empty."""
+    if not all(shoppers):
+        raise Unsound
+    _check_texts(shoppers)
+    for column in (ids, items):
+        if all(column):
+            _check_texts(column)
+        elif "" in column:
             raise Unsound
-        texts.append(filter(None, column))
-    for field, column in said.items():
-        allowed = _TYPES.get(field, _STR)
-        if not set(map(type, column)) <= allowed | _NONE:
+        else:
+            _check_texts([name for name in column if name is not None])
+
+
+def _checked(column: Sequence[Any], types: frozenset[type] | None) -> Sequence[Any]:
+    """The column of a plain field, of these types or (``None``) of texts.
+
+    An empty text says nothing.
+    """
+    some = column if all(column) else [value for value in column if value is not None]
+    if types is None:
+        _check_texts(some)
+        if some is not column and "" in column:
+            return [None if value == "" else value for value in column]
+    elif not set(map(type, some)) <= types:
+        raise Unsound
+    elif types is not _TYPES["extra"]:
+        mean = sum(some) / len(some)  # none where one of them is none
+        if not all(-(10**18) < value < 10**18 for value in (min(some), max(some), mean)):
             raise Unsound
-        if allowed is _STR:
-            texts.append(filter(None, column))
-        elif allowed is not _TYPES["extra"]:
-            numbers = [v for v in column if v is not None]
-            if not all(
-                -(10**18) < v < 10**18
-                for v in (min(numbers), max(numbers), sum(numbers) / len(numbers))
-            ):
-                raise Unsound
-    for text in texts:
-        if not _storable("".join(text)):
-            raise Unsound
+    return column
+
+
+def _check_texts(texts: Sequence[Any]) -> None:
+    try:
+        whole = "".join(texts)
+    except TypeError:
+        raise Unsound from None
+    if not _storable(whole):
+        raise Unsound
 
 
 def _storable(text: str) -> bool:

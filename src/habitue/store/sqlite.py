@@ -14,6 +14,8 @@ import threading
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,7 +30,7 @@ from habitue.store.sql_store import SqlFactStore
 
 __all__ = ["SqliteFactStore", "checked_copy", "journal_of", "replace_file", "tombstones_of"]
 
-_AT_ONCE: Final = 200  # rows a statement: each statement gives up the interpreter lock once
+_AT_ONCE: Final = (800, 50, 1)  # rows a statement: each gives up the interpreter lock once
 _LOOKUPS: Final = 500
 _PRAGMAS: Final = {
     "journal_mode": "WAL",
@@ -107,31 +109,33 @@ class SqliteSession:
     def insert_actions(self, columns: dict[str, Sequence[Any]], n: int) -> int:
         """Insert the actions whose ``id`` is new, many a statement.
 
-        Columns nobody filled are left out, and ``None`` travels as an empty text: the driver takes
-        half a microsecond to bind a ``None``, ten times what it takes for a text.
+        Columns nobody filled are left out, one value that all have is bound once, and ``None``
+        travels as an empty text: the driver takes half a microsecond to bind a ``None``, ten times
+        what it takes for a text.
         """
+        same: list[Any] = []
+        several: list[Sequence[Any]] = []
         marks: list[str] = []
-        values: list[Sequence[Any]] = []
         for column in columns.values():
             if None in column:
-                marks.append("nullif(?, '')")
-                values.append(["" if value is None else value for value in column])
+                marks.append("nullif({}, '')")
+                several.append(["" if value is None else value for value in column])
+            elif n >= _AT_ONCE[-1] and column[0] == column[-1] and column.count(column[0]) == n:
+                same.append(column[0])
+                marks.append(f"?{len(same)}")
             else:
-                marks.append("?")
-                values.append(column)
-        head = f"insert into action ({', '.join(columns)}) values "
-        row = f"({', '.join(marks)})"
-        tail = " on conflict (id) do nothing"
-        many = head + ", ".join([row] * _AT_ONCE) + tail
-        width, inserted = len(values), 0
-        for since in range(0, n - n % _AT_ONCE, _AT_ONCE):
-            flat: list[Any] = [None] * (_AT_ONCE * width)
-            for place, column in enumerate(values):
-                flat[place::width] = column[since : since + _AT_ONCE]
-            inserted += self._connection.execute(many, flat).rowcount
-        if n % _AT_ONCE:
-            rows = zip(*(column[n - n % _AT_ONCE :] for column in values), strict=True)
-            inserted += self._connection.executemany(head + row + tail, rows).rowcount
+                marks.append("{}")
+                several.append(column)
+        names, row = ", ".join(columns), ", ".join(marks)
+        width, since, inserted = len(several), 0, 0
+        for size in _AT_ONCE:
+            sql = _insertion(names, row, len(same), width, size)
+            while n - since >= size:
+                flat = same + [None] * (size * width)
+                for place, column in enumerate(several, len(same)):
+                    flat[place::width] = column[since : since + size]
+                inserted += self._connection.execute(sql, flat).rowcount
+                since += size
         return inserted
 
     def pack(self, ids: Sequence[str]) -> list[Any]:
@@ -141,6 +145,15 @@ class SqliteSession:
     def unpack(self, packed: Any) -> str:
         """The id that ``pack`` packed."""
         return unpack_id(packed)
+
+
+@lru_cache(maxsize=64)
+def _insertion(names: str, row: str, n_same: int, width: int, size: int) -> str:
+    """Insert ``size`` actions; ``row`` has ``{}`` where each has a value of its own."""
+    places = iter(range(n_same + 1, n_same + 1 + size * width))
+    rows = [row.format(*(f"?{place}" for place in islice(places, width))) for _ in range(size)]
+    values = "), (".join(rows)
+    return f"insert into action ({names}) values ({values}) on conflict (id) do nothing"
 
 
 def among(
