@@ -153,6 +153,7 @@ def _descend(
     most = np.empty(_BLOCK, np.float32)
     place = np.empty(_BLOCK, np.int32)
     for b in range(query.shape[0]):
+        own_query = query[b]
         score = out_score[b]
         row = out_row[b]
         n = row.shape[0]
@@ -167,14 +168,13 @@ def _descend(
         while x < item.shape[0] and own > 0.0 and n > 0:
             if own * length[x] < floor:
                 break
-            _code_products(query[b], code[x // _BLOCK], most)
-            for at in range(_above(most, slack, step[x : x + _BLOCK], floor, place)):
-                y = place[at]
-                if most[y] < floor:
-                    continue
-                s = dot(query, b, vectors, item[x + y])
-                if s > 0.0 and s >= floor:
-                    size = keep_best(score, row, size, s, item[x + y])
+            _code_products(own_query, code[x // _BLOCK], most)
+            hits = _above(most, slack, step[x : x + _BLOCK], floor, place)
+            for at in range(hits):  # all first: so the reads need not wait for each other
+                most[at] = dot(query, b, vectors, item[x + place[at]])
+            for at in range(hits):
+                if most[at] >= floor:
+                    size = keep_best(score, row, size, most[at], item[x + place[at]])
                     floor = score[0] if size == n else floor
             x = min(x + _BLOCK, item.shape[0])
         settle_best(score, row, size)
