@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from habitue.facts import NO_ROW, ActionKind, Context, Owned
+from habitue.ranking import causes
 from habitue.ranking.blend import BlendRanker
+from habitue.ranking.feature_kernels import fill_changed, fill_features
 from habitue.ranking.lambdamart import FeatureRanker
 from habitue.ranking.reasons import Reason, Reasons, ReasonsConfig
 from tests.ranking import shop
@@ -261,6 +263,24 @@ def test_a_blend_tells_the_cause_without_which_it_scores_lower(shopper: int) -> 
         else:
             continue
         assert (before[item] - after) @ measure == pytest.approx(reason.drop, abs=1e-3)
+
+
+def test_no_layout_of_a_request_compiles_anything_anew() -> None:
+    """A kernel met by another kind of array is compiled again: ten seconds of a first request."""
+    context = shop.contexts([3], surface="item", anchors=[2])
+    ranker, slate = slate_of(context)
+    reasons = Reasons({"home": ranker}, CONFIG)
+    usual = reasons.explain(context, slate, title)
+    kernels = (fill_features, fill_changed, causes._take_away, causes.newcomers, causes.strongest)
+    compiled = [len(one.signatures) for one in kernels]
+    for array in (context.recent_item, context.owned.item, context.owned.count, context.now_ms):
+        array.setflags(write=False)
+    strided = replace(
+        context, recent_age_days=np.repeat(context.recent_age_days, 2, axis=1)[:, ::2]
+    )
+    ranker.rank(strided, EVERY[None])
+    assert reasons.explain(strided, slate, title) == usual
+    assert [len(one.signatures) for one in kernels] == compiled
 
 
 def test_a_refusal_is_no_reason() -> None:

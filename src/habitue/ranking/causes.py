@@ -11,6 +11,7 @@ import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
+from habitue.candidates.layout import plain
 from habitue.facts import NO_ROW, ActionKind, Context, Owned
 
 __all__ = ["KINDS", "Trials", "newcomers", "strongest", "take_away"]
@@ -43,7 +44,7 @@ def take_away(
 ) -> Trials:
     """The causes of a single request for these items (n,), its ``n_recents`` last among them."""
     owned = context.owned
-    recent, anchor = context.recent_item, context.anchor_item
+    recent, anchor = plain(context.recent_item, np.int32), plain(context.anchor_item, np.int32)
     n = n_recents + 5
     causes = np.empty((2, n), np.int32)
     pairs = np.empty((2, n * len(items)), np.int32)
@@ -55,9 +56,10 @@ def take_away(
     indptr, held = np.empty(n + 1, np.int64), np.empty(n * len(owned.item), np.int32)
     amounts = np.empty((2, len(held)), np.float32)
     c, left, p = _take_away(
-        recent, context.recent_kind, context.recent_age_days, owned.item, owned.count,
-        owned.age_days, anchor, items, brand, category, n_recents, causes, pairs, item, kind, age,
-        anchors, indptr, held, amounts,
+        recent, plain(context.recent_kind, np.uint8), plain(context.recent_age_days, np.float32),
+        plain(owned.item, np.int32), plain(owned.count, np.float32),
+        plain(owned.age_days, np.float32), anchor, items, brand, category, n_recents, causes, pairs,
+        item, kind, age, anchors, indptr, held, amounts,
     )  # fmt: skip
     n = c + 1
     now, shopper = np.empty(n, np.int64), np.empty(n, np.int32)

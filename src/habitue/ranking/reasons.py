@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat
 
+from habitue.candidates.layout import plain
 from habitue.facts import MS_PER_DAY, Context
 from habitue.portraits import ItemColumns, pick
 from habitue.ranking.causes import KINDS, newcomers, strongest, take_away
@@ -103,7 +104,7 @@ class Reasons:
     ) -> list[Reason]:
         """The reason of each item of a single request, in order."""
         features, items, least = ranker.features, known.item_row, self.config.least_drop
-        columns, owned = features.columns, context.owned.item
+        columns, owned = features.columns, plain(context.owned.item, np.int32)
         code, named, variants, variant, place = take_away(
             context, items, columns.brand, columns.category, self.config.recents
         )
