@@ -42,6 +42,7 @@ def test_the_methods_of_a_shop() -> None:
         "ingest": ["what", "mapping", "query", "rejects", "progress"],
         "recommend": ["shopper", "surface", "items", "n", "filter", "page", "now_ms", "seed"],
         "report": ["name"],
+        "retain": [],
         "roll_back": [],
         "snapshots": [],
         "stored": [],
