@@ -120,7 +120,7 @@ class AlsSource(PreparingSource):
             plain(context.shopper_row, np.int32),
             plain(context.now_ms, np.int64),
             weigher.kind_weight,
-            weigher.decay_per_day,
+            weigher.half_life_days,
             weigher.anchor_weight,
             config.max_recent,
             config.alpha,

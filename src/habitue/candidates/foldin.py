@@ -225,7 +225,7 @@ def vectors_now(
     shopper_row: NDArray[np.int32],
     now_ms: NDArray[np.int64],
     kind_weight: NDArray[np.float32],
-    decay_per_day: float,
+    half_life_days: float,
     anchor_weight: float,
     max_actions: int,
     alpha: float,
@@ -243,7 +243,7 @@ def vectors_now(
     weights = np.empty(items.shape, np.float32)
     weigh_profile(
         recent_item, recent_kind, recent_age_days, anchor_item, personal, kind_weight, 1.0,
-        decay_per_day, anchor_weight, 1.0, max_actions, items, weights,
+        half_life_days, anchor_weight, 1.0, max_actions, items, weights,
     )  # fmt: skip
     prior = np.empty(out.shape, np.float32)
     newer_than = np.empty(n_requests, np.float32)

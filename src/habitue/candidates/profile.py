@@ -81,7 +81,7 @@ class Weigher:
         self.kind_weight = weight  # (256,) by code
         self.anchor_weight = 0.0 if config.reads == "profile" else config.anchor_weight
         self._beside = {"both": config.beside_anchor, "profile": 1.0, "anchors": 0.0}[config.reads]
-        self.decay_per_day = 0.5 ** (1.0 / config.half_life_days)
+        self.half_life_days = config.half_life_days
         self._last: tuple[Context, NDArray[np.int32], NDArray[np.float32]] | None = None
 
     @classmethod
@@ -115,7 +115,7 @@ class Weigher:
             plain(personal, np.bool_),
             self.kind_weight,
             self.config.position_decay,
-            self.decay_per_day,
+            self.half_life_days,
             self.anchor_weight,
             self._beside,
             self.config.max_actions,
@@ -140,7 +140,7 @@ def weigh_profile(
     personal: NDArray[np.bool_],
     kind_weight: NDArray[np.float32],
     position_decay: float,
-    decay_per_day: float,
+    half_life_days: float,
     anchor_weight: float,
     beside_anchor: float,
     max_actions: int,
@@ -166,6 +166,7 @@ def weigh_profile(
         position = -1
         counted = 0
         last_age = np.float32(-1.0)
+        power = 1.0
         at_position = 0.0
         for p in range(recent_item.shape[1]):
             at = n_anchors + p
@@ -178,7 +179,8 @@ def weigh_profile(
             if position < 0 or age != last_age:
                 position += 1
                 last_age = age
-                at_position = position_decay**position * decay_per_day**age
+                power = power * position_decay if position > 0 else 1.0
+                at_position = power * np.exp2(-age / half_life_days)
             counted += 1
             out_weight[b, at] = share * weight * at_position
 
