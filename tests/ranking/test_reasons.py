@@ -164,6 +164,19 @@ def test_a_request_that_was_not_the_last_is_explained_the_same() -> None:
     assert any(r.text for r in fresh)
 
 
+def test_a_slot_that_was_not_ranked_is_explained_beside_those_that_were() -> None:
+    """The shop may pin an item that no source proposed."""
+    context = shop.contexts([4])
+    ranker, slate = slate_of(context)
+    _, norms = ranker.rank(context, np.delete(EVERY, slate.item_row[0, 0])[None])
+    pinned = Shown(slate.item_row, norms)
+    told = Reasons({"home": ranker}, CONFIG).explain(context, pinned, title)[0]
+    forgetful = shop.shop_ranker().bound(ranker.features)
+    expected = Reasons({"home": forgetful}, CONFIG).explain(context, pinned, title)[0]
+    assert [r.text for r in told] == [r.text for r in expected]
+    assert told[0].text
+
+
 def variants_by_hand(context: Context, items: np.ndarray) -> list[tuple[str, int, Context]]:
     """Every cause of a single request: its kind, what it names, and the request without it."""
     recent, kinds = context.recent_item[0].tolist(), context.recent_kind[0].tolist()
