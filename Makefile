@@ -31,7 +31,13 @@ $(VENV)/.installed-base: pyproject.toml constraints.txt scripts/set_up.sh
 $(VENV)/.installed-dev: pyproject.toml constraints.txt scripts/set_up.sh
 	@scripts/set_up.sh "$(VENV)" dev "$(PYTHON)"
 
-run: $(VENV)/.installed-base ## a demo shop, or your own: make run DATA=orders.parquet MAPPING=online-retail
+# A compiled kernel is cached beside its own file and does not see that one it calls has changed.
+$(VENV)/.kernels: $(shell grep -rl --include='*.py' '@nb\.njit' src)
+	@mkdir -p $(VENV)
+	find src -name '*.nb[ic]' -delete
+	touch $@
+
+run: $(VENV)/.installed-base $(VENV)/.kernels ## a demo shop, or your own: make run DATA=orders.parquet MAPPING=online-retail
 	@exec $(BIN)/habitue demo $(if $(DATA),--data "$(DATA)") $(if $(MAPPING),--mapping "$(MAPPING)") \
 	  $(if $(HOST),--host "$(HOST)") $(if $(PORT),--port "$(PORT)")
 
@@ -41,10 +47,10 @@ check: $(VENV)/.installed-dev ## format, lint, types, direction of imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache > $(VENV)/imports.log || { cat $(VENV)/imports.log; exit 1; }
 
-test: check ## everything a commit must pass (HABITUE_REQUIRE_ALL=1: nothing may be skipped)
+test: check $(VENV)/.kernels ## everything a commit must pass (HABITUE_REQUIRE_ALL=1: nothing may be skipped)
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -q $(TESTS)
 
-bench: $(VENV)/.installed-dev ## every benchmark, one after another; figures to stdout
+bench: $(VENV)/.installed-dev $(VENV)/.kernels ## every benchmark, one after another; figures to stdout
 	@failed=
 	for script in $$(grep -l '^if __name__ == .__main__.' benchmarks/*.py); do
 	  printf '\n== %s\n' "$$script"
