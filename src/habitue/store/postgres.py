@@ -21,7 +21,7 @@ from habitue.store.erasing import Tombstone
 from habitue.store.keys import pack_ids, packed_bytes, unpack_bytes
 from habitue.store.reading import Select
 from habitue.store.schema import HEAD, migrate, refuse_newer
-from habitue.store.session import FACT_TABLES, Ledger
+from habitue.store.session import FACT_TABLES, Ledger, Repeated
 from habitue.store.sql_store import SqlFactStore
 
 __all__ = ["PostgresFactStore"]
@@ -38,35 +38,56 @@ def _translated(sql: str) -> str:
     return sql.replace("?", "%s")
 
 
-class PostgresSession:
-    """One write transaction on PostgreSQL."""
+_COUNTED: Final = tuple(f"n_{table}" for table in FACT_TABLES)
+_LEDGER: Final = ("last_seq", "n_items", "n_shoppers", "epoch", *_COUNTED)
+_LOCKED: Final = f"select lineage, {', '.join(_LEDGER)} from ledger for update"
 
-    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+
+class PostgresSession:
+    """One write transaction on PostgreSQL, begun by ``of``.
+
+    A trip to the server costs as much as some dozens of rows: the transaction begins with the
+    ledger in one trip, and ends with it in one.
+    """
+
+    def __init__(self, connection: psycopg.Connection[Any], ledger: tuple[Any, ...] | None) -> None:
         self._connection = connection
+        self._ledger = ledger
+        self._save = ""
+        self.careful = False
+
+    @classmethod
+    def of(cls, connection: psycopg.Connection[Any]) -> PostgresSession:
+        """Begin a transaction, with the ledger locked."""
+        cursor = connection.execute(f"begin; {_LOCKED}".encode(), prepare=False)
+        cursor.nextset()
+        return cls(connection, cursor.fetchone())
+
+    def commit(self) -> None:
+        """Make it durable."""
+        self._connection.execute(f"{self._save}commit".encode(), prepare=False)
 
     def lock_ledger(self) -> Ledger:
         """The ledger, locked: every other writer waits here, so ``seq`` is in order of commit."""
-        counts = ", ".join(f"n_{table}" for table in FACT_TABLES)
-        seq, items, shoppers, epoch, lineage, *counted = self.query(
-            f"select last_seq, n_items, n_shoppers, epoch, lineage, {counts} from ledger for update"
-        )[0]
+        if self._ledger is None:
+            self._ledger = self._read_again()
+        (lineage, seq, items, shoppers, epoch, *counted), self._ledger = self._ledger, None
         return Ledger(
             seq, items, shoppers, epoch, lineage, dict(zip(FACT_TABLES, counted, strict=True))
         )
 
+    def _read_again(self) -> tuple[Any, ...]:
+        if self._save:
+            self._connection.execute(self._save.encode(), prepare=False)
+            self._save = ""
+        return self.query(_LOCKED)[0]
+
     def save_ledger(self, ledger: Ledger) -> None:
-        """Write the ledger back."""
-        counts = ", ".join(f"n_{table} = ?" for table in FACT_TABLES)
-        self.execute(
-            f"update ledger set last_seq = ?, n_items = ?, n_shoppers = ?, epoch = ?, {counts}",
-            (
-                ledger.last_seq,
-                ledger.n_items,
-                ledger.n_shoppers,
-                ledger.epoch,
-                *(ledger.counts[table] for table in FACT_TABLES),
-            ),
-        )
+        """Write the ledger back, along with the commit."""
+        counts = (ledger.counts[table] for table in FACT_TABLES)
+        values = (ledger.last_seq, ledger.n_items, ledger.n_shoppers, ledger.epoch, *counts)
+        said = ", ".join(f"{name} = {int(n)}" for name, n in zip(_LEDGER, values, strict=True))
+        self._save = f"update ledger set {said}; "
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """All rows of a query."""
@@ -93,24 +114,25 @@ class PostgresSession:
     def insert_actions(self, columns: dict[str, Sequence[Any]], n: int) -> int:
         """Insert the actions whose ``id`` is new; how many were.
 
-        They are copied straight into the table, for nearly always all are new; when one is not,
-        into a staging table first, and from there what is new.
+        They are copied straight into the table, for nearly always all are new. When one is not,
+        ``Repeated`` is raised; then they go into a staging table first, and from there what is new.
         """
         names, values = list(columns), list(columns.values())
-        try:
-            with self._connection.transaction():
+        if not self.careful:
+            try:
                 self._copy("action", names, values)
-        except errors.UniqueViolation:
-            self.execute(
-                "create temp table if not exists action_in (like action) on commit delete rows"
-            )
-            self._copy("action_in", names, values)
-            listed = ", ".join(names)
-            return self.execute(
-                f"insert into action ({listed}) select {listed} from action_in order by seq "
-                "on conflict (id) do nothing"
-            )
-        return n
+            except errors.UniqueViolation as error:
+                raise Repeated from error
+            return n
+        self.execute(
+            "create temp table if not exists action_in (like action) on commit delete rows"
+        )
+        self._copy("action_in", names, values)
+        listed = ", ".join(names)
+        return self.execute(
+            f"insert into action ({listed}) select {listed} from action_in order by seq "
+            "on conflict (id) do nothing"
+        )
 
     def _copy(self, table: str, names: Sequence[str], columns: Sequence[Sequence[Any]]) -> None:
         texts = [_copy_text(column) for column in columns]
@@ -187,17 +209,21 @@ class PostgresFactStore(SqlFactStore):
     def _writing(self) -> Iterator[PostgresSession]:
         with self._write_lock, _driver_errors():
             try:
-                self._writer.execute("begin")
-            except psycopg.OperationalError:  # the server went and came back: nothing is begun yet
-                self._writer.close()
-                self._writer = self._connect()
-                self._writer.execute("begin")
-            try:
-                yield PostgresSession(self._writer)
-                self._writer.execute("commit")
+                session = self._begun()
+                yield session
+                session.commit()
             except BaseException:
                 self._roll_back()
                 raise
+
+    def _begun(self) -> PostgresSession:
+        try:
+            return PostgresSession.of(self._writer)
+        except psycopg.OperationalError:
+            if not self._writer.closed:
+                raise
+            self._writer = self._connect()  # the server went and came back: nothing was begun yet
+            return PostgresSession.of(self._writer)
 
     def _roll_back(self) -> None:
         try:

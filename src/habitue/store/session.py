@@ -6,10 +6,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-__all__ = ["FACT_TABLES", "Ledger", "Session"]
+__all__ = ["FACT_TABLES", "Ledger", "Repeated", "Session"]
 
 FACT_TABLES: Final = ("action", "item", "shopper", "link", "alias", "consent", "shown")
 """A table for each kind of fact, named for it; the ledger counts the rows of each."""
+
+
+class Repeated(Exception):
+    """Some of these actions are stored already: append them again, carefully."""
 
 
 @dataclass(slots=True)
@@ -26,6 +30,9 @@ class Ledger:
 
 class Session(Protocol):
     """A write transaction. SQL stands in SQLite's spelling (``?``); a dialect translates it."""
+
+    careful: bool
+    """Whether ``insert_actions`` expects ids that are stored already."""
 
     def lock_ledger(self) -> Ledger:
         """The ledger; no other writer, in this or another process, goes on until the end."""
@@ -56,7 +63,10 @@ class Session(Protocol):
         ...
 
     def insert_actions(self, columns: dict[str, Sequence[Any]], n: int) -> int:
-        """Insert the actions whose ``id`` is new; how many were."""
+        """Insert the actions whose ``id`` is new; how many were.
+
+        Raises ``Repeated`` where it is not careful and not all of them were.
+        """
         ...
 
     def pack(self, ids: Sequence[str]) -> list[Any]:

@@ -21,7 +21,7 @@ from habitue.store.erasing import Tombstone, erase, exported, tombstones
 from habitue.store.expiring import expire
 from habitue.store.keying import Known, parents, root_of
 from habitue.store.reading import Select, in_blocks, pages
-from habitue.store.session import FACT_TABLES, Session
+from habitue.store.session import FACT_TABLES, Repeated, Session
 
 __all__ = ["SqlFactStore"]
 
@@ -107,7 +107,14 @@ class SqlFactStore(ABC):
         return self._append([batch])[0]
 
     def _append(self, batches: Sequence[Batch]) -> list[Appended]:
+        try:
+            return self._append_once(batches)
+        except Repeated:
+            return self._append_once(batches, careful=True)
+
+    def _append_once(self, batches: Sequence[Batch], *, careful: bool = False) -> list[Appended]:
         with self._writing() as session:
+            session.careful |= careful
             appended, keying = append_batches(session, self._known, batches)
         keying.remember()
         if keying.moved:

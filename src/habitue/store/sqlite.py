@@ -56,6 +56,7 @@ class SqliteSession:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        self.careful = True  # at no cost: an id that is there is found on the way to its place
 
     def lock_ledger(self) -> Ledger:
         """The ledger; the transaction holds the write lock already."""
