@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Final, Protocol, Self
 
@@ -52,6 +53,8 @@ class ItemColumns:
         self._first_seen_ms = np.empty(0, np.int64)
         self.brands: dict[str, int] = {}
         self.categories: dict[str, int] = {}
+        self._brand_names: list[str] = []
+        self._category_names: list[str] = []
 
     @classmethod
     def of(cls, catalogue: Catalogue) -> Self:
@@ -127,11 +130,11 @@ class ItemColumns:
 
     def brand_name(self, code: int) -> str:
         """The brand behind a code."""
-        return list(self.brands)[code]
+        return _name_of(code, self.brands, self._brand_names)
 
     def category_name(self, code: int) -> str:
         """The category behind a code."""
-        return list(self.categories)[code]
+        return _name_of(code, self.categories, self._category_names)
 
     def save(self, path: Path) -> None:
         """Write the columns into the folder ``path``."""
@@ -179,6 +182,13 @@ def leading_steps(product_type: str | None, n: int = 2) -> str | None:
     if not product_type:
         return None
     return " > ".join(step.strip() for step in product_type.split(">")[:n])
+
+
+def _name_of(code: int, codes: Mapping[str, int], names: list[str]) -> str:
+    """The name behind a dense code; ``names`` holds those asked for until now, in order."""
+    if len(names) < len(codes):
+        names.extend(islice(codes, len(names), None))
+    return names[code]
 
 
 def coded(names: Sequence[str | None], code: Callable[[str | None], int]) -> NDArray[np.int32]:
