@@ -118,7 +118,7 @@ class SqliteSession:
         several: list[Sequence[Any]] = []
         marks: list[str] = []
         for column in columns.values():
-            if None in column:
+            if not all(column) and None in column:
                 marks.append("nullif({}, '')")
                 several.append(["" if value is None else value for value in column])
             elif n >= _AT_ONCE[-1] and column[0] == column[-1] and column.count(column[0]) == n:
