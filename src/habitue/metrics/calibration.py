@@ -21,7 +21,8 @@ def list_shares(ranked: NDArray[np.int32], group: NDArray[np.int32], n_groups: i
     cell = place * n_groups + of_slot[place, slot]
     count = np.bincount(cell, minlength=len(ranked) * n_groups).reshape(len(ranked), n_groups)
     total = count.sum(axis=1, keepdims=True)
-    return np.divide(count, total, out=np.zeros(count.shape), where=total > 0)
+    shares: Shares = np.divide(count, total, out=np.zeros(count.shape), where=total > 0)
+    return shares
 
 
 def miscalibration(wanted: Shares, given: Shares, alpha: float = 0.01) -> NDArray[np.float64]:
