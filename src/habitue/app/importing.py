@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from habitue.app.secrets import reject_files
 from habitue.errors import BadInput
-from habitue.facts import NAMES, Fact, Item, Shopper
+from habitue.facts import NAMES, Fact
 from habitue.facts.cleaning.rejects import write_rejects
 from habitue.facts.cleaning.report import DataReport
 from habitue.facts.feeds.imports import Imported, import_table
@@ -139,8 +139,8 @@ def _read(source: str | Path, query: str | None, hints: object) -> RawTable:
 
 
 def _store(parts: Parts, found: Imported, now_ms: int, progress: Progress) -> Ingested:
-    facts: list[Fact] = [*_bodies(found.items, Item), *_bodies(found.shoppers, Shopper)]
-    counted = _store_facts(parts, facts, now_ms, progress, "items and shoppers")
+    facts = [fact for batch in found.about() for fact in batch]
+    counted = _store_facts(parts, facts, now_ms, progress, "items, people and ties")
     return Ingested(
         found.report, ingest_actions(parts, found.actions, now_ms, progress, counted=counted)
     )
@@ -209,10 +209,3 @@ def _portions(table: pa.Table) -> list[tuple[int, int]]:
         at += _ROWS
     cuts.append(n)
     return [(a, b) for a, b in pairwise(cuts) if b > a]
-
-
-def _bodies(table: pa.Table, kind: type[Item | Shopper]) -> list[Fact]:
-    if not table.num_rows:
-        return []
-    decode = msgspec.json.Decoder(kind).decode
-    return [decode(body) for body in table["body"].to_pylist()]

@@ -11,7 +11,7 @@ from habitue.facts.facts import Item, Shopper
 from habitue.facts.feeds import typed
 from habitue.facts.feeds.json_columns import json_object
 from habitue.facts.feeds.limits import out_of_bounds
-from habitue.facts.feeds.mapping import ItemMap, Mapping, ShopperMap
+from habitue.facts.feeds.mapping import FieldMap, ItemMap, Mapping, ShopperMap
 from habitue.facts.feeds.translate import Draft
 
 __all__ = [
@@ -28,6 +28,9 @@ PREFIX: Final = "item:"
 _SHOPPER: Final = "shopper:"
 _MONEY: Final = {"price": "price_micros", "sale_price": "sale_price_micros", "cost": "cost_micros"}
 _TIMES: Final = ("published_at", "valid_from")
+_SALE: Final = "sale_price_effective_date"
+_WORDS: Final = ("availability", "condition")  # of a fixed list, in any spelling
+_RAW: Final = frozenset({"attributes", "traits", "additional_image_link"})  # drawn as JSON
 _BUCKET: Final = {"day": "1d", "week": "1w", "month": "1mo"}
 
 
@@ -53,15 +56,32 @@ def draw_item(draft: Draft, mapping: Mapping, item: ItemMap, schema: pl.Schema) 
             draft.columns[PREFIX + name] = at
         elif name == "stock":
             draft.columns[PREFIX + name] = typed.number(said, schema).cast(pl.Int64, strict=False)
-        elif name == "availability":
+        elif name in _WORDS:
             words = typed.text(said, schema).str.to_lowercase().str.replace_all(r"[\s-]+", "_")
             draft.columns[PREFIX + name] = words
+        elif name == "additional_image_link":
+            draft.columns[PREFIX + name] = typed.texts(said, schema)
+        elif name == "adult":
+            yes = typed.text(said, schema).str.to_lowercase().is_in(["yes", "true", "1"])
+            draft.columns[PREFIX + name] = yes
+        elif name == _SALE:
+            _draw_sale(draft, said, schema, mapping.time_zone)
         elif name == "id":
             draft.text(PREFIX + name, said, schema, is_id=True)
         elif name != "currency":
             draft.columns[PREFIX + name] = typed.text(said, schema)
     for name, said in item.attributes.items():
         draft.columns[f"{PREFIX}attributes:{name}"] = typed.text(said, schema)
+
+
+def _draw_sale(draft: Draft, said: FieldMap, schema: pl.Schema, time_zone: str) -> None:
+    """Since when and until when the sale price holds; a span nobody can read is no sale."""
+    since, until = typed.span(said, schema, time_zone)
+    draft.columns |= {f"{PREFIX}sale_since": since, f"{PREFIX}sale_until": until}
+    wrong = typed.text(said, schema).is_not_null() & (since.is_null() | until.is_null())
+    draft.columns[f"{PREFIX}sale_unreadable"] = wrong
+    reason = "the time of the sale cannot be read; the sale price is left out"
+    draft.find("sale_unreadable", _SALE, reason, wrong, mended=True)
 
 
 def draw_shopper(draft: Draft, mapping: Mapping, shopper: ShopperMap, schema: pl.Schema) -> None:
@@ -136,7 +156,28 @@ def row_versions(rows: pl.DataFrame, prefix: str, time: str, now_ms: int) -> pl.
         if name.startswith(prefix)
     )
     said = pl.col(time) if time in named.columns else pl.lit(None, pl.Int64)
-    return named.with_columns(said.fill_null(now_ms).alias(f"{time}_ms")).drop(time, strict=False)
+    timed = named.with_columns(said.fill_null(now_ms).alias(f"{time}_ms")).drop(time, strict=False)
+    return _with_sales(timed) if "sale_since" in timed.columns else timed
+
+
+def _with_sales(versions: pl.DataFrame) -> pl.DataFrame:
+    """Versions before, during and after each sale whose span is said."""
+    begins, since, until = pl.col("valid_from_ms"), pl.col("sale_since"), pl.col("sale_until")
+    off = pl.lit(None, pl.Int64).alias("sale_price_micros")
+    before = (begins < since).fill_null(False)
+    over = (begins >= until).fill_null(False)
+    planned = pl.col("sale_price_micros").is_not_null() & (since < until)
+    now = versions.with_columns(
+        sale_price_micros=pl.when(~before & ~over & ~pl.col("sale_unreadable")).then(
+            "sale_price_micros"
+        )
+    )
+    sale = versions.filter(planned & before).with_columns(valid_from_ms="sale_since")
+    after = versions.filter(planned & ~over).with_columns(off, valid_from_ms="sale_until")
+    parts = pl.concat([now, sale.select(now.columns), after.select(now.columns)])
+    return parts.drop("sale_since", "sale_until", "sale_unreadable").sort(
+        "valid_from_ms", maintain_order=True
+    )
 
 
 def _where_changed(versions: pl.DataFrame, fields: list[str], prefix: str) -> pl.DataFrame:
@@ -193,7 +234,7 @@ def _with_body(
     if inner:
         versions = versions.with_columns(json_object(inner).alias(nested))
     members: dict[str, tuple[str, pl.DataType | type[pl.DataType]]] = {
-        name: (name, pl.Struct if name == nested else versions.schema[name])
+        name: (name, pl.Struct if name in _RAW else versions.schema[name])
         for name in struct.__struct_fields__
         if name in versions.columns and name != time[0]
     }

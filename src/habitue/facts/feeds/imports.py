@@ -7,7 +7,7 @@ rows.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 import polars as pl
@@ -24,7 +24,7 @@ from habitue.facts.cleaning.lines import (
 )
 from habitue.facts.cleaning.report import DataReport
 from habitue.facts.columns import ACTION_TEXT
-from habitue.facts.facts import Action, Fact, Item, Shopper
+from habitue.facts.facts import Action, Fact, Item, Link, Shopper
 from habitue.facts.feeds.catalogue import (
     draw_item,
     draw_shopper,
@@ -36,14 +36,15 @@ from habitue.facts.feeds.catalogue import (
 )
 from habitue.facts.feeds.json_columns import json_object
 from habitue.facts.feeds.limits import out_of_bounds
-from habitue.facts.feeds.mapping import ActionMap, Mapping
+from habitue.facts.feeds.links import draw_links, link_rows
+from habitue.facts.feeds.mapping import ActionMap, LinkMap, Mapping
 from habitue.facts.feeds.tables import ROW, RawTable
 from habitue.facts.feeds.translate import Draft, action_draft
 from habitue.facts.ids import row_id_prefix
 from habitue.facts.kinds import NAMES
 from habitue.facts.time import ClockConfig
 
-__all__ = ["ITEM_TEXT", "SHOPPER_TEXT", "Imported", "import_table"]
+__all__ = ["ITEM_TEXT", "LINK_TEXT", "SHOPPER_TEXT", "Imported", "import_table"]
 
 ITEM_TEXT = pa.schema(
     [
@@ -58,6 +59,18 @@ ITEM_TEXT = pa.schema(
 SHOPPER_TEXT = pa.schema([("id", pa.string()), ("at_ms", pa.int64()), ("body", pa.string())])
 """Columns of imported shoppers; ``body`` is the JSON of a ``Shopper``."""
 
+LINK_TEXT = pa.schema(
+    [
+        ("kind", pa.string()),
+        ("head", pa.string()),
+        ("tail", pa.string()),
+        ("relation", pa.string()),
+        ("weight", pa.float64()),
+        ("at", pa.int64()),
+    ]
+)
+"""Columns of imported links, named as the fields of ``Link``."""
+
 
 @dataclass(frozen=True, slots=True)
 class Imported:
@@ -66,14 +79,20 @@ class Imported:
     actions: pa.Table  # of ACTION_TEXT
     items: pa.Table  # of ITEM_TEXT
     shoppers: pa.Table  # of SHOPPER_TEXT
+    links: pa.Table  # of LINK_TEXT
     rejects: pl.DataFrame  # line, field, reason, said (the raw row as JSON)
     report: DataReport
 
     def facts(self, rows: int = 10_000) -> Iterator[list[Fact]]:
-        """The same as facts, in batches of about ``rows``: items, shoppers, then actions.
+        """The same as facts, in batches of about ``rows``: items, shoppers, links, then actions.
 
         For a store that takes no columns; lines of one order that follow each other stay together.
         """
+        yield from self.about(rows)
+        yield from _action_facts(self.actions, rows)
+
+    def about(self, rows: int = 10_000) -> Iterator[list[Fact]]:
+        """What is said of items and people, as facts, without the actions."""
         decoders: list[tuple[pa.Table, msgspec.json.Decoder[Item] | msgspec.json.Decoder[Shopper]]]
         decoders = [
             (self.items, msgspec.json.Decoder(Item)),
@@ -82,7 +101,8 @@ class Imported:
         for table, decoder in decoders:
             for batch in table.select(["body"]).to_batches(max_chunksize=rows):
                 yield [decoder.decode(body) for body in batch["body"].to_pylist()]
-        yield from _action_facts(self.actions, rows)
+        for batch in self.links.to_batches(max_chunksize=rows):
+            yield msgspec.convert(batch.to_pylist(), list[Link])
 
 
 def import_table(
@@ -92,10 +112,13 @@ def import_table(
 
     Raises ``BadMapping`` when the mapping names columns the table does not have.
     """
-    _check_columns(raw, mapping)
+    raw = _as_mapped(raw, mapping)
     ledger = Ledger()
-    actions = items = shoppers = None
-    if mapping.action is not None:
+    actions = items = shoppers = links = None
+    if mapping.link is not None:
+        lines = _clean_links(raw, mapping, mapping.link, ledger, now_ms)
+        links = link_rows(lines, mapping.link)
+    elif mapping.action is not None:
         lines = _clean_lines(raw, mapping, mapping.action, ledger, now_ms, clock or ClockConfig())
         lines = _with_ids(lines, raw, mapping, mapping.action)
         actions = _with_extra(lines).with_columns(
@@ -116,21 +139,35 @@ def import_table(
         actions=_as_arrow(actions, ACTION_TEXT),
         items=_as_arrow(None if items is None else item_bodies(items), ITEM_TEXT),
         shoppers=_as_arrow(None if shoppers is None else shopper_bodies(shoppers), SHOPPER_TEXT),
+        links=_as_arrow(links, LINK_TEXT),
         rejects=_rejects(raw, ledger),
-        report=_report(raw, ledger, lines, items, shoppers),
+        report=_report(raw, ledger, lines, items, shoppers, links),
     )
 
 
-def _check_columns(raw: RawTable, mapping: Mapping) -> None:
+def _as_mapped(raw: RawTable, mapping: Mapping) -> RawTable:
+    """The table with the columns the mapping names, whatever this edition of it calls them."""
+    there = set(raw.frame.columns)
+    called = {
+        other: name
+        for name, others in mapping.also_called.items()
+        if name not in there and (other := next((o for o in others if o in there), None))
+    }
+    optional = mapping.optional_columns()
+    silent = sorted(optional - (there - called.keys() | set(called.values())))
+    if called or silent:
+        nothing = (pl.lit(None, pl.String).alias(name) for name in silent)
+        raw = replace(raw, frame=raw.frame.rename(called).with_columns(nothing))
     missing = sorted(mapping.columns() - set(raw.frame.columns))
     if missing:
-        there = ", ".join(name for name in raw.frame.columns if name != ROW)
+        names = ", ".join(name for name in raw.frame.columns if name != ROW)
         raise BadMapping(
             f"{raw.name} has no column {', '.join(map(repr, missing))}, which the mapping "
             f"{mapping.name!r} names.",
-            remedy=f"Its columns are: {there}.",
+            remedy=f"Its columns are: {names}.",
             field=missing[0],
         )
+    return raw
 
 
 def _clean_lines(
@@ -183,6 +220,19 @@ def _clean_versions(raw: RawTable, mapping: Mapping, ledger: Ledger) -> pl.DataF
             draft.find_in_draft(f"{prefix}id_missing", "id", "the row has no id", missing)
             draft.findings += out_of_bounds(struct, drawn, prefix)
     findings = [*draft.findings, repeats(raw.frame, mapping.cleaning)]
+    return ledger.judge(draft.frame(raw.frame), findings).drop(list(draft.tests))
+
+
+def _clean_links(
+    raw: RawTable, mapping: Mapping, link: LinkMap, ledger: Ledger, now_ms: int
+) -> pl.DataFrame:
+    """The rows that can be links."""
+    draft = draw_links(link, raw.frame.schema, mapping.time_zone, now_ms)
+    findings = [
+        *draft.findings,
+        *out_of_bounds(Link, draft.names()),
+        repeats(raw.frame, mapping.cleaning),
+    ]
     return ledger.judge(draft.frame(raw.frame), findings).drop(list(draft.tests))
 
 
@@ -247,6 +297,7 @@ def _report(
     lines: pl.DataFrame,
     items: pl.DataFrame | None,
     shoppers: pl.DataFrame | None,
+    links: pl.DataFrame | None,
 ) -> DataReport:
     mended = len(lines.select(ROW).join(ledger.mended_rows().to_frame(), on=ROW, how="semi"))
     made: dict[str, int] = {}
@@ -259,6 +310,8 @@ def _report(
         if versions is not None:
             made[f"{name}s"] = versions["id"].n_unique()
             made[f"{name} versions"] = versions.height
+    if links is not None:
+        made["links"] = links.height
     return DataReport(
         source=raw.name,
         rows_read=raw.rows_read,

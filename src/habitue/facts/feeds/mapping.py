@@ -37,6 +37,7 @@ __all__ = [
     "FieldMap",
     "ItemMap",
     "KindRule",
+    "LinkMap",
     "Mapping",
     "ReadHints",
     "ShopperMap",
@@ -69,6 +70,11 @@ class FieldMap(_Table):
         None,
         description="Of a time since 1970: s, ms, us, ns. Of money: units (2.55), minor (255), "
         'micros (2550000), or price ("2.55 GBP").',
+    )
+    between: str = Field(" ", description="Put between the texts of a column of lists.")
+    optional: bool = Field(
+        False,
+        description="A table without the column says nothing of it, and is read all the same.",
     )
 
     @model_validator(mode="before")
@@ -112,13 +118,14 @@ class _Fields(_Table):
         said = ((name, getattr(self, name)) for name in type(self).model_fields)
         return {name: field for name, field in said if isinstance(field, FieldMap)}
 
-    def columns(self) -> set[str]:
-        """The columns of the source this table reads."""
+    def columns(self, *, needed: bool = False) -> set[str]:
+        """The columns of the source this table reads; ``needed``: those it cannot do without."""
         named: set[str] = set()
-        for field in self.fields().values():
-            named |= field.columns()
+        said = [*self.fields().values()]
         for name in ("extra", "attributes", "traits"):
-            for field in getattr(self, name, {}).values():
+            said += getattr(self, name, {}).values()
+        for field in said:
+            if not (needed and field.optional):
                 named |= field.columns()
         rules = getattr(self, "kind", ())
         for rule in rules if isinstance(rules, tuple) else ():
@@ -176,8 +183,14 @@ class ItemMap(_Fields):
     description: FieldMap | None = None
     link: FieldMap | None = None
     image_link: FieldMap | None = None
+    additional_image_link: FieldMap | None = Field(
+        None, description="Several addresses in one text, parted by commas; or a list."
+    )
     price: FieldMap | None = None
     sale_price: FieldMap | None = None
+    sale_price_effective_date: FieldMap | None = Field(
+        None, description='When the sale price holds: "2024-05-01T00:00Z/2024-05-08T00:00Z".'
+    )
     cost: FieldMap | None = None
     currency: FieldMap | None = None
     availability: FieldMap | None = None
@@ -195,6 +208,7 @@ class ItemMap(_Fields):
     pattern: FieldMap | None = None
     gender: FieldMap | None = None
     age_group: FieldMap | None = None
+    adult: FieldMap | None = None
     item_type: FieldMap | None = None
     published_at: FieldMap | None = None
     valid_from: FieldMap | None = Field(
@@ -222,6 +236,28 @@ class ShopperMap(_Fields):
     traits: dict[str, FieldMap] = {}
 
 
+class LinkMap(_Fields):
+    """Ties of two named things: friends, whom people trust, or what is known of things."""
+
+    kind: Literal["friend", "trust", "knowledge"]
+    head: FieldMap
+    tail: FieldMap
+    relation: FieldMap | None = Field(None, description="Knowledge needs one.")
+    weight: FieldMap | None = None
+    at: FieldMap | None = Field(None, description="Left out, it is the time of the import.")
+    both_ways: bool = Field(
+        False, description="A row says its reverse too: a friendship that is told once."
+    )
+
+    @model_validator(mode="after")
+    def _relation_where_it_belongs(self) -> LinkMap:
+        if (self.kind == "knowledge") != (self.relation is not None):
+            raise ValueError("a relation is what knowledge needs, and nothing else has")
+        if self.kind == "knowledge" and self.both_ways:
+            raise ValueError("knowledge runs one way: name the reverse relation in rows of its own")
+        return self
+
+
 class ReadHints(_Table):
     """How the file is written; only for CSV."""
 
@@ -229,6 +265,9 @@ class ReadHints(_Table):
     quote: str = Field('"', max_length=1)
     encoding: str = Field("utf-8", description="Such as utf-8, iso-8859-1, gb18030.")
     missing: tuple[str, ...] = Field(("",), description="Texts that mean nothing was said.")
+    columns: tuple[str, ...] = Field(
+        (), description="Names of the columns, for files whose first line does not name them."
+    )
 
 
 class Mapping(_Table):
@@ -238,10 +277,14 @@ class Mapping(_Table):
     about: str = ""
     time_zone: str = Field("UTC", description="Zone of times written without one.")
     currency: str | None = Field(None, pattern="^[A-Z]{3}$", description="Of all amounts.")
+    also_called: dict[str, tuple[str, ...]] = Field(
+        {}, description="Other names a column has in some editions of the same data."
+    )
     read: ReadHints = ReadHints()
     action: ActionMap | None = None
     item: ItemMap | None = None
     shopper: ShopperMap | None = None
+    link: LinkMap | None = None
     cleaning: CleaningConfig = CleaningConfig()
 
     @field_validator("time_zone")
@@ -251,8 +294,10 @@ class Mapping(_Table):
 
     @model_validator(mode="after")
     def _maps_something(self) -> Mapping:
-        if self.action is None and self.item is None and self.shopper is None:
-            raise ValueError("a mapping needs [action], [item] or [shopper]")
+        if not self.tables():
+            raise ValueError("a mapping needs [action], [item], [shopper] or [link]")
+        if self.link is not None and len(self.tables()) > 1:
+            raise ValueError("[link] stands alone: read the other facts by a mapping of their own")
         for name in ("item", "shopper"):
             table: ItemMap | ShopperMap | None = getattr(self, name)
             if table is None:
@@ -265,17 +310,30 @@ class Mapping(_Table):
             raise ValueError("[item] needs the action to name its item")
         return self
 
+    def tables(self) -> list[ActionMap | ItemMap | ShopperMap | LinkMap]:
+        """The tables it has."""
+        all_of_them = (self.action, self.item, self.shopper, self.link)
+        return [table for table in all_of_them if table is not None]
+
     def shopper_columns(self) -> set[str]:
         """The columns of the source that say who a shopper is."""
-        action = self.action.shopper.columns() if self.action is not None else set()
+        said = self.action.shopper.columns() if self.action is not None else set()
         if self.shopper is not None and self.shopper.id is not None:
-            return action | self.shopper.id.columns()
-        return action
+            said |= self.shopper.id.columns()
+        if self.link is not None and self.link.kind != "knowledge":
+            said |= self.link.head.columns() | self.link.tail.columns()
+        return said
 
     def columns(self) -> set[str]:
         """The columns of the source the mapping reads."""
-        tables = (self.action, self.item, self.shopper)
-        return set().union(*(table.columns() for table in tables if table is not None))
+        return set().union(*(table.columns() for table in self.tables()))
+
+    def optional_columns(self) -> set[str]:
+        """Those of them that a source may lack."""
+        needed: set[str] = set()
+        for table in self.tables():
+            needed |= table.columns(needed=True)
+        return self.columns() - needed
 
 
 def shipped_mappings() -> list[str]:

@@ -10,7 +10,7 @@ import csv
 import hashlib
 import io
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
@@ -24,7 +24,7 @@ __all__ = ["ROW", "RawTable", "Unreadable", "read_query", "read_table"]
 ROW = "row"
 """Number of a row among the rows of its source, from 0; a source's own ``row`` is renamed."""
 
-_CSV_SUFFIXES = {".csv": None, ".tsv": "\t", ".tab": "\t"}
+_CSV_SUFFIXES = {".csv": None, ".dat": None, ".tsv": "\t", ".tab": "\t", ".data": "\t"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +75,17 @@ def read_table(path: str | Path, hints: ReadHints | None = None) -> RawTable:
         return RawTable(frame, path.name, digest, 1, unreadable)
     if suffix in _CSV_SUFFIXES:
         separator = _CSV_SUFFIXES[suffix] or hints.separator
-        frame, unreadable = _read_csv(_as_utf8(path, hints), separator, hints)
-        return RawTable(frame, path.name, digest, 2, unreadable)
+        body = _as_utf8(path, hints)
+        named = not hints.columns or _names_columns(body, separator, hints)
+        if not named:
+            body = _header(separator, hints) + body
+        frame, unreadable = _read_csv(body, separator, hints)
+        if not named:
+            unreadable = tuple(replace(bad, line=bad.line - 1) for bad in unreadable)
+        return RawTable(frame, path.name, digest, 2 if named else 1, unreadable)
     raise BadInput(
         f"{path.name} is of no kind that can be imported.",
-        remedy="Use .parquet, .csv, .tsv, .jsonl or .ndjson, or a SQL query.",
+        remedy="Use .parquet, .csv, .tsv, .dat, .jsonl or .ndjson, or a SQL query.",
     )
 
 
@@ -129,6 +135,21 @@ def _as_utf8(path: Path, hints: ReadHints) -> bytes:
             remedy='Say which in the mapping: [read] encoding = "iso-8859-1".',
         ) from None
     return text.removeprefix("\ufeff").encode()
+
+
+def _names_columns(body: bytes, separator: str, hints: ReadHints) -> bool:
+    """Whether the first line names columns: a file of data alone begins with data."""
+    first = body.split(b"\n", 1)[0].decode()
+    cells = {cell.strip().strip(hints.quote or None) for cell in first.split(separator)}
+    return not cells.isdisjoint(hints.columns) or not any(map(_is_number, cells))
+
+
+def _is_number(cell: str) -> bool:
+    return cell.replace(".", "", 1).replace("-", "", 1).isdigit()
+
+
+def _header(separator: str, hints: ReadHints) -> bytes:
+    return separator.join(hints.columns).encode() + b"\n"
 
 
 def _read_csv(

@@ -10,10 +10,10 @@ from habitue.errors import BadMapping
 from habitue.facts.feeds.mapping import FieldMap
 from habitue.facts.money import EXPONENTS, MICROS, minor_exponent
 
-__all__ = ["amount", "currency_in", "instant", "number", "text", "total_minor"]
+__all__ = ["amount", "currency_in", "instant", "number", "span", "text", "texts", "total_minor"]
 
 _PRICE = r"^\s*(?:([A-Za-z]{3})\s*)?(-?\d+(?:\.\d+)?)(?:\s*([A-Za-z]{3}))?\s*$"
-_ZONED = ("%+", "%F %T%.f%#z", "%FT%H:%M%#z")
+_ZONED = ("%+", "%F %T%.f%#z", "%FT%T%.f%#z", "%FT%H:%M%#z")
 _WALL_CLOCK = ("%FT%T%.f", "%F %T%.f", "%FT%H:%M", "%F %H:%M", "%F")
 
 
@@ -25,7 +25,7 @@ def text(field: FieldMap, schema: pl.Schema) -> pl.Expr:
         said = pl.lit(str(field.value))
     else:
         assert field.column is not None
-        said = _as_text(field.column, schema)
+        said = _as_text(field.column, schema, field.between)
     if field.column is not None and schema[field.column] == pl.String:
         said = said.str.replace_all("\0", "", literal=True)  # no store can keep a NUL
     said = said.str.strip_chars()
@@ -105,10 +105,34 @@ def instant(field: FieldMap, schema: pl.Schema, time_zone: str) -> tuple[pl.Expr
     return _instant_of_text(text(field, schema), field.format, time_zone, field.unit)
 
 
-def _as_text(column: str, schema: pl.Schema) -> pl.Expr:
+def span(field: FieldMap, schema: pl.Schema, time_zone: str) -> tuple[pl.Expr, pl.Expr]:
+    """Two times with a stroke between them, as UTC milliseconds; null where one is no time."""
+    ends = text(field, schema).str.split("/")
+    since, until = (
+        _instant_of_text(ends.list.get(place, null_on_oob=True), None, time_zone)[0]
+        for place in (0, 1)
+    )
+    return since, until
+
+
+def texts(field: FieldMap, schema: pl.Schema) -> pl.Expr:
+    """Several texts, a list or one text with commas between them, as a JSON list; none is null."""
+    if field.column is not None and isinstance(schema[field.column], pl.List):
+        said = pl.col(field.column).cast(pl.List(pl.String))
+    else:
+        said = text(field, schema).str.split(",")
+    one = pl.element().str.strip_chars()
+    several = said.list.eval(one.filter(one != ""))
+    encoded = pl.struct(several.alias("l")).struct.json_encode()
+    return pl.when(several.list.len() > 0).then(encoded.str.slice(5).str.head(-1))
+
+
+def _as_text(column: str, schema: pl.Schema, between: str = " ") -> pl.Expr:
     said = pl.col(column)
     if schema[column] == pl.String:
         return said
+    if isinstance(schema[column], pl.List):
+        return said.cast(pl.List(pl.String)).list.drop_nulls().list.join(between)
     if schema[column].is_float():  # an id that a missing value made a float: 17850.0 is 17850
         whole = said.is_finite() & (said == said.round()) & (said.abs() < 2**53)
         as_integer = said.cast(pl.Int64, strict=False).cast(pl.String)
