@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from pydantic import ValidationError
 
 from habitue.errors import BadFilter
-from habitue.facts import NO_ROW, ActionKind, Context, Item, Owned
-from habitue.policy.rule_policy import RulePolicy
+from habitue.facts import MS_PER_DAY, NO_ROW, ActionKind, Context, Item, Owned
+from habitue.policy.rule_policy import Merits, RulePolicy
 from habitue.policy.rules import Boost, Pin, SurfaceRules
 from habitue.policy.shelf import Shelf
 
@@ -219,18 +220,68 @@ def test_a_pin_of_a_later_page_waits_for_it() -> None:
     assert second.choose(make_context(), rows, score, 2, rng).item_row[0].tolist() == [3, 0]
 
 
-def test_caps_hold_over_the_pages_of_a_slate() -> None:
-    """Brands of the six: 0 1 0 1 0 1, so a cap of two leaves four items to show, ever."""
+def test_caps_hold_page_by_page_and_end_no_slate_early() -> None:
+    """Two brands of three items each: a cap of one gives pages of two until all are shown."""
     shelf = make_shelf()
     for row in range(6):
         shelf.put(row, Item(id=f"i{row}", brand=("tea", "mug")[row % 2]))
-    policy = RulePolicy(rules(brand_cap=2), shelf)
+    policy = RulePolicy(rules(brand_cap=1), shelf)
     rows, score = np.arange(6, dtype=np.int32)[None], np.arange(6, 0, -1, np.float32)[None]
     rng = np.random.default_rng(0)
-    first = policy.choose(make_context(), rows, score, 3, rng).item_row[0]
-    assert first.tolist() == [0, 1, 2]
-    second = policy.continued(hidden=first, first_slot=3)
-    assert second.choose(make_context(), rows, score, 3, rng).item_row[0].tolist() == [3, -1, -1]
+    shown: list[int] = []
+    for expected in ([0, 1], [2, 3], [4, 5]):
+        page = policy.continued(hidden=np.array(shown, np.int32), first_slot=len(shown))
+        chosen = page.choose(make_context(), rows, score, 3, rng)
+        assert chosen.item_row[0].tolist() == [*expected, NO_ROW]
+        shown += expected
+        assert chosen.more is not None
+        assert chosen.more[0] == (len(shown) < 6)
+
+
+def test_floors_hold_where_there_are_items_for_them() -> None:
+    """Items 3 and 5 came lately; 4 and 5 were hardly shown."""
+    first_seen = np.full(6, NOW - 90 * MS_PER_DAY)
+    first_seen[[3, 5]] = NOW - MS_PER_DAY
+    merits = Merits(lambda: first_seen, lambda: np.array([9, 9, 9, 9, 0], np.int32))
+    pages = {
+        (0, 0): [0, 1, 2],
+        (1, 0): [0, 1, 3],
+        (2, 0): [0, 3, 5],
+        (3, 0): [3, 5, 0],
+        (0, 1): [0, 1, 4],
+        (1, 1): [0, 3, 4],
+        (2, 2): [3, 4, 5],
+    }
+    rows, score = np.arange(6, dtype=np.int32)[None], np.arange(6, 0, -1, np.float32)[None]
+    for (fresh, rare), expected in pages.items():
+        told = rules(fresh_floor=fresh, exposure_floor=rare, exposure_shows=5)
+        policy = RulePolicy(told, make_shelf(), merits=merits)
+        chosen = policy.choose(make_context(), rows, score, 3, np.random.default_rng(0))
+        assert chosen.item_row[0].tolist() == expected, (fresh, rare)
+
+
+def test_diversity_is_by_brand_and_category_where_nothing_else_is_known() -> None:
+    assert show(rules(diversity=0.0)) == [0, 1, 2, 3, 4, 5]
+    # Brands a a b b c -, categories x y x y x y: after a, x the least alike of the best is b, y.
+    assert show(rules(diversity=0.8), n=2) == [0, 3]
+
+
+def test_an_item_ignored_too_often_is_left_out_or_stands_back() -> None:
+    def page(**told: object) -> list[int]:
+        past = replace(
+            make_context(),
+            shown_item=np.array([[0, 1, 0, 0, NO_ROW]], np.int32),
+            shown_age_days=np.array([[0.1, 0.2, 1.0, 9.0, 0.0]], np.float32),
+        )
+        return show(rules(**told), past)
+
+    assert page() == [0, 1, 2, 3, 4, 5]
+    assert page(fatigue_shows=2, fatigue_damping=0) == [1, 2, 3, 4, 5]
+    assert page(fatigue_shows=3, fatigue_damping=0) == [0, 1, 2, 3, 4, 5]
+    assert page(fatigue_shows=3, fatigue_damping=0, fatigue_days=10) == [1, 2, 3, 4, 5]
+    assert page(fatigue_shows=1, fatigue_damping=0) == [2, 3, 4, 5]
+    # ln 0.3 is -1.2: item 1 falls behind 2 by one showing, item 0 behind 2 by two.
+    assert page(fatigue_shows=1, fatigue_damping=0.3) == [2, 1, 0, 3, 4, 5]
 
 
 def test_a_pinned_slot_has_propensity_one() -> None:
@@ -256,8 +307,6 @@ def test_candidates_without_a_score_or_a_row_are_passed_over() -> None:
 
 
 def test_a_batch_is_filled_context_by_context() -> None:
-    from dataclasses import replace
-
     one, other = make_context([(0, REFUSE, 1.0)]), make_context([(3, VIEW, 1.0)], owned={3: 1.0})
     both = replace(
         one,

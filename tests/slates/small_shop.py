@@ -13,9 +13,10 @@ from habitue.policy.rule_policy import RulePolicy
 from habitue.policy.rules import SurfaceRules
 from habitue.privacy.consent import ConsentGate
 from habitue.slates.fallback import PopularNow, popular_pipeline
+from habitue.slates.impressions import Impressions
 from habitue.slates.live import LiveShop
 from habitue.slates.people import People
-from habitue.slates.serving import Servable, Switch, policies_of
+from habitue.slates.serving import Servable, Switch, places_of, policies_of
 from habitue.store.contract import Appended
 from habitue.store.live_memory import MemoryLiveState
 from habitue.store.sqlite import SqliteFactStore
@@ -40,11 +41,14 @@ class SmallShop:
         self.store = SqliteFactStore(self.path / "shop.db")
         self.live = MemoryLiveState(self.length, 1_000, self.store.recent)
         self.consent = ConsentGate(("personalisation", "analytics"))
-        self.shop = LiveShop(self.store, self.live, People(self.store, consent=self.consent))
+        people = People(self.store, consent=self.consent)
+        self.shop = LiveShop(self.store, self.live, people, impressions=Impressions(100))
         self.shop.start(self.now_ms)
         self.popular = PopularNow(self.shop)
         policies = self.policies()
-        self.fallback = Servable("", popular_pipeline(self.popular, policies["home"]), policies)
+        places = places_of(self.shop, policies, {name: name for name in policies})
+        pipeline = popular_pipeline(self.popular, policies["home"])
+        self.fallback = Servable("", pipeline, policies, places=places)
         self.switch = Switch(self.fallback)
         self.shown: list[Shown] = []
         self.failures: list[Exception] = []
@@ -62,7 +66,8 @@ class SmallShop:
         return policies_of(self.shop, self.rules_by_surface())
 
     def rules_by_surface(self) -> dict[str, SurfaceRules]:
-        return {name: self.per_surface.get(name, self.rules) for name in ("home", "item", "cart")}
+        names = ("home", "item", "cart", "fresh", "popular", "rebuy", *self.per_surface)
+        return {name: self.per_surface.get(name, self.rules) for name in names}
 
     def tell(self, *facts: Fact) -> Appended:
         """Facts reach the shop now, and are acknowledged."""

@@ -112,6 +112,7 @@ def make_servable(
             explainer=lambda pipeline: Reasons(pipeline.rankers),
             quotas={name: one.sources for name, one in surfaces.items() if one.sources},
             objectives={name: one.objective for name, one in surfaces.items() if one.objective},
+            kinds=settings.surfaces.kinds(),
         )
     except SnapshotError as problem:
         if note is None:

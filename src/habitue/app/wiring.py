@@ -19,9 +19,10 @@ from habitue.privacy.consent import ConsentGate
 from habitue.privacy.pseudonyms import Pseudonyms
 from habitue.settings import Settings
 from habitue.slates.fallback import PopularNow, popular_pipeline
+from habitue.slates.impressions import Impressions
 from habitue.slates.live import LiveShop
 from habitue.slates.people import People
-from habitue.slates.serving import Servable, Switch, policies_of
+from habitue.slates.serving import Servable, Switch, places_of, policies_of
 from habitue.store.contract import Appended, FactStore, LiveState
 from habitue.store.group_commit import GroupCommit, GroupStore, Told
 from habitue.store.snapshots import SnapshotStore
@@ -39,6 +40,10 @@ class ShopStore(FactStore, GroupStore, Protocol):
 
     def recent(self, shopper_row: int, n: int) -> list[tuple[int, int, int, int]]:
         """The last item actions of a shopper, as (seq, at_ms, kind, item_row)."""
+        ...
+
+    def items_in_force(self, ids: Sequence[str], now_ms: int) -> list[str | None]:
+        """Each item's version in force as JSON; ``None`` for a stranger and a deleted one."""
         ...
 
 
@@ -173,12 +178,20 @@ def _slating(parts: Parts, now_ms: int) -> Slating:
     people = People(store, consent=consent)
     live_state = _open_live_state(settings, store)
     active = open_active(parts.snapshots, store.stored().lineage, note)
-    live = LiveShop(store, live_state, people, columns=active.pieces.columns if active else None)
+    live = LiveShop(
+        store,
+        live_state,
+        people,
+        columns=active.pieces.columns if active else None,
+        impressions=_impressions(settings),
+    )
     live.start(now_ms, active.counters() if active else None)
     popular = PopularNow(live)
     popular.refresh(now_ms)
     policies = policies_of(live, _rules(settings))
-    fallback = Servable("", popular_pipeline(popular, policies["home"]), policies)
+    kinds = settings.surfaces.kinds()
+    places = places_of(live, policies, kinds)
+    fallback = Servable("", popular_pipeline(popular, policies["home"]), policies, places=places)
     switch = Switch(fallback)
     if active is not None:
         made = make_servable(active, live, settings, now_ms, note, started=True)
@@ -193,8 +206,16 @@ def _slating(parts: Parts, now_ms: int) -> Slating:
         failed=note,
         clock=time.perf_counter,
         budget_seconds=settings.server.slate_budget_ms / 1000,
+        kinds=kinds,
     )
     return Slating(live_state, consent, live, popular, switch, surfaces)
+
+
+def _impressions(settings: Settings) -> Impressions | None:
+    """What shoppers were shown, where a surface's rules ask for it."""
+    rules = _rules(settings).values()
+    followed = any(one.fatigue_shows or one.exposure_floor for one in rules)
+    return Impressions(settings.live.max_shoppers) if followed else None
 
 
 def _rules(settings: Settings) -> dict[str, SurfaceRules]:

@@ -12,6 +12,8 @@ __all__ = ["NO_ROW", "Context", "Owned"]
 NO_ROW = -1
 """Marks "no item" or "no shopper" wherever a dense row stands."""
 
+_NOTHING_SHOWN = (np.empty((0, 0), np.int32), np.empty((0, 0), np.float32))
+
 
 @dataclass(frozen=True, slots=True)
 class Owned:
@@ -55,6 +57,10 @@ class Context:
     query: tuple[str | None, ...] = ()
     personal: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, np.bool_))
     """(B,) False where the shopper has not allowed personalisation; empty means all have."""
+    shown_item: NDArray[np.int32] = field(default_factory=lambda: _NOTHING_SHOWN[0])
+    """(B, S) items shown to the shopper and not acted on since, ``NO_ROW`` padded; or none."""
+    shown_age_days: NDArray[np.float32] = field(default_factory=lambda: _NOTHING_SHOWN[1])
+    """(B, S) days since each of those showings."""
 
     def __len__(self) -> int:
         return len(self.now_ms)

@@ -20,6 +20,7 @@ class Chosen:
     item_row: NDArray[np.int32]  # (B, n), NO_ROW where nothing could be shown
     score: NDArray[np.float32]  # (B, n) the ranker's score
     propensity: NDArray[np.float32]  # (B, n) given the earlier slots; 1 for a pinned one
+    more: NDArray[np.bool_] | None = None  # (B,) whether anything is left for another page
 
 
 class Policy(Protocol):

@@ -24,12 +24,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 __all__ = [
     "FIELDS",
     "FLAG",
+    "ITEM_FIELDS",
     "NUMBER",
+    "SHOPPER_FIELDS",
     "TEXT",
     "All",
     "AnyOf",
@@ -37,6 +39,7 @@ __all__ = [
     "Contains",
     "Expression",
     "FieldCompare",
+    "Fields",
     "Missing",
     "Not",
     "OneOf",
@@ -73,6 +76,32 @@ TEXT: Final = frozenset(
 )
 FIELDS: Final = NUMBER | FLAG | TEXT
 """Every field an expression may name, besides ``attributes.<name>``."""
+
+
+class Fields(NamedTuple):
+    """What an expression may be about: fields by type, and a prefix of others of any type."""
+
+    number: frozenset[str]
+    flag: frozenset[str]
+    text: frozenset[str]
+    free: str
+
+    @property
+    def named(self) -> frozenset[str]:
+        """The fields that have a name of their own."""
+        return self.number | self.flag | self.text
+
+
+ITEM_FIELDS: Final = Fields(NUMBER, FLAG, TEXT, "attributes.")
+"""An item's."""
+
+SHOPPER_FIELDS: Final = Fields(
+    frozenset({"days_since_action", "days_since_purchase", "purchases"}),
+    frozenset(),
+    frozenset({"id", "country", "locale"}),
+    "traits.",
+)
+"""A shopper's: how long ago they did anything, and bought; order lines bought; what was told."""
 
 Scalar = str | float | bool | None
 Op = Literal["==", "<", "<=", ">", ">="]

@@ -8,16 +8,14 @@ from typing import Final
 
 from habitue.errors import BadFilter
 from habitue.policy.filters import (
-    FIELDS,
-    FLAG,
-    NUMBER,
-    TEXT,
+    ITEM_FIELDS,
     All,
     AnyOf,
     Compare,
     Contains,
     Expression,
     FieldCompare,
+    Fields,
     Leaf,
     Missing,
     Not,
@@ -88,8 +86,8 @@ def _tokens(text: str) -> list[_Token]:
     return found
 
 
-def parse_filter(text: str) -> Expression:
-    """Read an expression.
+def parse_filter(text: str, fields: Fields = ITEM_FIELDS) -> Expression:
+    """Read an expression over ``fields``.
 
     Raises ``BadFilter``, saying where and what is allowed, for anything that is not one: unknown
     fields, a number compared with text, more than ``MAX_LENGTH`` characters, or more than
@@ -103,7 +101,7 @@ def parse_filter(text: str) -> Expression:
             f"The filter has {len(text)} characters.",
             remedy=f"Keep it to {MAX_LENGTH}; a long list of items is better an attribute.",
         )
-    reader = _Reader(text)
+    reader = _Reader(text, fields)
     expression = reader.either(0)
     reader.expect_end()
     return expression
@@ -118,8 +116,9 @@ class _Field(str):
 class _Reader:
     """Recursive descent over the tokens of one expression."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, fields: Fields) -> None:
         self.text = text
+        self.fields = fields
         self.tokens = _tokens(text)
         self.next = 0
 
@@ -189,7 +188,9 @@ class _Reader:
             left = right
         if parts:
             return parts[0] if len(parts) == 1 else All(tuple(parts))
-        if isinstance(left, _Field) and (left in FLAG or left.startswith("attributes.")):
+        if isinstance(left, _Field) and (
+            left in self.fields.flag or left.startswith(self.fields.free)
+        ):
             return Truth(str(left))
         raise self.bad("a comparison is missing here", self.peek())
 
@@ -204,13 +205,14 @@ class _Reader:
         if token.kind == "word" and token.text in ("none", "null"):
             return None
         if token.kind == "name":
-            if token.text in FIELDS or token.text.startswith("attributes."):
+            if token.text in self.fields.named or token.text.startswith(self.fields.free):
                 return _Field(token.text)
-            known = ", ".join(sorted(FIELDS))
+            known = ", ".join(sorted(self.fields.named))
             raise self.bad(
                 f"there is no field {token.text!r}",
                 token,
-                f"The fields are {known}, and attributes.<name>. Text stands in quotation marks.",
+                f"The fields are {known}, and {self.fields.free}<name>. "
+                "Text stands in quotation marks.",
             )
         raise self.bad("a field or a value is missing here", token)
 
@@ -226,7 +228,7 @@ class _Reader:
             return OneOf(str(left), tuple(_folded(value) for value in values))
         holder = self.operand()
         if isinstance(left, str) and not isinstance(left, _Field) and isinstance(holder, _Field):
-            if holder in NUMBER | FLAG:
+            if holder in self.fields.number | self.fields.flag:
                 raise self.bad(f"{holder} is not text", opening)
             return Contains(str(holder), left.casefold())
         raise self.bad('after in stands a list ("a", "b"), or "text" in field', opening)
@@ -249,7 +251,7 @@ class _Reader:
     def relation(self, left: _Field | Scalar, op: _Token, right: _Field | Scalar) -> Expression:
         sign: Op = "==" if op.text == "!=" else op.text  # type: ignore[assignment]
         if isinstance(left, _Field) and isinstance(right, _Field):
-            if not (left in NUMBER and right in NUMBER):
+            if not (left in self.fields.number and right in self.fields.number):
                 raise self.bad("two fields can be compared when both are numbers", op)
             found: Expression = FieldCompare(str(left), sign, str(right))
         elif isinstance(left, _Field) and not isinstance(right, _Field):
@@ -271,14 +273,14 @@ class _Reader:
         if value is None or isinstance(value, bool):
             if op != "==":
                 raise self.bad("true, false and none compare with == and != only", at)
-            if isinstance(value, bool) and field in NUMBER | TEXT:
+            if isinstance(value, bool) and field in self.fields.number | self.fields.text:
                 raise self.bad(f"{field} is not a flag", at)
         elif isinstance(value, str):
-            if field in NUMBER | FLAG:
-                kind = "a number" if field in NUMBER else "a flag"
+            if field in self.fields.number | self.fields.flag:
+                kind = "a number" if field in self.fields.number else "a flag"
                 raise self.bad(f"{field} is {kind}, and this compares it with text", at)
-        elif field in TEXT | FLAG:
-            kind = "text" if field in TEXT else "a flag"
+        elif field in self.fields.text | self.fields.flag:
+            kind = "text" if field in self.fields.text else "a flag"
             raise self.bad(f"{field} is {kind}, and this compares it with a number", at)
 
 

@@ -10,25 +10,48 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from habitue.facts import NO_ROW, Context
+from habitue.candidates.layout import sealed
+from habitue.facts import MS_PER_DAY, NO_ROW, Context
+from habitue.policy.allowed import (
+    BOUGHT_HIDE,
+    BOUGHT_REBUY,
+    BOUGHT_SHOW,
+    refused_items,
+)
 from habitue.policy.contract import Chosen
 from habitue.policy.filters import matches
 from habitue.policy.reading import parse_filter
 from habitue.policy.rules import SurfaceRules
 from habitue.policy.shelf import AVAILABILITY, SOLD_OUT, UNPOSTED, Shelf
-from habitue.policy.slots import (
-    BOUGHT_HIDE,
-    BOUGHT_REBUY,
-    BOUGHT_SHOW,
-    choose_pages,
-    refused_items,
-)
+from habitue.policy.slots import choose_pages
 
-__all__ = ["Continued", "RulePolicy"]
+__all__ = ["Continued", "Merits", "RulePolicy"]
 
 _BOUGHT: Final = {"show": BOUGHT_SHOW, "rebuy": BOUGHT_REBUY, "hide": BOUGHT_HIDE}
 _EVERYTHING: Final = np.zeros(0, np.bool_)
 _NO_ROWS: Final = np.zeros(0, np.int32)
+_NO_TIMES: Final = np.zeros(0, np.int64)
+
+
+def _no_times() -> NDArray[np.int64]:
+    return _NO_TIMES
+
+
+def _no_rows() -> NDArray[np.int32]:
+    return _NO_ROWS
+
+
+@dataclass(frozen=True, slots=True)
+class Merits:
+    """What floors and diversity ask of items, each asked for anew at every page."""
+
+    first_seen_ms: Callable[[], NDArray[np.int64]] = _no_times
+    """When each item entered the shop, 0 where nobody knows: (<= n_items,)."""
+    times_shown: Callable[[], NDArray[np.int32]] = _no_rows
+    """How often each item was shown to anybody: (<= n_items,), beyond it never."""
+
+
+_NO_MERITS: Final = Merits()
 
 
 class RulePolicy:
@@ -46,11 +69,13 @@ class RulePolicy:
         *,
         due_days: NDArray[np.float32] | None = None,
         row_of: Callable[[str], int] | None = None,
+        merits: Merits = _NO_MERITS,
     ) -> None:
         """``row_of`` turns a pinned item's id into its row, ``NO_ROW`` while nobody knows it."""
         self.rules = rules
         self.shelf = shelf
         due = np.zeros(0, np.float32) if due_days is None else due_days
+        self._gap_days = due_days
         self._due_days = np.ascontiguousarray(due, np.float32) * np.float32(rules.rebuy_share)
         self._row_of = row_of or (lambda _: NO_ROW)
         self._states = np.zeros(256, np.bool_)
@@ -58,6 +83,14 @@ class RulePolicy:
         self._states[SOLD_OUT] = False
         self._states[UNPOSTED] = rules.unposted
         self._pin_slot = np.array([pin.slot for pin in rules.pins], np.int64)
+        self._merits = merits
+        self.compare_by(np.zeros((0, 1), np.float32))
+        self._fatigue = (
+            rules.fatigue_shows or 0,
+            rules.fatigue_days,
+            math.log(rules.fatigue_damping) if rules.fatigue_damping > 0 else -math.inf,
+        )
+        self._wants = (rules.diversity, rules.fresh_floor, rules.exposure_floor)
         self._numbers = (
             rules.rebuy_days or math.inf,
             _BOUGHT[rules.bought],
@@ -73,6 +106,28 @@ class RulePolicy:
         self._boosts = [(parse_filter(one.filter), math.log(one.factor)) for one in rules.boosts]
         self._columns = (_EVERYTHING, np.zeros(0, np.float32))
         shelf.derive(self._renew)
+
+    def changed(self, **rules: object) -> RulePolicy:
+        """Another policy over the same shelf, with some of the rules otherwise. ``close`` it."""
+        other = RulePolicy(
+            self.rules.model_copy(update=rules),
+            self.shelf,
+            due_days=self._gap_days,
+            row_of=self._row_of,
+            merits=self._merits,
+        )
+        other.compare_by(self._vectors)
+        return other
+
+    def compare_by(self, vectors: NDArray[np.float32]) -> None:
+        """Tell items apart by unit ``vectors`` (v, dim); by brand and category where one is 0.
+
+        Call it before the policy is asked for slots.
+        """
+        if not self.rules.diversity:
+            vectors = vectors[:0]
+        self._vectors = sealed(vectors, np.float32)
+        self._told: NDArray[np.bool_] = np.asarray(self._vectors.any(axis=1))
 
     def close(self) -> None:
         """Let go of the shelf."""
@@ -131,8 +186,8 @@ class RulePolicy:
     ) -> Continued:
         """This policy for one request: a later page of a slate, or with the caller's own filters.
 
-        ``hidden`` are the rows of earlier pages: none comes again, and all count against the caps;
-        ``first_slot`` is the slot this page begins with.
+        ``hidden`` are the rows of earlier pages, none of which comes again; ``first_slot`` is the
+        slot this page begins with.
         Raises ``BadFilter``.
         """
         asked = _EVERYTHING
@@ -169,10 +224,12 @@ class Continued:
         policy, batch = self.policy, len(context)
         allowed, log_boost = policy._columns  # before the shelf's arrays, which may only be longer
         shelf, owned = policy.shelf, context.owned
+        more = np.empty(batch, np.bool_)
         chosen = Chosen(
             np.empty((batch, n), np.int32),
             np.empty((batch, n), np.float32),
             np.empty((batch, n), np.float32),
+            more,
         )
         hidden, pin_slot, pins = self.hidden, policy._pin_slot, np.empty((batch, 0), np.int32)
         if len(pin_slot):
@@ -180,16 +237,22 @@ class Continued:
             later = policy.pins()[pin_slot >= self.first_slot + n]
             hidden = np.concatenate([hidden, later])
             pin_slot = pin_slot - self.first_slot
+        shown_item, shown_age = context.shown_item, context.shown_age_days
+        if not policy._fatigue[0] or len(shown_item) != batch:
+            shown_item, shown_age = np.empty((batch, 0), np.int32), np.empty((batch, 0), np.float32)
+        rules, merits = policy.rules, policy._merits
         choose_pages(
             item_row,
             score,
             rng.random((batch, n)),
+            context.now_ms,
             context.recent_item,
             context.recent_kind,
             context.recent_age_days,
+            shown_item,
+            shown_age,
             context.anchor_item,
             hidden,
-            self.hidden,
             owned.indptr,
             owned.item,
             owned.age_days,
@@ -202,10 +265,21 @@ class Continued:
             pin_slot,
             pins,
             policy._numbers,
+            policy._fatigue,
+            policy._wants,
+            int(rules.fresh_days * MS_PER_DAY),
+            merits.first_seen_ms() if rules.fresh_floor else _NO_TIMES,
+            rules.exposure_shows,
+            merits.times_shown() if rules.exposure_floor else _NO_ROWS,
+            policy._vectors,
+            policy._told,
             chosen.item_row,
             chosen.score,
             chosen.propensity,
+            more,
         )
+        if len(pin_slot):
+            more |= (pins[:, pin_slot >= n] >= 0).any(axis=1)
         return chosen
 
     def _pins(self, context: Context, b: int) -> NDArray[np.int32]:

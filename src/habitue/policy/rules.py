@@ -92,11 +92,41 @@ class SurfaceRules(_Frozen):
     include: str | None = Field(default=None, description="Only items this filter holds of.")
     exclude: str | None = Field(default=None, description="No items this filter holds of.")
     brand_cap: Cap | None = Field(
-        default=None, description="Most items of one brand in a slate, over all its pages."
+        default=None, description="Most items of one brand on a page of a slate."
     )
     category_cap: Cap | None = Field(
+        default=None, description="Most items of one category (product_type) on a page of a slate."
+    )
+    diversity: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="Weight of being unlike what the page already shows: 0 best first, 1 unlike.",
+    )
+    fresh_floor: int = Field(
+        default=0, ge=0, le=200, description="Least slots of a page that hold fresh items."
+    )
+    fresh_days: float = Field(
+        default=30.0, gt=0, description="Days after it entered the shop for which an item is fresh."
+    )
+    exposure_floor: int = Field(
+        default=0, ge=0, le=200, description="Least slots of a page for items hardly shown so far."
+    )
+    exposure_shows: int = Field(
+        default=100, ge=1, description="An item is hardly shown while it was shown less often."
+    )
+    fatigue_shows: Annotated[int, Field(ge=1)] | None = Field(
         default=None,
-        description="Most items of one category (product_type) in a slate, over all its pages.",
+        description="Ignored showings after which an item tires a shopper; none: never.",
+    )
+    fatigue_days: float = Field(
+        default=7.0, gt=0, description="Days for which an ignored showing counts."
+    )
+    fatigue_damping: float = Field(
+        default=0.2,
+        ge=0,
+        le=1,
+        description="Multiplies the odds of a tiring item, for each such showing; 0 leaves it out.",
     )
     pins: tuple[Pin, ...] = Field(default=(), description="Items that stand in fixed slots.")
     boosts: tuple[Boost, ...] = Field(default=(), description="Items shown more or less often.")

@@ -22,7 +22,7 @@ from habitue.portraits import CHANNELS
 from habitue.slates.live import LiveShop
 from habitue.slates.pipeline import Pipeline
 
-__all__ = ["FALLBACKS", "PopularNow", "popular_pipeline"]
+__all__ = ["FALLBACKS", "PopularNow", "Ranking", "popular_pipeline"]
 
 FALLBACKS: Final[dict[str, str]] = {
     "no_snapshot": "nothing has been trained yet: popular and fitting items",
@@ -47,7 +47,7 @@ _AGAINST: Final = [ActionKind.not_interested, ActionKind.remove_from_cart, Actio
 
 
 @dataclass(frozen=True, slots=True)
-class _Ranking:
+class Ranking:
     """What sold best when it was last computed."""
 
     at_ms: int
@@ -70,7 +70,7 @@ class PopularNow:
         self._shop = shop
         self._shelf = shop.shelf
         self._depth = depth
-        self._ranking: _Ranking | None = None
+        self._ranking: Ranking | None = None
 
     def refresh(self, now_ms: int) -> None:
         """Count again, at most every ten seconds unless items were added."""
@@ -79,7 +79,7 @@ class PopularNow:
             return
         self._ranking = self._rank(now_ms)
 
-    def _rank(self, now_ms: int) -> _Ranking:
+    def _rank(self, now_ms: int) -> Ranking:
         n = self._shelf.n_items
         stats = self._shop.stats
         half_life = stats.config.half_life_days
@@ -102,7 +102,13 @@ class PopularNow:
             for code, part in zip(codes, parts, strict=True)
             if code >= 0
         }
-        return _Ranking(now_ms, score.astype(np.float32), order[: self._depth].copy(), of_category)
+        return Ranking(now_ms, score.astype(np.float32), order[: self._depth].copy(), of_category)
+
+    def ranking(self, now_ms: int) -> Ranking:
+        """What sells best, counted at most ten seconds ago."""
+        self.refresh(now_ms)
+        assert self._ranking is not None
+        return self._ranking
 
     def propose(self, context: Context, n: int) -> Proposals:
         """The best sellers of the categories at hand, then of the whole shop."""
@@ -152,7 +158,7 @@ class PopularNow:
         score[item_row < 0] = -np.inf
         return score.astype(np.float32)
 
-    def _ready(self, context: Context) -> _Ranking:
+    def _ready(self, context: Context) -> Ranking:
         if self._ranking is None:
             self.refresh(int(context.now_ms[0]))
         assert self._ranking is not None

@@ -9,9 +9,10 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
+import msgspec
 import numba as nb
 import numpy as np
 from numpy.typing import NDArray
@@ -29,17 +30,19 @@ from habitue.facts import (
     Item,
     Owned,
     Shown,
+    ShownBody,
 )
 from habitue.policy.shelf import Shelf
 from habitue.portraits import ItemColumns, ItemStats
 from habitue.slates.counters import Counters
+from habitue.slates.impressions import Impressions
 from habitue.slates.ledger import Entries
 from habitue.slates.live_items import LiveItems
 from habitue.slates.people import People
 from habitue.slates.scanned import ACTION_COLUMNS, columns_of, joined, some_of
 from habitue.store.contract import Appended, FactStore, LiveState, Stored
 
-__all__ = ["Asked", "LiveShop", "Seen"]
+__all__ = ["Asked", "LiveShop", "Seen", "stacked"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +77,21 @@ class LiveShop:
         people: People,
         *,
         columns: ItemColumns | None = None,
+        impressions: Impressions | None = None,
     ) -> None:
-        """``columns`` are a snapshot's, where the shop starts on one; else they start empty."""
+        """``columns`` are a snapshot's, where the shop starts on one; else they start empty.
+
+        ``impressions`` are followed where a surface's rules ask for them.
+        """
         self.store = store
         self.live = live
         self.people = people
         self.items = LiveItems(columns=columns)
         self.counters = Counters()
+        self.impressions = impressions
+        self._shown_seq = 0
+        self._n_shown = 0
+        self._own_slates: dict[str, None] = {}  # told here, and not yet met in the store
         self.seen_seq = 0
         self._lock = threading.RLock()
         self._tail_seq = 0
@@ -126,6 +137,7 @@ class LiveShop:
             self.items.read(self.store, 0, stored.seq, now_ms)
             self.counters.bring_up(self.store, stored.seq)
             self._take_consents(0)
+            self._recall_shown(stored)
             self._caught_up(stored)
 
     def prepare(self, counters: Counters) -> Counters:
@@ -154,6 +166,8 @@ class LiveShop:
         actions = joined([appended.actions for _, appended, _ in batches])
         if len(actions):
             self.live.observe(actions)
+            if self.impressions is not None:
+                self.impressions.act(actions)
         with self._lock:
             if any(appended.new_items for _, appended, _ in batches):
                 self._extend()
@@ -191,6 +205,7 @@ class LiveShop:
         with self._lock:
             stored = self.store.stored()
             self.items.come_into_force(now_ms)
+            self._tail_shown(stored)
             if stored.seq <= self._tail_seq:
                 return self._tail_seq
             if self._n_own and not self._all_own(stored):  # perhaps ours, and about to be told
@@ -219,6 +234,8 @@ class LiveShop:
         for one in rows:
             self.live.forget(one)
             self.counters.forget(one)
+            if self.impressions is not None:
+                self.impressions.forget(one)
 
     def _tail(self, until_seq: int, now_ms: int) -> None:
         """Read what somebody else wrote; what this process wrote is read and passed over."""
@@ -232,11 +249,53 @@ class LiveShop:
             if table.num_rows:
                 actions = columns_of(table)
                 self.live.observe(actions)
+                if self.impressions is not None:
+                    self.impressions.act(actions)
                 self.counters.add(some_of(actions, ~np.isin(actions.seq, own)))
         self._take_consents(since)
         aliases = self.store.scan("alias", since_seq=since, columns=("seq",))
         if any(table.num_rows for table in aliases):
             self.people.renew()
+
+    # ------------------------------------------------------------------ what was shown
+
+    def show(self, slate_id: str, shopper_row: int, item_row: Sequence[int], at_ms: int) -> None:
+        """Note a slate that this process shows, before its record is stored."""
+        if self.impressions is None:
+            return
+        self.impressions.show(shopper_row, item_row, at_ms)
+        self._own_slates[slate_id] = None
+        if len(self._own_slates) > _OWN_SLATES:  # whose records were never stored
+            self._own_slates.pop(next(iter(self._own_slates)), None)
+
+    def _recall_shown(self, stored: Stored) -> None:
+        """Read what was shown lately, and what was done since, at the start."""
+        if self.impressions is None:
+            return
+        self._shown_seq = since = max(stored.seq - _RECALLED, 0)
+        self._tail_shown(stored)
+        for table in self.store.scan(
+            "action", since_seq=since, until_seq=stored.seq, columns=ACTION_COLUMNS
+        ):
+            if table.num_rows:
+                self.impressions.act(columns_of(table))
+
+    def _tail_shown(self, stored: Stored) -> None:
+        """Read slates that others showed."""
+        n_shown = stored.facts.get("shown", 0)
+        if self.impressions is None or n_shown == self._n_shown:
+            return
+        since, self._shown_seq, self._n_shown = self._shown_seq, stored.seq, n_shown
+        for table in self.store.scan(
+            "shown", since_seq=since, until_seq=stored.seq, columns=_SHOWN_COLUMNS
+        ):
+            told = zip(*(table.column(name).to_pylist() for name in _SHOWN_COLUMNS), strict=True)
+            for slate_id, at_ms, shopper_row, body in told:
+                if slate_id in self._own_slates:
+                    del self._own_slates[slate_id]
+                else:
+                    shown = self.items.rows(_shown_body(body).items)
+                    self.impressions.show(shopper_row, shown, at_ms)
 
     def _caught_up(self, stored: Stored) -> None:
         """Everything up to the store's watermark is known, whoever wrote it."""
@@ -288,6 +347,9 @@ class LiveShop:
         if len(refused.item):
             item, kind, age = _with_refused(item, kind, age, refused)
         context = self._context(asked, row, item, kind, age, owned)
+        if self.impressions is not None:
+            shown, shown_age = self.impressions.of(members, asked.now_ms)
+            context = replace(context, shown_item=shown[None], shown_age_days=shown_age[None])
         return Seen(context, max(self.seen_seq, int(seen[0])))
 
     def _whose(self, shopper: str | None) -> tuple[int, str]:
@@ -341,11 +403,49 @@ class LiveShop:
         )
 
 
+def stacked(contexts: Sequence[Context]) -> Context:
+    """Single requests to one surface as one batch; what was shown is left to the caller."""
+
+    def padded(name: str, nothing: int) -> NDArray[Any]:
+        parts = [getattr(one, name)[0] for one in contexts]
+        whole = np.full((len(parts), max(map(len, parts))), nothing, parts[0].dtype)
+        for line, part in zip(whole, parts, strict=True):
+            line[: len(part)] = part
+        return whole
+
+    owned = [one.owned for one in contexts]
+    indptr = np.zeros(len(contexts) + 1, np.int64)
+    np.cumsum([len(one.item) for one in owned], out=indptr[1:])
+    return Context(
+        contexts[0].surface,
+        np.concatenate([one.now_ms for one in contexts]),
+        np.concatenate([one.shopper_row for one in contexts]),
+        padded("recent_item", NO_ROW),
+        padded("recent_kind", 0),
+        padded("recent_age_days", 0),
+        padded("anchor_item", NO_ROW),
+        Owned(
+            indptr,
+            np.concatenate([one.item for one in owned]),
+            np.concatenate([one.count for one in owned]),
+            np.concatenate([one.age_days for one in owned]),
+        ),
+        tuple(one.device[0] for one in contexts),
+        tuple(one.locale[0] for one in contexts),
+        tuple(one.query[0] for one in contexts),
+        np.concatenate([one.personal for one in contexts]),
+    )
+
+
 def _told(stored: Stored) -> int:
     """How many facts are stored that change the shop: slates shown do not."""
     return sum(n for kind, n in stored.facts.items() if kind != "shown")
 
 
+_SHOWN_COLUMNS: Final = ("id", "at_ms", "shopper_row", "body")
+_shown_body: Final = msgspec.json.Decoder(ShownBody).decode
+_RECALLED: Final = 200_000  # facts of the past read at the start for what was shown
+_OWN_SLATES: Final = 10_000
 _ABOUT_TO_BE_TOLD_SECONDS: Final = 0.1
 """How long a commit that is durable may take until it is told of here."""
 

@@ -48,6 +48,11 @@ class LiveItems:
         known = self._row
         return [known[one] for one in item_ids if one in known]
 
+    def described(self, item_id: str) -> bool:
+        """Whether a version of the item is in force."""
+        row = self.row(item_id)
+        return row != NO_ROW and bool(self._begins_ms[row] != _NEVER_MS)
+
     def id(self, row: int) -> str:
         """The id of a row."""
         return self._ids[row]
@@ -131,5 +136,5 @@ class LiveItems:
             row, begins_ms, first_ms = row[newer], begins_ms[newer], first_ms[newer]
             items = [item for item, new in zip(items, newer.tolist(), strict=True) if new]
         self._begins_ms[row] = begins_ms
+        self.columns.put(row, items, first_ms)  # first: what watches the shelf reads these
         self.shelf.put_many(row, items)
-        self.columns.put(row, items, first_ms)

@@ -53,6 +53,7 @@ class Slates:
     n_candidates: NDArray[np.int64]  # (B,) how many were ranked
     stage_seconds: Mapping[str, float]  # empty unless a stopwatch was given
     norms: NDArray[np.float32] | None = None  # (B, n_sources, 3) what reasons are measured with
+    more: NDArray[np.bool_] | None = None  # (B,) whether anything is left for another page
 
     def source_name(self, b: int, slot: int) -> str:
         """The name of the source behind a slot: ``"pinned"`` where there was none."""
@@ -217,6 +218,7 @@ class Pipeline:
             found.length,
             stages,
             norms,
+            chosen.more,
         )
 
     def ranker(self, surface: str) -> Ranker:

@@ -4,25 +4,38 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from habitue.candidates.content import ContentSource
 from habitue.errors import SnapshotRefused
 from habitue.facts import NO_ROW, Context
 from habitue.policy.contract import Policy
-from habitue.policy.rule_policy import RulePolicy
+from habitue.policy.rule_policy import Merits, RulePolicy
 from habitue.policy.rules import SurfaceRules
 from habitue.portraits import ItemColumns, ItemStats
+from habitue.ranking.contract import Ranker
 from habitue.slates.counters import Counters
 from habitue.slates.ledger import LedgerTable
 from habitue.slates.live import Asked, LiveShop
+from habitue.slates.live_sources import LIVE_KINDS, Place, place_of
 from habitue.slates.pipeline import Pipeline, Slates
 
-__all__ = ["Explained", "Explainer", "Pieces", "Servable", "Switch", "policies_of", "servable_of"]
+__all__ = [
+    "Explained",
+    "Explainer",
+    "Pieces",
+    "Servable",
+    "Switch",
+    "places_of",
+    "policies_of",
+    "servable_of",
+]
 
+_NO_RANKERS: Final[Mapping[str, Ranker]] = {}
 _TRIED: Final = 12  # slots of the slate a snapshot is tried out with
 
 
@@ -89,6 +102,21 @@ class Servable:
     policies: Mapping[str, RulePolicy]
     explainer: Explainer | None = None
     watermark: int = 0
+    places: Mapping[str, Place] = field(default_factory=dict)
+    """Surfaces with candidates of their own, by name."""
+
+    def recommend(
+        self, surface: str, context: Context, n: int, rng: np.random.Generator, policy: Policy
+    ) -> Slates:
+        """Slates of ``n`` slots, from the surface's own candidates where it has them."""
+        place = self.places.get(surface)
+        pipeline = self.pipeline if place is None else place.pipeline
+        return pipeline.recommend(context, n, rng, policy=policy, rebuy=True)
+
+    def reason(self, surface: str) -> str:
+        """What a surface with candidates of its own says of all it shows; else empty."""
+        place = self.places.get(surface)
+        return "" if place is None else place.reason
 
     def close(self) -> None:
         """Stop following the shelf; requests still in flight end with what they hold."""
@@ -119,9 +147,40 @@ def policies_of(
     usual_gap_days: NDArray[np.float32] | None = None,
 ) -> dict[str, RulePolicy]:
     """The policy of each surface over the shelf of the running shop."""
+    seen = shop.impressions
+    merits = Merits(lambda: shop.columns.first_seen_ms)
+    if seen is not None:
+        merits = replace(merits, times_shown=lambda: seen.times_shown)
     return {
-        surface: RulePolicy(one, shop.shelf, due_days=usual_gap_days, row_of=shop.items.row)
+        surface: RulePolicy(
+            one, shop.shelf, due_days=usual_gap_days, row_of=shop.items.row, merits=merits
+        )
         for surface, one in rules.items()
+    }
+
+
+def places_of(
+    shop: LiveShop,
+    policies: Mapping[str, RulePolicy],
+    kinds: Mapping[str, str],
+    usual_gap_days: NDArray[np.float32] | None = None,
+    rankers: Mapping[str, Ranker] = _NO_RANKERS,
+) -> dict[str, Place]:
+    """The surfaces whose candidates are made of the running shop; ``rankers`` order some of them.
+
+    ``kinds`` says of each surface by name which of the house's it works like.
+    """
+    return {
+        name: place_of(
+            kind,
+            shop,
+            policies[name].rules,
+            policies[name],
+            usual_gap_days=usual_gap_days,
+            ranker=rankers.get(name),
+        )
+        for name, kind in kinds.items()
+        if kind in LIVE_KINDS and name in policies
     }
 
 
@@ -137,13 +196,15 @@ def servable_of(
     explainer: Callable[[Pipeline], Explainer] | None = None,
     quotas: Mapping[str, Mapping[str, int]] | None = None,
     objectives: Mapping[str, str] | None = None,
+    kinds: Mapping[str, str] | None = None,
 ) -> Servable:
     """Make a loaded snapshot answer over the running shop, and try it out.
 
     Its counters are brought up to now and become the shop's; requests meanwhile are answered as
     before. ``counters`` are given where the shop was started on this snapshot's; ``quotas`` and
-    ``objectives`` are what the shop's surfaces say otherwise than it was trained with. Raises
-    ``SnapshotRefused`` if it fails on a request, and then nothing has changed.
+    ``objectives`` are what the shop's surfaces say otherwise than it was trained with, ``kinds``
+    which of the house's surfaces each works like. Raises ``SnapshotRefused`` if it fails on a
+    request, and then nothing has changed.
     """
     fresh = counters or shop.prepare(
         Counters.of_snapshot(watermark, pieces.stats, pieces.bought, pieces.refused)
@@ -152,9 +213,18 @@ def servable_of(
     first = next(iter(policies.values()))
     try:
         pipeline = pieces.pipeline(first, stats=fresh.stats, columns=shop.columns)
-        pipeline = pipeline.on_surfaces(quotas or {}, objectives or {})
+        kinds, objectives, quotas = kinds or {}, objectives or {}, quotas or {}
+        pipeline = pipeline.on_surfaces(*_as_their_kinds(pipeline, kinds, quotas, objectives))
+        _compare_by_content(pipeline, policies)
+        own = {name: kind for name, kind in kinds.items() if name not in quotas}
+        rankers = {name: pipeline.rankers[name] for name in objectives}
         made = Servable(
-            name, pipeline, policies, explainer(pipeline) if explainer else None, watermark
+            name,
+            pipeline,
+            policies,
+            explainer(pipeline) if explainer else None,
+            watermark,
+            places_of(shop, policies, own, pieces.usual_gap_days, rankers),
         )
         _try(made, shop, now_ms)
     except Exception as problem:
@@ -171,13 +241,38 @@ def servable_of(
     return made
 
 
+def _as_their_kinds(
+    pipeline: Pipeline,
+    kinds: Mapping[str, str],
+    quotas: Mapping[str, Mapping[str, int]],
+    objectives: Mapping[str, str],
+) -> tuple[dict[str, Mapping[str, int]], dict[str, str]]:
+    """Quotas and objectives with those of their kind for surfaces that say none of their own."""
+    all_quotas, all_objectives = dict(quotas), dict(objectives)
+    for name, kind in kinds.items():
+        if name != kind and kind in pipeline.quotas:
+            all_quotas.setdefault(name, pipeline.quotas[kind])
+        if name != kind and kind in pipeline.rankers:
+            all_objectives.setdefault(name, kind)
+    return all_quotas, all_objectives
+
+
+def _compare_by_content(pipeline: Pipeline, policies: Mapping[str, RulePolicy]) -> None:
+    """Let policies that spread a page tell items apart by what is said of them."""
+    for source in pipeline.sources:
+        if isinstance(source, ContentSource):
+            for policy in policies.values():
+                policy.compare_by(source.item_vectors)
+            return
+
+
 def _try(servable: Servable, shop: LiveShop, now_ms: int) -> None:
     """A request of a stranger to each surface must be answered as the shop would answer it."""
     rng = np.random.default_rng(0)
     anchor = [shop.items.id(len(shop.items) - 1)] if len(shop.items) else []
     for surface, policy in servable.policies.items():
         seen = shop.context(Asked(surface, now_ms, anchors=anchor))
-        slates = servable.pipeline.recommend(seen.context, _TRIED, rng, policy=policy, rebuy=True)
+        slates = servable.recommend(surface, seen.context, _TRIED, rng, policy)
         rows = slates.item_row[slates.item_row != NO_ROW]
         if len(rows) != len(np.unique(rows)) or rows.max(initial=0) >= max(len(shop.items), 1):
             raise SnapshotRefused(
@@ -191,5 +286,5 @@ def _try(servable: Servable, shop: LiveShop, now_ms: int) -> None:
                 "are no numbers.",
                 remedy="Train again.",
             )
-        if servable.explainer is not None:
+        if servable.explainer is not None and surface not in servable.places:
             servable.explainer.explain(seen.context, slates, shop.items.title)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Self
 
 import numpy as np
@@ -11,24 +11,41 @@ import numpy as np
 from habitue.errors import BadInput
 from habitue.facts import NO_ROW, Context, Shown
 from habitue.facts.ids import uuid7
+from habitue.policy.contract import Policy
+from habitue.policy.rule_policy import RulePolicy
 from habitue.slates.cursor import Page, open_cursor, seal_cursor
-from habitue.slates.live import Asked, LiveShop, Seen
+from habitue.slates.live import Asked, LiveShop, Seen, stacked
+from habitue.slates.live_sources import POPULAR
 from habitue.slates.pipeline import Slates
 from habitue.slates.serving import Explained, Servable, Switch
-from habitue.surfaces import cart, home, item
+from habitue.surfaces import cart, fresh, home, item, popular, rebuy
 from habitue.surfaces.slate import SlateAnswer, Slot, SurfaceRequest
 
-__all__ = ["ARM", "Surfaces"]
+__all__ = ["ARM", "Batch", "Surfaces"]
 
 _SEE: Final[Mapping[str, Callable[[LiveShop, Asked], Seen]]] = {
     "home": home.see,
     "item": item.see,
     "cart": cart.see,
+    "fresh": fresh.see,
+    "popular": popular.see,
+    "rebuy": rebuy.see,
+    "messages": home.see,
 }
+_OWN: Final[Mapping[str, str]] = {name: name for name in _SEE}
 _FIRST_PAGE: Final = Page(0, ())
-_POPULAR: Final = "Popular now"
 ARM: Final = "main"
 """The arm of slates outside any experiment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Slates for several shoppers at once, before they are told."""
+
+    snapshot: str
+    seen: Sequence[Seen]
+    slates: Slates
+    reason: Sequence[Sequence[str]]  # one a slot
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +74,11 @@ class Surfaces:
         failed: Callable[[Exception], object] = lambda _: None,
         clock: Callable[[], float] | None = None,
         budget_seconds: float = 0.05,
+        kinds: Mapping[str, str] = _OWN,
     ) -> None:
         """``write`` queues the record of a slate, without waiting; ``failed`` is told of errors.
 
+        ``kinds`` says of each surface by name which of the house's it works like.
         ``fallback`` answers from popularity alone. With a ``clock`` (seconds) a request that has
         used up ``budget_seconds`` before its candidates are ranked is answered by it, too.
         """
@@ -71,6 +90,7 @@ class Surfaces:
         self._failed = failed
         self._clock = clock
         self._budget_seconds = budget_seconds
+        self._see_as = {name: _SEE[kind] for name, kind in kinds.items()}
 
     def recommend(
         self, request: SurfaceRequest, now_ms: int, rng: np.random.Generator
@@ -99,14 +119,7 @@ class Surfaces:
         )
 
     def _see(self, request: SurfaceRequest, now_ms: int) -> Seen:
-        see = _SEE.get(request.surface)
-        if see is None:
-            raise BadInput(
-                f"There is no surface {request.surface!r}.",
-                remedy=f"The surfaces are {', '.join(_SEE)}.",
-                field="surface",
-            )
-        return see(
+        return self._seeing(request.surface)(
             self.shop,
             Asked(
                 request.surface,
@@ -119,6 +132,17 @@ class Surfaces:
             ),
         )
 
+    def _seeing(self, surface: str) -> Callable[[LiveShop, Asked], Seen]:
+        """How a surface sees the shop; raises ``BadInput`` for one nobody knows."""
+        see = self._see_as.get(surface)
+        if see is None:
+            raise BadInput(
+                f"There is no surface {surface!r}.",
+                remedy=f"The surfaces are {', '.join(self._see_as)}.",
+                field="surface",
+            )
+        return see
+
     def _make(
         self,
         request: SurfaceRequest,
@@ -128,7 +152,8 @@ class Surfaces:
         began: float,
     ) -> _Made:
         servable = self.switch.current
-        fallback = seen.fallback or ("" if servable.name else "no_snapshot")
+        trained = servable.name or request.surface in servable.places
+        fallback = seen.fallback or ("" if trained else "no_snapshot")
         if servable is not self.fallback:
             if self._clock and self._clock() - began > self._budget_seconds:
                 servable, fallback = self.fallback, "out_of_time"
@@ -157,7 +182,53 @@ class Surfaces:
             first_slot=page.first_slot,
             include=request.filter,
         )
-        return servable.pipeline.recommend(context, request.n, rng, policy=policy, rebuy=True)
+        return servable.recommend(request.surface, context, request.n, rng, policy)
+
+    # ------------------------------------------------------------------ many at once
+
+    def policy(self, surface: str, **rules: object) -> RulePolicy:
+        """A surface's policy as it answers now, with some of its rules otherwise. ``close`` it.
+
+        Raises ``BadInput`` for a surface nobody knows.
+        """
+        self._seeing(surface)
+        return self.switch.current.policies[surface].changed(**rules)
+
+    def many(
+        self,
+        asked: Sequence[Asked],
+        n: int,
+        policy: Policy,
+        shown: Sequence[Sequence[int]],
+        rng: np.random.Generator,
+    ) -> Batch:
+        """A slate for each of several requests to one surface, through the pipeline at once.
+
+        ``shown[b]`` are rows of items that count as shown to the shopper at this moment. Nothing is
+        written. What fails is answered from popularity, for all of them.
+        """
+        see = self._seeing(asked[0].surface)
+        seen = [see(self.shop, one) for one in asked]
+        context = stacked([one.context for one in seen])
+        rows = np.full((len(asked), max(map(len, shown), default=0)), NO_ROW, np.int32)
+        for b, one in enumerate(shown):
+            rows[b, : len(one)] = one
+        context = replace(context, shown_item=rows, shown_age_days=np.zeros(rows.shape, np.float32))
+        servable, surface = self.switch.current, asked[0].surface
+        try:
+            slates = servable.recommend(surface, context, n, rng, policy)
+        except Exception as problem:
+            if servable is self.fallback:
+                raise
+            self._failed(problem)
+            servable = self.fallback
+            slates = servable.recommend(surface, context, n, rng, policy)
+        reason = servable.reason(surface)
+        said: list[list[str]] = [[reason] * n for _ in asked]
+        if not reason and servable.explainer is not None:
+            told = servable.explainer.explain(context, slates, self.shop.items.title)
+            said = [[one.text for one in line] for line in told]
+        return Batch(servable.name, seen, slates, said)
 
     # ------------------------------------------------------------------ telling
 
@@ -178,11 +249,18 @@ class Surfaces:
             next_page=self._next_page(made, filled.row),
         )
         if slots:
+            whom = int(made.seen.context.shopper_row[0])  # nobody where they did not allow it
+            self.shop.show(answer.slate_id, whom, filled.row, now_ms)
             self._write(_shown(answer, made, items, filled, id_of))
         return answer
 
     def _give_reasons(self, made: _Made, slots: list[Slot]) -> None:
         """Say of each slot why it is there, where that can be said."""
+        own = made.servable.reason(made.request.surface)
+        if own:
+            for slot in slots:
+                slot.reason = own
+            return
         reasons = self._reasons(made)
         if reasons is not None:
             id_of = self.shop.items.id
@@ -193,7 +271,7 @@ class Surfaces:
                 slot.causes = [id_of(row) for row in reason.causes]
         elif made.servable is self.fallback:
             for slot in slots:
-                slot.reason = _POPULAR
+                slot.reason = POPULAR
 
     def _reasons(self, made: _Made) -> Sequence[Explained] | None:
         """Why each slot is there; ``None`` where the snapshot cannot say."""
@@ -207,13 +285,16 @@ class Surfaces:
             return None
 
     def _next_page(self, made: _Made, rows: list[int]) -> str | None:
-        """The token of the page after this one; ``None`` where this one is not even full."""
-        request, page = made.request, made.page
-        if len(rows) < request.n:
+        """The token of the page after this one; ``None`` where nothing is left to show on it.
+
+        A page that its caps kept short has one: the slot after its last item begins it.
+        """
+        request, page, more = made.request, made.page, made.slates.more
+        if not rows or (more is not None and not more[0]):
             return None
         return seal_cursor(
             (*page.shown, *rows),
-            page.first_slot + request.n,
+            page.first_slot + len(rows),
             surface=request.surface,
             shopper=request.shopper,
             key=self._cursor_key,

@@ -1,0 +1,153 @@
+"""What shoppers were shown and have not acted on since, and how often each item was shown.
+
+Kept by each process: its own slates are noted as they are made, those of others as the store is
+tailed, so any number of processes soon know the same. Losing it loses nothing: it is read from the
+store again.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Final
+
+import numba as nb
+import numpy as np
+from numpy.typing import NDArray
+
+from habitue.facts import ITEM_KINDS, NO_ROW
+from habitue.store.contract import ActionColumns
+
+__all__ = ["Impressions"]
+
+_MS_PER_MINUTE: Final = 60_000
+_MINUTES_PER_DAY: Final = 1440
+_ABSENT: Final = -1
+_ACTS: Final = np.isin(np.arange(256), [int(kind) for kind in ITEM_KINDS])
+
+
+class Impressions:
+    """The last ``length`` showings of up to ``max_shoppers`` shoppers, timed to the minute.
+
+    8 bytes a showing, so 788 bytes a shopper as it comes; who was shown something least recently
+    leaves first. Besides, 4 bytes a shopper row and 4 an item.
+    """
+
+    def __init__(self, max_shoppers: int = 100_000, length: int = 96) -> None:
+        self.length = length
+        self.max_shoppers = max_shoppers
+        self._lock = threading.Lock()
+        self._item = np.zeros((max_shoppers, length), np.int32)  # pages are taken when first used
+        self._minute = np.zeros((max_shoppers, length), np.int32)
+        self._next = np.zeros(max_shoppers, np.int64)  # where the next showing goes
+        self._row_of = np.full(max_shoppers, NO_ROW, np.int32)
+        self._used = np.zeros(max_shoppers, np.bool_)
+        self._slot_of = np.full(1024, _ABSENT, np.int32)
+        self._hand = 0
+        self._times_shown = np.zeros(1024, np.int32)
+
+    @property
+    def times_shown(self) -> NDArray[np.int32]:
+        """How often each item was shown to anybody, by row; rows beyond: never."""
+        return self._times_shown
+
+    def show(self, shopper_row: int, item_row: Sequence[int], at_ms: int) -> None:
+        """Note that items were shown; to nobody in particular where the row is ``NO_ROW``."""
+        rows = np.array(item_row, np.int32)
+        rows = rows[rows >= 0]
+        if not len(rows):
+            return
+        with self._lock:
+            self._count(rows)
+            if shopper_row < 0:
+                return
+            slot = self._seated(shopper_row)
+            rows = rows[-self.length :]
+            place = (self._next[slot] + np.arange(len(rows))) % self.length
+            self._item[slot, place] = rows
+            self._minute[slot, place] = at_ms // _MS_PER_MINUTE
+            self._next[slot] = (place[-1] + 1) % self.length
+            self._used[slot] = True
+
+    def act(self, actions: ActionColumns) -> None:
+        """Forget the showings of items their shopper has done something with since."""
+        mine = (actions.item_row >= 0) & (actions.shopper_row < len(self._slot_of))
+        mine &= _ACTS[actions.kind]
+        with self._lock:
+            slot = self._slot_of[actions.shopper_row[mine]]
+            here = slot >= 0
+            if here.any():
+                minute = actions.at_ms[mine][here] // _MS_PER_MINUTE
+                item = actions.item_row[mine][here]
+                _act(self._item, self._minute, slot[here], item, minute)
+
+    def of(
+        self, shopper_rows: Sequence[int], now_ms: int
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Items (S,) shown to a person, known by several rows, and the days since each time."""
+        slots = [int(self._slot_of[row]) for row in shopper_rows if row < len(self._slot_of)]
+        slots = [slot for slot in slots if slot >= 0]
+        if not slots:
+            return np.empty(0, np.int32), np.empty(0, np.float32)
+        with self._lock:
+            item, minute = self._item[slots].ravel(), self._minute[slots].ravel()
+        there = item >= 0
+        age = (now_ms // _MS_PER_MINUTE - minute[there]) / _MINUTES_PER_DAY
+        return item[there], np.maximum(age, 0).astype(np.float32)
+
+    def forget(self, shopper_row: int) -> None:
+        """Drop what a shopper was shown."""
+        with self._lock:
+            if shopper_row < len(self._slot_of) and self._slot_of[shopper_row] >= 0:
+                self._vacate(int(self._slot_of[shopper_row]))
+
+    def _count(self, rows: NDArray[np.int32]) -> None:
+        most = int(rows.max())
+        if most >= len(self._times_shown):
+            more = np.zeros(max(most + 1, 2 * len(self._times_shown)), np.int32)
+            more[: len(self._times_shown)] = self._times_shown
+            self._times_shown = more
+        np.add.at(self._times_shown, rows, 1)
+
+    def _seated(self, row: int) -> int:
+        """The place of a shopper, another's who was shown nothing for the longest if need be."""
+        if row >= len(self._slot_of):
+            more = np.full(max(row + 1, 2 * len(self._slot_of)), _ABSENT, np.int32)
+            more[: len(self._slot_of)] = self._slot_of
+            self._slot_of = more
+        slot = int(self._slot_of[row])
+        if slot >= 0:
+            return slot
+        while self._used[self._hand]:  # a second chance for those seen since the hand passed
+            self._used[self._hand] = False
+            self._hand = (self._hand + 1) % self.max_shoppers
+        slot = self._hand
+        self._hand = (slot + 1) % self.max_shoppers
+        self._vacate(slot)
+        self._item[slot] = NO_ROW
+        self._row_of[slot] = row
+        self._slot_of[row] = slot
+        return slot
+
+    def _vacate(self, slot: int) -> None:
+        if self._row_of[slot] != NO_ROW:
+            self._slot_of[self._row_of[slot]] = _ABSENT
+        self._row_of[slot] = NO_ROW
+        self._item[slot] = NO_ROW
+        self._next[slot] = 0
+        self._used[slot] = False
+
+
+@nb.njit(cache=True, nogil=True)
+def _act(
+    item: NDArray[np.int32],  # (max_shoppers, length)
+    minute: NDArray[np.int32],  # (max_shoppers, length)
+    slot: NDArray[np.int32],  # (n,)
+    acted: NDArray[np.int32],  # (n,) item rows
+    at_minute: NDArray[np.int64],  # (n,)
+) -> None:
+    """Take out the showings that are not after an action on their item."""
+    for i in range(len(slot)):
+        for x in range(item.shape[1]):
+            if item[slot[i], x] == acted[i] and minute[slot[i], x] <= at_minute[i]:
+                item[slot[i], x] = NO_ROW
