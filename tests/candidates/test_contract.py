@@ -11,7 +11,10 @@ import pytest
 from numpy.typing import NDArray
 
 from habitue.candidates import Proposals, Source, preparing
+from habitue.candidates.item_knn import ItemKnnConfig
+from habitue.candidates.linear import LinearConfig
 from habitue.candidates.roster import DEFAULT_SOURCES, SourceConfig, learner_of, load_source
+from habitue.candidates.user_knn import UserKnnConfig
 from habitue.errors import SchemaTooNew, SnapshotError
 from habitue.facts import NO_ROW, Context, Owned
 from tests.candidates.shop import (
@@ -29,6 +32,13 @@ from tests.candidates.shop import (
 )
 
 SHAPES = {"more shoppers than items": (60, 14), "more items than shoppers": (20, 40)}
+SOURCES: tuple[SourceConfig, ...] = (
+    *DEFAULT_SOURCES,
+    LinearConfig(penalty=5.0),
+    LinearConfig(name="linear_next", penalty=5.0, transitions=0.5, closeness=0.9, repeats=True),
+    ItemKnnConfig(),
+    UserKnnConfig(),
+)
 UNPERSONAL = ("popular", "popular_now", "new_buyers")
 
 
@@ -37,7 +47,7 @@ def shop(request: pytest.FixtureRequest) -> TwoTastes:
     return two_tastes(*SHAPES[request.param])
 
 
-@pytest.fixture(scope="module", params=DEFAULT_SOURCES, ids=lambda config: config.name)
+@pytest.fixture(scope="module", params=SOURCES, ids=lambda config: config.name)
 def config(request: pytest.FixtureRequest) -> SourceConfig:
     return request.param
 

@@ -7,7 +7,6 @@ lines have no order among themselves) or one instant; everything else stands in 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
 
@@ -19,8 +18,9 @@ from habitue.candidates.contract import PreparingSource, TrainingFacts
 from habitue.candidates.neighbours import NeighbourTable, Walk
 from habitue.candidates.profile import KindName, ProfileConfig, Reads, Weigher, codes_of
 from habitue.candidates.saved import Saved, read, write
-from habitue.candidates.ties import Sequences, tie
-from habitue.facts import MS_PER_DAY, ActionKind, ActionLog, Context
+from habitue.candidates.sequences import Sequences, sequences_of
+from habitue.candidates.ties import tie
+from habitue.facts import Context
 
 __all__ = ["CovisitConfig", "CovisitLearner", "CovisitSource"]
 
@@ -121,8 +121,15 @@ class CovisitLearner:
         """The ties in these facts; nothing is drawn."""
         config = self.config
         n_items = max(facts.log.n_items, len(facts.catalogue))
-        kinds = _Kinds(codes_of(config.kinds_from), codes_of(config.kinds_to))
-        sequences = _sequences(facts.log, kinds, config, facts.now_ms)
+        sequences = sequences_of(
+            facts.log,
+            codes_of(config.kinds_from),
+            codes_of(config.kinds_to),
+            now_ms=facts.now_ms,
+            half_life_days=config.half_life_days,
+            crowd_damping=config.crowd_damping,
+            max_actions_per_shopper=config.max_actions_per_shopper,
+        )
         table = tie(
             sequences,
             damp_from=_damping(sequences, sequences.starts, n_items, config.damping_from),
@@ -141,43 +148,6 @@ class CovisitLearner:
         return CovisitSource(config, table)
 
 
-@dataclass(frozen=True, slots=True)
-class _Kinds:
-    starts: tuple[ActionKind, ...]
-    ends: tuple[ActionKind, ...]
-
-    def either(self) -> frozenset[ActionKind]:
-        return frozenset(self.starts) | frozenset(self.ends)
-
-
-def _sequences(log: ActionLog, kinds: _Kinds, config: CovisitConfig, now_ms: int) -> Sequences:
-    """Each shopper's actions of these kinds, oldest first, one shopper after the other."""
-    log = log.of_kinds(kinds.either())
-    log = log.take((log.item_row >= 0) & (log.shopper_row >= 0))
-    order = np.argsort(log.shopper_row, kind="stable")  # the log is in order of time
-    log = log.take(_latest_of_each(log.shopper_row[order], order, config.max_actions_per_shopper))
-    same_shopper = log.shopper_row[1:] == log.shopper_row[:-1]
-    same_order = (log.order_row[1:] == log.order_row[:-1]) & (log.order_row[1:] >= 0)
-    same_instant = log.at_ms[1:] == log.at_ms[:-1]
-    moment = np.zeros(len(log), np.int64)
-    np.cumsum(~(same_shopper & (same_order | same_instant)), out=moment[1:])
-    size = np.bincount(moment)[moment] if len(log) else np.empty(0)
-    fade = np.ones(len(log))
-    if config.half_life_days is not None:
-        fade = 0.5 ** ((now_ms - log.at_ms) / MS_PER_DAY / config.half_life_days)
-    return Sequences(
-        item=log.item_row,
-        shopper=log.shopper_row,
-        moment=moment,
-        day=log.at_ms / MS_PER_DAY,
-        starts=np.isin(log.kind, [int(kind) for kind in kinds.starts]),
-        ends=np.isin(log.kind, [int(kind) for kind in kinds.ends]),
-        fade=fade,
-        say=size.astype(np.float64) ** (-config.crowd_damping / 2),
-        n_items=log.n_items,
-    )
-
-
 def _damping(
     sequences: Sequences, counted: NDArray[np.bool_], n_items: int, exponent: float
 ) -> NDArray[np.float64]:
@@ -185,11 +155,3 @@ def _damping(
     weight = np.where(counted, sequences.fade, 0.0)
     popularity = np.bincount(sequences.item, weight, minlength=n_items).astype(np.float64)
     return np.power(1.0 + popularity, -exponent)
-
-
-def _latest_of_each(
-    shopper: NDArray[np.int32], order: NDArray[np.int64], n: int
-) -> NDArray[np.int64]:
-    """Of the actions in ``order``, sorted by shopper, the last ``n`` of each."""
-    end = np.searchsorted(shopper, shopper, side="right")
-    return order[end - np.arange(len(shopper)) <= n]

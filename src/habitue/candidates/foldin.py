@@ -243,7 +243,7 @@ def vectors_now(
     weights = np.empty(items.shape, np.float32)
     weigh_profile(
         recent_item, recent_kind, recent_age_days, anchor_item, personal, kind_weight, 1.0,
-        half_life_days, anchor_weight, 1.0, max_actions, items, weights,
+        half_life_days, 1.0, 0.0, anchor_weight, 1.0, max_actions, items, weights,
     )  # fmt: skip
     prior = np.empty(out.shape, np.float32)
     newer_than = np.empty(n_requests, np.float32)

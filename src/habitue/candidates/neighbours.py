@@ -40,21 +40,23 @@ def _held(edge: NDArray[np.void]) -> NDArray[np.void]:
 class NeighbourTable:
     """Neighbours of item ``i`` are ``edge[indptr[i]:indptr[i + 1]]``, strongest first.
 
-    Strengths are positive. A live tail of items newer than the table may stand behind it.
+    Strengths are positive. A live tail of items newer than the table may stand behind it. A table
+    may lead from and to rows of other kinds (items to shoppers): then it says how many
+    ``n_targets`` there are.
     """
 
     indptr: NDArray[np.int64]  # (n_items + 1,)
     edge: NDArray[np.void]  # (nnz,) of EDGE
     tail_indptr: NDArray[np.int64]  # (n_tail + 1,)
     tail_edge: NDArray[np.void]
+    n_targets: int = 0
 
     @classmethod
-    def of_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
+    def of_arrays(cls, arrays: Mapping[str, NDArray[Any]], *, n_targets: int = 0) -> Self:
         """The table whose ``arrays()`` were saved; if they are mapped, they stay so."""
         indptr, no_tail = sealed(arrays["indptr"], np.int64), np.zeros(1, np.int64)
-        return cls(
-            indptr, _held(arrays["edge"]), sealed(no_tail, np.int64), _held(np.empty(0, EDGE))
-        )
+        no_edge = _held(np.empty(0, EDGE))
+        return cls(indptr, _held(arrays["edge"]), sealed(no_tail, np.int64), no_edge, n_targets)
 
     @classmethod
     def of_csr(
@@ -62,9 +64,12 @@ class NeighbourTable:
         indptr: NDArray[np.int64],
         neighbour: NDArray[np.int32],
         strength: NDArray[np.float32],
+        *,
+        n_targets: int = 0,
     ) -> Self:
         """The table of these rows, already strongest first."""
-        return cls.of_arrays({"indptr": indptr, "edge": _edges(neighbour, strength)})
+        edge = _edges(neighbour, strength)
+        return cls.of_arrays({"indptr": indptr, "edge": edge}, n_targets=n_targets)
 
     @classmethod
     def of_edges(
@@ -74,6 +79,7 @@ class NeighbourTable:
         strength: NDArray[np.float32],
         *,
         n_items: int,
+        n_targets: int = 0,
     ) -> Self:
         """The table of these edges; those without a positive strength are left out."""
         kept = strength > 0
@@ -81,7 +87,7 @@ class NeighbourTable:
         order = np.lexsort((neighbour, -strength, item))
         indptr = np.zeros(n_items + 1, np.int64)
         np.cumsum(np.bincount(item, minlength=n_items), out=indptr[1:])
-        return cls.of_csr(indptr, neighbour[order], strength[order])
+        return cls.of_csr(indptr, neighbour[order], strength[order], n_targets=n_targets)
 
     @property
     def n_items(self) -> int:
@@ -92,6 +98,11 @@ class NeighbourTable:
     def n_rows(self) -> int:
         """Items the table knows, its tail included."""
         return self.n_items + len(self.tail_indptr) - 1
+
+    @property
+    def width(self) -> int:
+        """Rows that one accumulator needs."""
+        return max(self.n_rows, self.n_targets)
 
     def with_more_tail(self, neighbour: NDArray[np.int32], strength: NDArray[np.float32]) -> Self:
         """This table with these rows (n, width) behind all it has; no strength, no edge."""
@@ -132,7 +143,7 @@ class NeighbourTable:
 
         Returns all that the last profile reached and how strongly, in no order.
         """
-        return gather_top(items, weights, *self.columns(), *scratch.of(self.n_rows), row, score)
+        return gather_top(items, weights, *self.columns(), *scratch.of(self.width), row, score)
 
     def score(
         self,
@@ -180,7 +191,7 @@ class Walk(Prepared):
     def fill(self, item_row: NDArray[np.int32], scores: NDArray[np.float32], place: int) -> None:
         """How strongly any items are tied to each profile."""
         table = self._table
-        total, touched = scratch.of(table.n_rows)
+        total, touched = scratch.of(table.width)
         if self._reached is not None:
             recall(*self._reached, total, item_row, scores, place)
             return

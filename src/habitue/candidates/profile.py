@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import numba as nb
 import numpy as np
@@ -14,6 +14,8 @@ from habitue.candidates.layout import plain
 from habitue.facts import ActionKind, Context, Owned, code_of
 
 __all__ = ["KindName", "ProfileConfig", "Reads", "Weigher", "codes_of", "warm", "weigh_profile"]
+
+_MINUTES_PER_DAY: Final = 1440.0
 
 
 def _known_kind(name: str) -> str:
@@ -60,6 +62,12 @@ class ProfileConfig(BaseModel):
     half_life_days: float = Field(
         default=60.0, gt=0, description="age at which an action counts half"
     )
+    power_decay: float = Field(
+        default=0.0, ge=0, le=4, description="exponent of a fall with age that slows down; 0: none"
+    )
+    power_minutes: float = Field(
+        default=1.0, gt=0, description="age from which that fall is felt, in minutes"
+    )
     max_actions: int = Field(default=100, ge=1, description="most recent actions looked at")
     reads: Reads = Field(
         default="both", description="recent actions, anchor items of the surface, or both"
@@ -82,6 +90,8 @@ class Weigher:
         self.anchor_weight = 0.0 if config.reads == "profile" else config.anchor_weight
         self._beside = {"both": config.beside_anchor, "profile": 1.0, "anchors": 0.0}[config.reads]
         self.half_life_days = config.half_life_days
+        self._power_days = config.power_minutes / _MINUTES_PER_DAY
+        self._power_decay = config.power_decay
         self._last: tuple[Context, NDArray[np.int32], NDArray[np.float32]] | None = None
 
     @classmethod
@@ -116,6 +126,8 @@ class Weigher:
             self.kind_weight,
             self.config.position_decay,
             self.half_life_days,
+            self._power_days,
+            self._power_decay,
             self.anchor_weight,
             self._beside,
             self.config.max_actions,
@@ -141,6 +153,8 @@ def weigh_profile(
     kind_weight: NDArray[np.float32],
     position_decay: float,
     half_life_days: float,
+    power_days: float,
+    power_decay: float,
     anchor_weight: float,
     beside_anchor: float,
     max_actions: int,
@@ -149,7 +163,9 @@ def weigh_profile(
 ) -> None:
     """Fill the rows and weights (B, A + L) of what each request stands on; 0 where nothing counts.
 
-    A position is a moment: actions of the same age (the lines of one order) share it.
+    A position is a moment: actions of the same age (the lines of one order) share it. With age a
+    weight falls by half-lives and, if asked, by ``(1 + age / power_days) ** -power_decay``: much
+    within a visit, little from one week to the next.
     """
     n_anchors = anchor_item.shape[1]
     for b in range(recent_item.shape[0]):
@@ -181,6 +197,8 @@ def weigh_profile(
                 last_age = age
                 power = power * position_decay if position > 0 else 1.0
                 at_position = power * np.exp2(-age / half_life_days)
+                if power_decay > 0.0:
+                    at_position *= (1.0 + age / power_days) ** -power_decay
             counted += 1
             out_weight[b, at] = share * weight * at_position
 

@@ -13,14 +13,24 @@ from habitue.candidates.als import AlsConfig, AlsLearner, AlsSource
 from habitue.candidates.content import ContentConfig, ContentLearner, ContentSource
 from habitue.candidates.contract import Learner, Source
 from habitue.candidates.covisit import CovisitConfig, CovisitLearner, CovisitSource
+from habitue.candidates.item_knn import ItemKnnConfig, ItemKnnLearner, ItemKnnSource
+from habitue.candidates.linear import LinearConfig, LinearLearner, LinearSource
 from habitue.candidates.popular import PopularConfig, PopularLearner, PopularSource
 from habitue.candidates.profile import ProfileConfig
+from habitue.candidates.user_knn import UserKnnConfig, UserKnnLearner, UserKnnSource
 from habitue.errors import SnapshotError
 
 __all__ = ["DEFAULT_SOURCES", "SourceConfig", "learner_of", "load_source", "warm"]
 
 SourceConfig = Annotated[
-    PopularConfig | CovisitConfig | AlsConfig | ContentConfig | AgainConfig,
+    PopularConfig
+    | CovisitConfig
+    | LinearConfig
+    | ItemKnnConfig
+    | UserKnnConfig
+    | AlsConfig
+    | ContentConfig
+    | AgainConfig,
     Field(discriminator="source"),
 ]
 """Any source's config; ``source`` says whose."""
@@ -68,6 +78,12 @@ def learner_of(config: SourceConfig) -> Learner[Source]:
             return PopularLearner(config)
         case CovisitConfig():
             return CovisitLearner(config)
+        case LinearConfig():
+            return LinearLearner(config)
+        case ItemKnnConfig():
+            return ItemKnnLearner(config)
+        case UserKnnConfig():
+            return UserKnnLearner(config)
         case AlsConfig():
             return AlsLearner(config)
         case ContentConfig():
@@ -81,6 +97,9 @@ def load_source(path: Path) -> Source:
     kinds: dict[str, type[Source]] = {
         "popular": PopularSource,
         "covisit": CovisitSource,
+        "linear": LinearSource,
+        "item_knn": ItemKnnSource,
+        "user_knn": UserKnnSource,
         "als": AlsSource,
         "content": ContentSource,
         "again": AgainSource,

@@ -7,33 +7,17 @@ and the result, whatever the window.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
 from habitue.candidates.best import keep_best, settle_best
 from habitue.candidates.neighbours import NeighbourTable
+from habitue.candidates.sequences import Sequences
 
-__all__ = ["Sequences", "tie"]
+__all__ = ["tie"]
 
 _ITEMS_AT_ONCE = 4096
-
-
-@dataclass(frozen=True, slots=True)
-class Sequences:
-    """Actions sorted by shopper, then time; N rows. ``moment`` rises with each new moment."""
-
-    item: NDArray[np.int32]
-    shopper: NDArray[np.int32]
-    moment: NDArray[np.int64]
-    day: NDArray[np.float64]
-    starts: NDArray[np.bool_]  # a tie may start here
-    ends: NDArray[np.bool_]  # a tie may lead here
-    fade: NDArray[np.float64]  # what an action of this age counts
-    say: NDArray[np.float64]  # what an action in a moment of this size counts
-    n_items: int
 
 
 @nb.njit(cache=True, nogil=True)
