@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from habitue.facts.cleaning.robots import RobotConfig
+
 __all__ = ["CleaningConfig", "Outcome"]
 
 Outcome = Literal["reject", "flag", "ignore"]
@@ -51,6 +53,10 @@ class CleaningConfig(BaseModel):
     outlier_least_rows: Annotated[int, Field(ge=3)] = Field(
         8, description="Rows an item needs before its values are judged."
     )
+    find_robots: bool = Field(
+        True, description="Flag the rows of shoppers at rates no person has, by the bounds below."
+    )
+    robots: RobotConfig = RobotConfig()
     match_cancellations: bool = Field(
         True, description="Find the purchase each refund takes back, and mark both."
     )

@@ -8,10 +8,18 @@ from habitue.facts.cleaning.cancellations import match_cancellations
 from habitue.facts.cleaning.config import CleaningConfig
 from habitue.facts.cleaning.findings import Finding, Ledger, by_outcome
 from habitue.facts.cleaning.outliers import robust_score
+from habitue.facts.cleaning.robots import RobotConfig, robots
 from habitue.facts.kinds import ActionKind
 from habitue.facts.time import EARLIEST_MS, ClockConfig
 
-__all__ = ["clock_findings", "line_findings", "mark_cancellations", "outlier_findings", "repeats"]
+__all__ = [
+    "clock_findings",
+    "line_findings",
+    "mark_cancellations",
+    "outlier_findings",
+    "repeats",
+    "robot_findings",
+]
 
 _SALES = [int(ActionKind.purchase), int(ActionKind.refund)]
 _LEAST_PRICE_SPREAD = 0.2  # of the logarithm: about 20 %, the ordinary rebate
@@ -114,3 +122,22 @@ def mark_cancellations(lines: pl.DataFrame, ledger: Ledger) -> pl.DataFrame:
                     "flagged", refund & pl.col("cancels_row").is_null()),
         ],
     )  # fmt: skip
+
+
+def robot_findings(lines: pl.DataFrame, config: RobotConfig) -> list[Finding]:
+    """The rows of shoppers at such rates, flagged, a finding for each rate."""
+    found = robots(lines.select(pl.col("shopper", "at_ms", "kind", "^item$")), config)
+    reasons = {
+        "pace": f"keeps up {config.per_minute:g} pages a minute for {config.minutes} minutes",
+        "reach": f"looks at {config.items_a_day:,} different items in a day",
+        "hours": f"is there in {config.hours_a_day} hours of a day",
+        "pause": f"goes on for {config.longest_hours:g} hours without a pause",
+    }
+    findings = []
+    for test, words in reasons.items():
+        who = found.filter(test)["shopper"]
+        if len(who):
+            reason = f"{words}, as no person does (shoppers: {len(who):,})"
+            rows = pl.col("shopper").is_in(who.implode())
+            findings.append(Finding(f"robot_{test}", "shopper", reason, "flagged", rows))
+    return findings

@@ -28,16 +28,17 @@ class BadRow:
     # line of its order is wrong
 
 
-def write_rejects(rejects: pl.DataFrame, path: Path) -> None:
+def write_rejects(rejects: pl.DataFrame, path: Path, *, more: bool = False) -> None:
     """Write a reject file: columns line, field, reason, said (the raw row).
 
-    A .parquet file holds ``said`` as JSON text, a .jsonl file as the object it is.
+    A .parquet file holds ``said`` as JSON text, a .jsonl file as the object it is; to a .jsonl file
+    there may be ``more``, after what it holds.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    if path.suffix == ".parquet":
+    if path.suffix == ".parquet" and not more:
         rejects.write_parquet(path)
     elif path.suffix == ".jsonl":
-        with path.open("wb") as file:
+        with path.open("ab" if more else "wb") as file:
             for line, field, reason, said in rejects.iter_rows():
                 row = {"line": line, "field": field, "reason": reason, "said": _raw(said)}
                 file.write(msgspec.json.encode(row) + b"\n")

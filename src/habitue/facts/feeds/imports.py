@@ -21,6 +21,7 @@ from habitue.facts.cleaning.lines import (
     mark_cancellations,
     outlier_findings,
     repeats,
+    robot_findings,
 )
 from habitue.facts.cleaning.report import DataReport
 from habitue.facts.columns import ACTION_TEXT
@@ -200,6 +201,8 @@ def _clean_lines(
         codes = frame.select(pl.col("item").cast(pl.Categorical).to_physical()).to_series()
         frame = frame.with_columns(codes.alias("item_code"))
     frame = ledger.judge(frame, outlier_findings(config, columns))
+    if config.find_robots:
+        frame = ledger.judge(frame, robot_findings(frame, config.robots))
     if config.match_cancellations and {"item", "quantity"} <= columns:
         frame = mark_cancellations(frame, ledger)
     return frame
