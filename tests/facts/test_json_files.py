@@ -4,11 +4,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from habitue.errors import BadInput
 from habitue.facts import Action, Alias, Item
 from habitue.facts.feeds.json_files import ImportedJson, JsonForm, import_json
+from habitue.facts.feeds.recognise import form_of
 
 NOW = 1_700_000_000_000
 VIEW = {"kind": "view_item", "shopper": "anna", "item": "tea", "at": NOW - 5}
@@ -65,8 +67,12 @@ EXPORTED = {
     "event_params": [
         {"key": "currency", "value": {"string_value": "USD"}},
         {"key": "ga_session_id", "value": {"string_value": None, "int_value": "17"}},
+        {"key": "tries", "value": {"int_value": "3"}},
         {"key": "page_location", "value": {"string_value": "https://shop.example/?mail=a@b.c"}},
     ],
+    "platform": "WEB",
+    "device": {"category": "mobile", "language": "de-de", "web_info": {"browser": "Firefox"}},
+    "collected_traffic_source": {"manual_source": "newsletter", "manual_medium": "(not set)"},
     "user_pseudo_id": "c.1",
     "user_id": "u1",
     "ecommerce": {"transaction_id": "T1", "purchase_revenue_in_usd": 12.5},
@@ -78,17 +84,105 @@ def test_events_of_a_bigquery_export(tmp_path: Path) -> None:
     view = EXPORTED | {"event_name": "page_view", "items": [], "ecommerce": {}}
     scroll = view | {"event_name": "scroll"}
     result = read(tmp_path, "ga4", [EXPORTED, view, scroll, '{"event_name": "x"}'])
-    alias, bought, seen = (fact for n, fact in enumerate(result.facts) if n in (0, 1, 3))
+    alias, bought, seen = result.facts  # who is whom is said once, however many events say it
     assert alias == Alias(shopper="u1", alias="c.1", at=NOW - 60_000)
     assert isinstance(bought, Action)
     assert (bought.kind, bought.item, bought.order_id, bought.session_id) == (
         "purchase", "GGOE1", "T1", "17",
     )  # fmt: skip
     assert (bought.price_micros, bought.value_minor, bought.coupon) == (12_500_000, 1250, None)
+    assert (bought.platform, bought.device, bought.locale) == ("web", "mobile", "de-de")
+    assert bought.extra == {"source": "newsletter", "tries": 3}
     assert isinstance(seen, Action)
     assert seen.kind == "page_view"
     assert "a@b.c" not in str(result.facts)  # addresses of pages may hold anything
     assert (result.report.rejected, result.report.ignored) == (1, 1)
+
+
+def test_an_exported_event_is_what_its_body_would_be(tmp_path: Path) -> None:
+    body = {
+        "client_id": "c.1",
+        "user_id": "u1",
+        "timestamp_micros": (NOW - 60_000) * 1000,
+        "events": [
+            {
+                "name": "purchase",
+                "params": {
+                    "currency": "USD", "ga_session_id": 17, "transaction_id": "T1", "tries": 3,
+                    "platform": "web", "device": "mobile", "language": "de-de",
+                    "source": "newsletter",
+                    "items": [{"item_id": "GGOE1", "price": 12.5, "quantity": 1}],
+                },
+            }
+        ],
+    }  # fmt: skip
+    assert read(tmp_path, "ga4", [EXPORTED]).facts == read(tmp_path, "ga4", [body]).facts
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_an_export_in_parquet_says_the_same_as_in_json(tmp_path: Path, nested: bool) -> None:
+    rows = [
+        EXPORTED,
+        EXPORTED | {"event_name": "view_item", "user_id": None, "ecommerce": None},
+        EXPORTED | {"event_name": "page_view", "items": [], "event_params": []},
+        EXPORTED | {"event_name": "scroll"},
+        EXPORTED | {"event_name": "veiw_item"},
+    ]
+    in_json = read(tmp_path, "ga4", rows)
+    frame = pl.DataFrame(rows, infer_schema_length=None).with_columns(
+        pl.col("event_timestamp").cast(pl.Int64)
+    )
+    if nested:  # as Parquet writes repeated records without list inference: list, then element
+        for name in ("event_params", "items"):
+            wrapped = pl.col(name).list.eval(pl.struct(pl.element().alias("element")))
+            frame = frame.with_columns(pl.struct(wrapped.alias("list")).alias(name))
+    path = tmp_path / "events.parquet"
+    frame.write_parquet(path)
+    assert form_of(path) == "ga4"
+    packed = import_json(path, "ga4", now_ms=NOW)
+    assert packed.facts == in_json.facts
+    assert packed.rejects["line"].to_list() == in_json.rejects["line"].to_list() == [5]
+    assert (packed.report.kept, packed.report.ignored) == (3, 1)
+
+
+def test_a_parquet_file_of_something_else_is_no_export(tmp_path: Path) -> None:
+    path = tmp_path / "orders.parquet"
+    pl.DataFrame({"sku": ["a"]}).write_parquet(path)
+    assert form_of(path) is None
+    with pytest.raises(BadInput, match="no export of GA4"):
+        import_json(path, "ga4", now_ms=NOW)
+
+
+def test_actions_without_an_id_have_the_same_one_whenever_the_file_is_read(tmp_path: Path) -> None:
+    first, again = (read(tmp_path, "habitue", [VIEW, VIEW, [VIEW, VIEW]]) for _ in range(2))
+    assert first.facts == again.facts
+    assert len({fact.id for fact in first.facts if isinstance(fact, Action)}) == 4
+    other = read(tmp_path, "habitue", [VIEW, VIEW, [VIEW, VIEW], VIEW])
+    assert not {f.id for f in other.facts} & {f.id for f in first.facts}  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "form"),
+    [
+        ("a.jsonl", json.dumps(VIEW), "habitue"),
+        ("a.jsonl", json.dumps([VIEW]), "habitue"),
+        ("a.jsonl", '{"items": [{"id": "tea"}]}', "habitue"),
+        ("a.ndjson", '{"client_id": "c", "events": []}', "ga4"),
+        ("a.jsonl", json.dumps(EXPORTED), "ga4"),
+        ("a.jsonl", '{"who": "anna", "what": "tea"}', None),
+        ("a.jsonl", "{broken", None),
+        ("a.jsonl", "", None),
+        ("a.csv", '"id","title","price"\n1,2,3\n', None),
+        ("a.csv", '"id","title","price","link"\n1,2,3,4\n', "merchant"),
+        ("a.xlsx", "", None),
+    ],
+)
+def test_a_file_may_say_itself_what_it_is(
+    tmp_path: Path, name: str, text: str, form: str | None
+) -> None:
+    path = tmp_path / name
+    path.write_text(text + "\n")
+    assert form_of(path) == form
 
 
 def test_a_file_that_is_not_there_says_so(tmp_path: Path) -> None:

@@ -18,7 +18,10 @@ from habitue.facts.cleaning.rejects import write_rejects
 from habitue.facts.cleaning.report import DataReport
 from habitue.facts.feeds.imports import Imported, import_table
 from habitue.facts.feeds.json_files import JSON_FORMS, JsonForm, import_json
-from habitue.facts.feeds.mapping import load_mapping
+from habitue.facts.feeds.mapping import Mapping, load_mapping, shipped_mappings
+from habitue.facts.feeds.merchant import read_merchant
+from habitue.facts.feeds.recognise import FORMS, form_of
+from habitue.facts.feeds.schema_org import read_products
 from habitue.facts.feeds.tables import RawTable, read_query, read_table
 from habitue.store.contract import Appended
 
@@ -28,7 +31,15 @@ if TYPE_CHECKING:
     from habitue.app.shop import Progress
     from habitue.app.wiring import Parts
 
-__all__ = ["Counted", "Ingested", "ingest_actions", "ingest_table"]
+__all__ = [
+    "Counted",
+    "Ingested",
+    "ingest_actions",
+    "ingest_table",
+    "readable_rejects",
+    "store_facts",
+    "store_imported",
+]
 
 _ROWS: Final = 100_000
 """Rows a commit of an import: large enough to share its cost, small enough to show progress."""
@@ -86,27 +97,32 @@ def ingest_table(
     progress: Progress,
 ) -> Ingested:
     """Read, clean and store a table; see ``Shop.ingest``."""
+    if mapping is None and query is None and "://" not in str(source):
+        mapping = form_of(Path(source))
     if mapping in JSON_FORMS:
         return _ingest_json(parts, Path(source), mapping, rejects, now_ms, progress)
     if mapping is None:
         raise BadInput(
             f"{source} needs a mapping that says what its columns mean.",
-            remedy="Name a shipped one (online-retail), a TOML file, or what the lines of a JSON "
-            "file are (habitue, ga4): docs/guides/import.",
+            remedy=f"Name a shipped one ({', '.join(shipped_mappings())}), a TOML file, or what "
+            f"the file is ({', '.join(FORMS)}): docs/guides/import.",
         )
-    told = load_mapping(mapping)
-    raw = _read(source, query, told.read)
+    told = load_mapping("merchant" if mapping == "schema-org" else mapping)
+    progress("reading", 0, 1)
+    if query is None and mapping == "merchant":
+        raw = read_merchant(Path(source))
+    elif query is None and mapping == "schema-org":
+        raw = read_products(Path(source))
+    else:
+        raw = _read(source, query, told.read)
     progress("reading", 1, 1)
     progress("cleaning", 0, 1)
     found = import_table(raw, told, now_ms=now_ms, clock=parts.settings.clock)
     progress("cleaning", 1, 1)
     if rejects is not None:
-        refused = found.rejects
-        if parts.pseudonyms is not None:
-            refused = parts.pseudonyms.over_rejects(refused, told.shopper_columns())
-        write_rejects(refused, rejects)
+        write_rejects(readable_rejects(parts, found.rejects, told), rejects)
         reject_files(parts.settings).note(rejects)
-    return _store(parts, found, now_ms, progress)
+    return store_imported(parts, found, now_ms, progress)
 
 
 def _ingest_json(
@@ -122,12 +138,21 @@ def _ingest_json(
     found = import_json(source, form, now_ms=now_ms, clock=parts.settings.clock)
     progress("reading", 1, 1)
     if rejects is not None:
-        refused = found.rejects
-        if parts.pseudonyms is not None:  # who a refused line speaks of may stand anywhere in it
-            refused = refused.with_columns(pl.lit(None, pl.String).alias("said"))
-        write_rejects(refused, rejects)
+        write_rejects(readable_rejects(parts, found.rejects, None), rejects)
         reject_files(parts.settings).note(rejects)
-    return Ingested(found.report, _store_facts(parts, found.facts, now_ms, progress, "facts"))
+    return Ingested(found.report, store_facts(parts, found.facts, now_ms, progress, "facts"))
+
+
+def readable_rejects(parts: Parts, rejects: pl.DataFrame, told: Mapping | None) -> pl.DataFrame:
+    """Refused rows as they may be kept: where ids rest as pseudonyms, without any other.
+
+    Without a mapping, who a line speaks of may stand anywhere in it, so all it said goes.
+    """
+    if parts.pseudonyms is None:
+        return rejects
+    if told is None:
+        return rejects.with_columns(pl.lit(None, pl.String).alias("said"))
+    return parts.pseudonyms.over_rejects(rejects, told.shopper_columns())
 
 
 def _read(source: str | Path, query: str | None, hints: object) -> RawTable:
@@ -138,17 +163,19 @@ def _read(source: str | Path, query: str | None, hints: object) -> RawTable:
     return read_table(source, hints)  # type: ignore[arg-type]
 
 
-def _store(parts: Parts, found: Imported, now_ms: int, progress: Progress) -> Ingested:
+def store_imported(parts: Parts, found: Imported, now_ms: int, progress: Progress) -> Ingested:
+    """Store what a table was found to say."""
     facts = [fact for batch in found.about() for fact in batch]
-    counted = _store_facts(parts, facts, now_ms, progress, "items, people and ties")
+    counted = store_facts(parts, facts, now_ms, progress, "items, people and ties")
     return Ingested(
         found.report, ingest_actions(parts, found.actions, now_ms, progress, counted=counted)
     )
 
 
-def _store_facts(
+def store_facts(
     parts: Parts, facts: list[Fact], now_ms: int, progress: Progress, what: str
 ) -> Counted:
+    """Store facts, and count what became of them."""
     counted = Counted()
     for since in range(0, len(facts), _ROWS):
         some = facts[since : since + _ROWS]

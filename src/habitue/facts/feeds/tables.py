@@ -19,12 +19,19 @@ import polars as pl
 from habitue.errors import BadInput, MissingPiece
 from habitue.facts.feeds.mapping import ReadHints
 
-__all__ = ["ROW", "RawTable", "Unreadable", "read_query", "read_table"]
+__all__ = ["ROW", "RawTable", "Unreadable", "read_lines", "read_query", "read_table"]
 
 ROW = "row"
 """Number of a row among the rows of its source, from 0; a source's own ``row`` is renamed."""
 
-_CSV_SUFFIXES = {".csv": None, ".dat": None, ".tsv": "\t", ".tab": "\t", ".data": "\t"}
+_CSV_SUFFIXES = {
+    ".csv": None,
+    ".dat": None,
+    ".tsv": "\t",
+    ".tab": "\t",
+    ".data": "\t",
+    ".txt": "\t",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +94,15 @@ def read_table(path: str | Path, hints: ReadHints | None = None) -> RawTable:
         f"{path.name} is of no kind that can be imported.",
         remedy="Use .parquet, .csv, .tsv, .dat, .jsonl or .ndjson, or a SQL query.",
     )
+
+
+def read_lines(lines: Sequence[tuple[int, bytes]], name: str, identity: str) -> RawTable:
+    """Numbered JSON lines of a source that grows; ``identity`` tells it from every other."""
+    said = [(number, line) for number, line in lines if line.strip()]
+    frame, unreadable = _read_json_lines(b"\n".join(line for _, line in said))
+    numbers = pl.Series(ROW, [number for number, _ in said], pl.UInt32)
+    bad = tuple(replace(one, line=int(numbers[one.line - 1])) for one in unreadable)
+    return RawTable(frame.with_columns(numbers.gather(frame[ROW])), name, identity, 0, bad)
 
 
 def read_query(address: str, query: str) -> RawTable:

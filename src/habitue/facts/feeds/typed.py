@@ -13,6 +13,7 @@ from habitue.facts.money import EXPONENTS, MICROS, minor_exponent
 __all__ = ["amount", "currency_in", "instant", "number", "span", "text", "texts", "total_minor"]
 
 _PRICE = r"^\s*(?:([A-Za-z]{3})\s*)?(-?\d+(?:\.\d+)?)(?:\s*([A-Za-z]{3}))?\s*$"
+_NEXT_ADDRESS = r"\s*,\s*([A-Za-z][A-Za-z0-9+.-]*://)"
 _ZONED = ("%+", "%F %T%.f%#z", "%FT%T%.f%#z", "%FT%H:%M%#z")
 _WALL_CLOCK = ("%FT%T%.f", "%F %T%.f", "%FT%H:%M", "%F %H:%M", "%F")
 
@@ -116,11 +117,14 @@ def span(field: FieldMap, schema: pl.Schema, time_zone: str) -> tuple[pl.Expr, p
 
 
 def texts(field: FieldMap, schema: pl.Schema) -> pl.Expr:
-    """Several texts, a list or one text with commas between them, as a JSON list; none is null."""
+    """Several addresses, a list or one text with commas between, as a JSON list; none is null.
+
+    An address may hold commas itself: it ends where another begins.
+    """
     if field.column is not None and isinstance(schema[field.column], pl.List):
         said = pl.col(field.column).cast(pl.List(pl.String))
     else:
-        said = text(field, schema).str.split(",")
+        said = text(field, schema).str.replace_all(_NEXT_ADDRESS, "\n${1}").str.split("\n")
     one = pl.element().str.strip_chars()
     several = said.list.eval(one.filter(one != ""))
     encoded = pl.struct(several.alias("l")).struct.json_encode()
