@@ -68,21 +68,39 @@ def _open(store: str | None, settings: Path | None) -> Shop:
 
 @app.command("import")
 def import_(
-    source: Annotated[str, typer.Argument(help="A CSV, JSONL or Parquet file, or a SQL address.")],
+    source: Annotated[
+        str, typer.Argument(help="A CSV, JSONL, Parquet, XML or HTML file, or a SQL address.")
+    ],
     mapping: Annotated[
-        str | None, typer.Option(help="The name of a shipped mapping, or a TOML file.")
+        str | None,
+        typer.Option(
+            help="A shipped mapping, a TOML file, or what the file is: habitue, ga4, merchant, "
+            "schema-org [told by the file where it says so itself]."
+        ),
     ] = None,
     query: Annotated[str | None, typer.Option(help="The SQL query, for an address.")] = None,
     report: Annotated[
         Path | None, typer.Option(help="Write the data report here, as JSON.")
     ] = None,
     rejects: Annotated[Path | None, typer.Option(help="Write refused rows here, as JSONL.")] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Go on with lines to come, until Ctrl-C.")
+    ] = False,
     store: Store = None,
     settings: SettingsFile = None,
 ) -> None:
     """Read a file, or a table of a database, into the shop's facts; show what cleaning found."""
     from habitue.cli.progress import bars
 
+    if follow:
+        from habitue.cli.following import follow as follow_
+        from habitue.errors import BadInput
+
+        if query is not None or report is not None:
+            raise BadInput("--follow reads a file that grows: without --query and --report.")
+        with _open(store, settings) as shop:
+            follow_(shop, source, mapping, rejects)
+        return
     with _open(store, settings) as shop, bars() as progress:
         found = shop.ingest(
             source, mapping=mapping, query=query, rejects=rejects, progress=progress
