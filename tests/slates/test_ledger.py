@@ -108,3 +108,40 @@ def test_the_forgotten_keep_nothing_told_since() -> None:
     ledger.add(columns_of(make_log([(0, 2, int(PURCHASE), 1, 0)])))
     ledger.forget(0)
     assert len(ledger.of([0], MS_PER_DAY).item) == 0
+
+
+def test_thousands_told_since_are_each_found_again() -> None:
+    """Against a plain dictionary, with people forgotten on the way."""
+    rng = np.random.default_rng(2)
+    ledger, known = Ledger(PURCHASE), dict[tuple[int, int], tuple[int, int]]()
+    for turn in range(30):
+        n = 400
+        told = list(
+            zip(
+                rng.integers(0, 300, n).tolist(),
+                rng.integers(0, 500, n).tolist(),
+                [int(PURCHASE)] * n,
+                rng.integers(0, 30, n).tolist(),
+                [-1] * n,
+                strict=True,
+            )
+        )
+        ledger.add(columns_of(make_log(told)))
+        for shopper, item, _, day, _ in told:
+            count, last = known.get((shopper, item), (0, 0))
+            known[shopper, item] = (count + 1, max(last, day))
+        ledger.forget(turn * 7)
+        known = {pair: held for pair, held in known.items() if pair[0] != turn * 7}
+    for shopper in range(310):
+        entries = ledger.of([shopper], 30 * MS_PER_DAY)
+        mine = sorted((item, *held) for (who, item), held in known.items() if who == shopper)
+        assert entries.item.tolist() == [item for item, _, _ in mine]
+        assert entries.count.tolist() == [count for _, count, _ in mine]
+        assert entries.age_days.tolist() == [30 - last for _, _, last in mine]
+    assert ledger.held_bytes() < 60 * 12_000
+
+
+def test_who_refused_nothing_costs_next_to_nothing() -> None:
+    ledger = Ledger(ActionKind.not_interested)
+    ledger.add(columns_of(make_log([(3, 2, int(PURCHASE), 1, 0)])))
+    assert ledger.held_bytes() < 10_000

@@ -64,6 +64,10 @@ class Counters:
                 self.add(columns_of(table))
         self.seq = max(self.seq, until_seq)
 
+    def held_bytes(self) -> int:
+        """Memory of who bought or refused what, without the item statistics and the tables."""
+        return self.stats.pair_bytes + self.bought.held_bytes() + self.refused.held_bytes()
+
     def forget(self, shopper_row: int) -> None:
         """Drop what was told of a shopper."""
         self.bought.forget(shopper_row)

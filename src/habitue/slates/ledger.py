@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, NamedTuple, Self
 
 import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
 from habitue.errors import SnapshotError
-from habitue.facts import MS_PER_DAY, ActionKind, ActionLog
+from habitue.facts import MS_PER_DAY, NO_ROW, ActionKind, ActionLog
 from habitue.store.contract import ActionColumns
 
 __all__ = ["Entries", "Ledger", "LedgerTable"]
@@ -97,34 +97,98 @@ def _columns(
     return table.item, table.count, table.last_ms
 
 
+class _Since(NamedTuple):
+    """What was told since the table: entries in order of telling, chained by shopper.
+
+    ``place`` finds the entry of a shopper and an item, ``latest`` where a shopper's chain begins.
+    """
+
+    shopper: NDArray[np.int32]  # (cap,)
+    item: NDArray[np.int32]  # (cap,) NO_ROW where the shopper was forgotten
+    times: NDArray[np.float32]  # (cap,) how often it was told
+    last_ms: NDArray[np.int64]  # (cap,)
+    before: NDArray[np.int32]  # (cap,) the same shopper's entry before this one, or NO_ROW
+    latest: NDArray[np.int32]  # (n_shoppers and spare,) an entry, or NO_ROW
+    place: NDArray[np.int32]  # (a power of two,) open-addressed entries, NO_ROW where free
+
+    @classmethod
+    def empty(cls, capacity: int, n_shoppers: int, n_places: int) -> _Since:
+        return cls(
+            np.empty(capacity, np.int32),
+            np.empty(capacity, np.int32),
+            np.empty(capacity, np.float32),
+            np.empty(capacity, np.int64),
+            np.empty(capacity, np.int32),
+            np.full(n_shoppers, NO_ROW, np.int32),
+            np.full(n_places, NO_ROW, np.int32),
+        )
+
+    def holding(self, used: int, n: int, n_shoppers: int) -> _Since:
+        """These first ``used`` entries with room for ``n``, and for shoppers of those rows."""
+        capacity, people, places = len(self.item), len(self.latest), len(self.place)
+        if n <= capacity and n_shoppers <= people and n * 3 <= places * 2:
+            return self
+        if n > capacity:
+            capacity = max(n, capacity * 5 // 4)
+        if n_shoppers > people:
+            people = max(n_shoppers, people * 5 // 4)
+        while n * 3 > places * 2:
+            places *= 2
+        more = _Since.empty(capacity, people, places)
+        for new, old in zip(_by_entry(more), _by_entry(self), strict=True):
+            new[:used] = old[:used]
+        more.latest[: len(self.latest)] = self.latest
+        _place_all(more, used)
+        return more
+
+
+def _by_entry(since: _Since) -> tuple[NDArray[Any], ...]:
+    return since.shopper, since.item, since.times, since.last_ms, since.before
+
+
 class Ledger:
     """A table and what was told since, by shopper row.
 
-    What is held beyond the table is about 150 bytes an entry, until the next snapshot's table.
+    What is held beyond the table is 30 to 42 bytes an entry and 4 a shopper, until the next
+    snapshot's table.
     """
 
     def __init__(self, kind: ActionKind, table: LedgerTable | None = None) -> None:
         self.kind = kind
         self._table = table or LedgerTable.empty()
-        self._since: dict[int, dict[int, tuple[float, int]]] = {}
+        self._since = _Since.empty(64, 64, 128)
+        self._used = 0
 
     def add(self, actions: ActionColumns) -> None:
         """Take in new actions; the caller sees to it that none repeats."""
-        mine = np.flatnonzero((actions.kind == self.kind) & (actions.item_row >= 0))
-        columns = (c[mine].tolist() for c in (actions.shopper_row, actions.item_row, actions.at_ms))
-        for shopper, item, at_ms in zip(*columns, strict=True):
-            held = self._since.setdefault(shopper, {})
-            count, last_ms = held.get(item, (0.0, at_ms))
-            held[item] = (count + 1, max(last_ms, at_ms))
+        told = (actions.kind == self.kind) & (actions.item_row >= 0) & (actions.shopper_row >= 0)
+        mine = np.flatnonzero(told)
+        if not len(mine):
+            return
+        shopper, item = actions.shopper_row[mine], actions.item_row[mine]
+        # Requests read meanwhile: they hold on to the arrays they began with.
+        since = self._since.holding(self._used, self._used + len(mine), int(shopper.max()) + 1)
+        self._used = _tell(since, self._used, shopper, item, actions.at_ms[mine])
+        self._since = since
 
     def forget(self, shopper_row: int) -> None:
         """Drop what was told of a shopper since the table."""
-        self._since.pop(shopper_row, None)
+        if 0 <= shopper_row < len(self._since.latest):
+            _forget(self._since, shopper_row)
+
+    def held_bytes(self) -> int:
+        """Memory taken by what was told since the table."""
+        return sum(column.nbytes for column in self._since)
+
+    def _told(self, shopper: int) -> bool:
+        """Whether anything was told of a shopper since the table."""
+        latest = self._since.latest
+        return 0 <= shopper < len(latest) and latest.item(shopper) >= 0
 
     def of(self, shoppers: Sequence[int], now_ms: int) -> Entries:
         """The entries of one person, who may stand under several rows."""
         table = self._table
-        if len(shoppers) == 1 and shoppers[0] not in self._since:
+        if len(shoppers) == 1 and not self._told(shoppers[0]):
             shopper = shoppers[0]
             if not 0 <= shopper < len(table.indptr) - 1:
                 return _NOTHING
@@ -138,7 +202,10 @@ class Ledger:
         table = self._table
         merged: dict[int, tuple[float, int]] = {}
         for shopper in shoppers:
-            held = list(self._since.get(shopper, {}).items())
+            held: list[tuple[int, tuple[float, int]]] = []
+            if self._told(shopper):
+                told = (column.tolist() for column in _chain(self._since, shopper))
+                held = [(item, (count, last)) for item, count, last in zip(*told, strict=True)]
             if 0 <= shopper < len(table.indptr) - 1:
                 part = slice(table.indptr[shopper], table.indptr[shopper + 1])
                 columns = (column[part].tolist() for column in _columns(table))
@@ -155,6 +222,88 @@ class Ledger:
             np.array([merged[item][0] for item in items], np.float32),
             _ages(last_times, now_ms),
         )
+
+
+@nb.njit(cache=True, nogil=True)
+def _find(since: _Since, shopper: int, item: int) -> int:
+    """Where in ``place`` the entry of a shopper and an item stands, or where it would."""
+    mask = len(since.place) - 1
+    key = (np.int64(shopper) << 32) | np.int64(item)
+    at = int(key * np.int64(-7046029254386353131) >> 20 & mask)
+    while True:
+        entry = since.place[at]
+        if entry < 0 or (since.item[entry] == item and since.shopper[entry] == shopper):
+            return at
+        at = (at + 1) & mask
+
+
+@nb.njit(cache=True, nogil=True)
+def _place_all(since: _Since, used: int) -> None:
+    """Make every entry findable; those of the forgotten are passed over."""
+    for entry in range(used):
+        if since.item[entry] >= 0:
+            since.place[_find(since, since.shopper[entry], since.item[entry])] = entry
+
+
+@nb.njit(cache=True, nogil=True)
+def _tell(
+    since: _Since,
+    used: int,
+    shopper: NDArray[np.int32],
+    item: NDArray[np.int32],
+    at_ms: NDArray[np.int64],
+) -> int:
+    """Enter actions, each item of a shopper once; how many entries there are then."""
+    for x in range(len(item)):
+        at = _find(since, shopper[x], item[x])
+        entry = since.place[at]
+        if entry >= 0:
+            since.times[entry] += 1
+            since.last_ms[entry] = max(since.last_ms[entry], at_ms[x])
+            continue
+        since.shopper[used] = shopper[x]
+        since.item[used] = item[x]
+        since.times[used] = 1
+        since.last_ms[used] = at_ms[x]
+        since.before[used] = since.latest[shopper[x]]
+        since.place[at] = used
+        since.latest[shopper[x]] = used  # whole before anybody can come upon it
+        used += 1
+    return used
+
+
+@nb.njit(cache=True, nogil=True)
+def _forget(since: _Since, shopper: int) -> None:
+    """Blank a shopper's entries. They stay where they are, and are found by nobody."""
+    entry = since.latest[shopper]
+    since.latest[shopper] = NO_ROW
+    while entry >= 0:
+        since.item[entry] = NO_ROW
+        since.times[entry] = 0
+        since.last_ms[entry] = 0
+        since.shopper[entry] = NO_ROW
+        entry = since.before[entry]
+
+
+@nb.njit(cache=True, nogil=True)
+def _chain(
+    since: _Since, shopper: int
+) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.int64]]:
+    """Items, counts and last times of a shopper, the latest told first."""
+    first, n = since.latest[shopper], 0
+    entry = first
+    while entry >= 0:
+        n += 1
+        entry = since.before[entry]
+    item, count, last_ms = np.empty(n, np.int32), np.empty(n, np.float32), np.empty(n, np.int64)
+    entry = first
+    for x in range(n):
+        item[x] = since.item[entry]
+        count[x] = since.times[entry]
+        last_ms[x] = since.last_ms[entry]
+        entry = since.before[entry]
+    known = item >= 0
+    return item[known], count[known], last_ms[known]
 
 
 @nb.njit(cache=True, nogil=True)

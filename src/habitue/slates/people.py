@@ -69,6 +69,10 @@ class People:
             self._row[shopper] = row
         return row
 
+    def held(self) -> int:
+        """How many ids are held now."""
+        return len(self._row)
+
     def members(self, row: int) -> tuple[int, ...]:
         """All rows that are one person, the person's own first."""
         return self._members.get(row) or (row,)
