@@ -71,6 +71,15 @@ def test_the_view_before_colours_the_next_slate(shop: SmallShop) -> None:
     assert all(int(item[1:]) % 3 == 1 for item in first)
 
 
+def test_what_either_id_of_a_person_looked_at_colours_the_next_slate(shop: SmallShop) -> None:
+    shop.post()
+    shop.tell(Alias(shopper="ana", alias="anon-ana"))
+    shop.act("anon-ana", "view_item", "i1")  # category B: 1, 4, 7, ... 28
+    assert all(int(item[1:]) % 3 == 1 for item in items_of(shop.ask("ana", n=4)))
+    shop.act("ana", "view_item", "i2")  # category C
+    assert {int(item[1:]) % 3 for item in items_of(shop.ask("ana", n=8))} == {1, 2}
+
+
 def test_not_interested_removes_the_item_from_the_very_next_slate(shop: SmallShop) -> None:
     shop.post()
     for item in items_of(shop.ask("ana", n=10)):

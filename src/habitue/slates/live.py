@@ -473,7 +473,7 @@ def _woven(
 ) -> tuple[NDArray[np.int32], NDArray[np.uint8], NDArray[np.int64]]:
     """The recent actions of several rows that are one person, as one list (1, L)."""
     length = item.shape[1]
-    when = np.where(item >= 0, at_ms, np.iinfo(np.int64).min).ravel()
+    when = np.where(item >= 0, at_ms, -np.iinfo(np.int64).max).ravel()  # its negative is a number
     order = np.argsort(-when, kind="stable")[:length]
     return item.ravel()[order][None], kind.ravel()[order][None], at_ms.ravel()[order][None]
 
