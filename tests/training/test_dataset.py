@@ -11,6 +11,7 @@ import pytest
 
 from habitue.errors import BadInput
 from habitue.facts import Action, Alias, Consent, Item, Shown
+from habitue.facts.cleaning.robots import RobotConfig
 from habitue.facts.money import Rates
 from habitue.portraits import ShopperIndex
 from habitue.store.sqlite import SqliteFactStore
@@ -168,3 +169,32 @@ def test_slates_teach_what_was_taken_up_of_them(store: SqliteFactStore) -> None:
     assert beside.context.anchor_item.tolist() == [[1]]  # the cup the slate stood beside
     assert beside.shown is not None
     assert beside.answers.of(np.array([0]), beside.shown).tolist() == [[0, 3]]
+
+
+def test_shoppers_at_rates_no_person_has_are_left_out_and_kept(store: SqliteFactStore) -> None:
+    crawled = [view("crawler", f"i{n}", n / 86_400) for n in range(700)]
+    put(store, *crawled, view("anna", "i1", 1), view("crawler-2", "i1", 1))
+    put(store, Alias(shopper="crawler", alias="crawler-2", at=T0))
+    assert len(facts_of_store(store).log) == 702
+    kept = facts_of_store(store, robots=RobotConfig())
+    assert kept.log.shopper_row.tolist() == [1]
+    assert kept.n_items == 700
+    assert store.stored().facts["action"] == 702
+    assert len(facts_of_store(store, robots=RobotConfig(per_minute=90)).log) == 702
+
+
+def test_slates_of_those_left_out_teach_nothing(store: SqliteFactStore) -> None:
+    put(store, *(view("crawler", f"i{n}", n / 86_400) for n in range(700)))
+    put(
+        store,
+        *(
+            Shown(
+                id=f"slate-{who}", at=T0 + DAY, shopper=who, surface="home", snapshot="s", arm="",
+                items=["i1"], scores=[1.0], propensities=[1.0], sources=["popular"],
+            )
+            for who in ("crawler", "anna")
+        ),
+        view("anna", "i2", 2),
+    )  # fmt: skip
+    facts = facts_of_store(store, robots=RobotConfig())
+    assert (facts.slates["home"].shopper_row >= 0).sum() == 1

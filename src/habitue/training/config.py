@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
 
 from habitue.candidates.roster import DEFAULT_SOURCES, SourceConfig
+from habitue.facts.cleaning.robots import RobotConfig
 from habitue.portraits import ItemStatsConfig
 from habitue.ranking.lambdamart import LambdaMartConfig
 
@@ -63,6 +64,10 @@ class TrainingConfig(BaseModel):
     rebuy: bool = Field(
         True, description="Learn about items bought before, too; the policy says when they show."
     )
+    leave_out_robots: bool = Field(
+        True, description="Do not learn from shoppers at rates no person has; they are kept."
+    )
+    robots: RobotConfig = Field(RobotConfig(), description="From where on a rate is no person's.")
     threads: PositiveInt = Field(
         2, description="Spans, and then rankers and measuring, worked on at once."
     )

@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from habitue.candidates.contract import TrainingFacts
 from habitue.facts import NO_ROW, ActionKind, ActionLog, Catalogue, Item, Purpose
 from habitue.facts.cleaning.cancellations import match_cancellations
+from habitue.facts.cleaning.robots import RobotConfig
+from habitue.facts.cleaning.robots import robots as find_robots
 from habitue.facts.money import Rates
 from habitue.privacy.consent import ConsentGate
 from habitue.store.contract import FactStore
@@ -175,11 +177,13 @@ def facts_of_store(
     rates: Rates | None = None,
     until_seq: int | None = None,
     allowed_unless_said: Iterable[Purpose] = ("personalisation",),
+    robots: RobotConfig | None = None,
 ) -> ShopFacts:
     """The facts of a store up to ``until_seq`` (all, unless said), ready to learn from.
 
     Only shoppers who allow personalisation are read, and never the erased: ``allowed_unless_said``
-    are the purposes allowed by those who have not answered. ``rates`` turns amounts into the base
+    are the purposes allowed by those who have not answered. Shoppers at rates beyond ``robots``, as
+    no person has, are left out where bounds are given. ``rates`` turns amounts into the base
     currency; without them amounts are taken as they stand. Raises ``BadInput`` where a currency has
     no rate.
     """
@@ -196,6 +200,10 @@ def facts_of_store(
     kept = ~known
     kept[known] = readable[person[known]]
     frame = frame.with_columns(shopper_row=pl.Series(person, dtype=pl.Int32)).filter(kept)
+    if robots is not None:
+        who = _robots(frame, robots)
+        readable[who.to_numpy()] = False
+        frame = frame.filter(~pl.col("shopper_row").is_in(who.implode()))
     frame = frame.sort("at_ms", "seq")
     order = frame["order_id"].cast(pl.Categorical).to_physical().cast(pl.Int32).fill_null(NO_ROW)
     log = ActionLog(
@@ -210,6 +218,13 @@ def facts_of_store(
     )
     slates = SlateLog.by_surface(store, watermark, np.where(readable[canonical], canonical, NO_ROW))
     return ShopFacts(log, _voided(log), versions, watermark, slates)
+
+
+def _robots(frame: pl.DataFrame, config: RobotConfig) -> pl.Series:
+    """Rows of the shoppers whom no person could keep up with."""
+    known = frame.filter(pl.col("shopper_row") != NO_ROW)
+    acts = known.select("at_ms", "kind", shopper="shopper_row", item="item_row")
+    return find_robots(acts.with_columns(pl.col("item").replace(NO_ROW, None)), config)["shopper"]
 
 
 def _readable(
