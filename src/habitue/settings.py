@@ -25,6 +25,7 @@ from pydantic_settings import (
 from habitue.errors import BadSetting
 from habitue.facts import ActionKind, Purpose
 from habitue.facts.time import ClockConfig
+from habitue.portraits.config import PortraitConfig
 from habitue.surfaces.config import SurfacesConfig
 from habitue.training.config import TrainingConfig
 
@@ -199,6 +200,7 @@ class Settings(BaseSettings):
     server: ServerSettings = ServerSettings()
     limits: LimitSettings = LimitSettings()
     surfaces: SurfacesConfig = SurfacesConfig()
+    portraits: PortraitConfig = PortraitConfig()
     training: TrainingConfig = TrainingConfig()
 
     @classmethod

@@ -40,6 +40,8 @@ def test_the_methods_of_a_shop() -> None:
         "follow_snapshot": [],
         "forget": ["shopper"],
         "ingest": ["what", "mapping", "query", "rejects", "progress"],
+        "portrait": ["shopper", "now_ms"],
+        "portraits": ["now_ms"],
         "recommend": ["shopper", "surface", "items", "n", "filter", "page", "now_ms", "seed"],
         "report": ["name"],
         "retain": [],

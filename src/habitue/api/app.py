@@ -24,6 +24,7 @@ from habitue.api.meters import Meters
 from habitue.api.openapi import document
 from habitue.api.operation import Example, Operation
 from habitue.api.people import PeopleDoor
+from habitue.api.portraits import portrait_operation
 from habitue.api.problems import MEDIA_TYPE, Problem, problem_of
 from habitue.api.reference import reference_page
 from habitue.api.running import RunningDoor
@@ -89,6 +90,7 @@ def create_app(
         *_fact_operations(shop, settings, gate, meters),
         _slate_operation(shop, settings, gate, meters),
         *_people_operations(shop, gate),
+        portrait_operation(shop, gate),
         *_running_operations(RunningDoor(shop, meters, app.version), gate),
     )
     for operation in app.operations:

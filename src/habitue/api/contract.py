@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from habitue.facts import Fact
+from habitue.portraits import Portrait
 from habitue.privacy import Caller
 from habitue.store.contract import Appended, Erased
 from habitue.surfaces import SlateAnswer, SurfaceRequest
@@ -60,6 +61,10 @@ class Shop(Protocol):
 
         Raises ``NotFound`` for a stranger.
         """
+        ...
+
+    def portrait(self, shopper: str, *, now_ms: int) -> Portrait:
+        """Who a shopper is; raises ``NotFound`` for a stranger."""
         ...
 
     def forget(self, shopper: str) -> Erased:

@@ -12,7 +12,7 @@ from habitue.api.contract import Shop
 from habitue.api.problems import Problem
 from habitue.api.wire import ErasedAnswer
 
-__all__ = ["PeopleDoor"]
+__all__ = ["PeopleDoor", "shopper_of"]
 
 _encode = msgspec.json.Encoder().encode
 
@@ -25,15 +25,16 @@ class PeopleDoor:
 
     async def export(self, ask: Ask) -> Reply:
         """All that is held of a shopper, as they can read it."""
-        return Reply(200, await asyncio.to_thread(self.shop.export, _shopper(ask)))
+        return Reply(200, await asyncio.to_thread(self.shop.export, shopper_of(ask)))
 
     async def erase(self, ask: Ask) -> Reply:
         """Erase a shopper everywhere."""
-        erased = await asyncio.to_thread(self.shop.forget, _shopper(ask))
+        erased = await asyncio.to_thread(self.shop.forget, shopper_of(ask))
         return Reply(200, _encode(ErasedAnswer(erased.rows)))
 
 
-def _shopper(ask: Ask) -> str:
+def shopper_of(ask: Ask) -> str:
+    """The shopper a path names; a problem where it cannot be an id."""
     shopper: str = ask.scope["path_params"]["id"]
     if not 1 <= len(shopper) <= 200 or "\0" in shopper:
         raise Problem(422, "bad-input", "An id has 1 to 200 characters, none of them NUL.")

@@ -16,6 +16,7 @@ from habitue.app.shop import Shop
 from habitue.app.snapshots import SnapshotInfo
 from habitue.errors import HabitueError, NotFound, StoreError
 from habitue.facts import Fact
+from habitue.portraits import Portrait
 from habitue.privacy.access import access_document
 from habitue.privacy.keys import Keyring
 from habitue.store.contract import Appended, Erased
@@ -85,6 +86,10 @@ class RunningShop:
         row = cast("int", held["name"][0]["shopper_row"])  # consent is the same under every id
         consent = self.parts.slating.consent
         return access_document(held, consent, shopper_row=row, now_ms=clock_ms())
+
+    def portrait(self, shopper: str, *, now_ms: int) -> Portrait:
+        """Who a shopper is; raises ``NotFound`` for a stranger."""
+        return self.shop.portrait(shopper, now_ms=now_ms)
 
     def forget(self, shopper: str) -> Erased:
         """Erase a shopper everywhere; raises ``NotFound`` for a stranger."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, cast, overload
 
+import msgspec
 import numpy as np
 
 from habitue.app.clock import clock_ms
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from habitue.app.importing import Counted, Ingested
     from habitue.app.learning import Evaluated
     from habitue.evaluation import Report
+    from habitue.portraits import Portrait
 
 __all__ = ["Progress", "Shop", "open_shop"]
 
@@ -235,6 +237,27 @@ class Shop:
     def export(self, shopper: str) -> dict[str, list[dict[str, object]]]:
         """Everything stored about a shopper; raises ``NotFound`` for a stranger."""
         return self.parts.store.export(self._named(shopper))
+
+    def portrait(self, shopper: str, *, now_ms: int | None = None) -> Portrait:
+        """Who a shopper is: interests, price band, value and stage, with what each rests on.
+
+        Fifths and paces are those of the shop when the active snapshot was trained. Of who does not
+        allow personalisation it says that and nothing else. Raises ``NotFound`` for a stranger.
+        """
+        from habitue.app.portraying import portray
+
+        self.catch_up()
+        told = portray(self.parts, self._named(shopper), clock_ms() if now_ms is None else now_ms)
+        return msgspec.structs.replace(told, shopper=shopper)
+
+    def portraits(self, *, now_ms: int | None = None) -> pl.DataFrame:
+        """The portraits of all who allow personalisation and acted on an item, a row each.
+
+        The columns are those of ``habitue.portraits.portrait_columns``, with the shopper's id.
+        """
+        from habitue.app.portraying import portray_all
+
+        return portray_all(self.parts, clock_ms() if now_ms is None else now_ms)
 
     def forget(self, shopper: str) -> Erased:
         """Erase a shopper everywhere, from this moment on; raises ``NotFound`` for a stranger."""

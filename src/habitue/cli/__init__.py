@@ -270,6 +270,24 @@ def export(
 
 
 @app.command()
+def portrait(
+    shopper: Annotated[str, typer.Argument(help="The shopper's id.")],
+    json: Json = False,
+    store: Store = None,
+    settings: SettingsFile = None,
+) -> None:
+    """Tell who a shopper is: interests, price band, value and stage, and what that rests on."""
+    from habitue.cli.show import portrait_json, portrait_table
+
+    with _open(store, settings) as shop:
+        told = shop.portrait(shopper)
+    if json:
+        print(portrait_json(told))
+    else:
+        _console().print(portrait_table(told))
+
+
+@app.command()
 def doctor(store: Store = None, settings: SettingsFile = None) -> None:
     """Look for what is wrong with the settings, the store, the live state and the snapshots."""
     from habitue.cli.doctor import examine

@@ -13,6 +13,7 @@ from rich.table import Table
 if TYPE_CHECKING:
     from habitue.app import Shop, SnapshotInfo
     from habitue.cli.doctor import Finding
+    from habitue.portraits.portrait import Evidence, Portrait
     from habitue.privacy.keys import Keyring
     from habitue.surfaces import SlateAnswer
 
@@ -20,6 +21,8 @@ __all__ = [
     "comparison_table",
     "findings_table",
     "key_table",
+    "portrait_json",
+    "portrait_table",
     "slate_json",
     "slate_table",
     "snapshot_json",
@@ -89,6 +92,43 @@ def comparison_table(first: SnapshotInfo, second: SnapshotInfo) -> Table:
             metric, "" if a is None else f"{a:.4f}", "" if b is None else f"{b:.4f}", change
         )
     return table
+
+
+def portrait_json(portrait: Portrait) -> str:
+    """A portrait as the HTTP interface would answer it."""
+    return msgspec.json.format(msgspec.json.encode(portrait)).decode()
+
+
+def portrait_table(portrait: Portrait) -> Table:
+    """A portrait: what it says, and the actions each thing rests on."""
+    life = portrait.lifecycle
+    table = Table(title=escape(portrait.shopper), title_justify="left")
+    for name in ("", "what", "rests on"):
+        table.add_column(name, overflow="fold")
+    if life is None:
+        table.add_row("personalisation", "not allowed: nothing is held", "")
+        return table
+    pace = f"an order is late after {life.late_gap_days:.0f} days"
+    table.add_row("stage", life.stage, f"{life.orders} orders; {pace}")
+    if (rfv := portrait.rfv) is not None:
+        fifths = (rfv.recency_fifth, rfv.frequency_fifth, rfv.value_fifth)
+        told = f"{rfv.recency_days:.0f} days ago, {rfv.frequency} orders, {rfv.value_minor:,} minor"
+        known = f"; fifths {'-'.join(map(str, fifths))}" if rfv.value_fifth else ""
+        orders = "; ".join(f"{one.at:%Y-%m-%d} {', '.join(one.items)}" for one in rfv.evidence)
+        table.add_row("value", told + known, escape(orders))
+    if (price := portrait.price) is not None:
+        table.add_row(
+            "price", f"{price.band} ({price.level:.0%} of its category)", _rests(price.evidence)
+        )
+    for name, interests in (("category", portrait.categories), ("brand", portrait.brands)):
+        for one in interests:
+            told = f"{escape(one.name)} {one.share:.0%} ({one.count} actions)"
+            table.add_row(name, told, _rests(one.evidence))
+    return table
+
+
+def _rests(evidence: Sequence[Evidence]) -> str:
+    return escape("; ".join(f"{one.at:%Y-%m-%d} {one.kind} {one.item}" for one in evidence))
 
 
 def key_table(keyring: Keyring) -> Table:

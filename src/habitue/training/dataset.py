@@ -6,7 +6,7 @@ marked or that a refund took back do not count, and prices stand in the shop's b
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
@@ -26,7 +26,7 @@ from habitue.privacy.consent import ConsentGate
 from habitue.store.contract import FactStore
 from habitue.training.shown import SlateLog
 
-__all__ = ["ItemVersions", "ShopFacts", "facts_of_store"]
+__all__ = ["ItemVersions", "ShopFacts", "facts_of_store", "log_of_shopper"]
 
 NEVER_MS: Final = np.iinfo(np.int64).max
 LEFT_OUT: Final = ("non_product", "looks_like_service", "price_zero")
@@ -204,20 +204,47 @@ def facts_of_store(
         who = _robots(frame, robots)
         readable[who.to_numpy()] = False
         frame = frame.filter(~pl.col("shopper_row").is_in(who.implode()))
+    n_items = max(len(versions.ids), int(frame["item_row"].max() or -1) + 1)  # type: ignore[arg-type]
+    log = _log_of(frame, len(canonical), n_items)
+    slates = SlateLog.by_surface(store, watermark, np.where(readable[canonical], canonical, NO_ROW))
+    return ShopFacts(log, _voided(log), versions, watermark, slates)
+
+
+def _robots(frame: pl.DataFrame, config: RobotConfig) -> pl.Series:
+    """Rows of the shoppers whom no person could keep up with."""
+    known = frame.filter(pl.col("shopper_row") != NO_ROW)
+    acts = known.select("at_ms", "kind", shopper="shopper_row", item="item_row")
+    return find_robots(acts.with_columns(pl.col("item").replace(NO_ROW, None)), config)["shopper"]
+
+
+def log_of_shopper(store: FactStore, rows: Sequence[int], n: int) -> ActionLog:
+    """The latest ``n`` item actions under each row of one person, as training would read them.
+
+    What was taken back until now is left out, and what cleaning marked. Whether the person allows
+    it is for the caller to ask.
+    """
+    tables = [store.history(row, n).select(list(_COLUMNS)) for row in rows]
+    frame = pl.concat([_read(table, None) for table in tables])
+    person = pl.lit(rows[0], pl.Int32).alias("shopper_row")
+    stored = store.stored()
+    log = _log_of(frame.with_columns(person), stored.n_shoppers, stored.n_items)
+    return log.take(_voided(log) == NEVER_MS)
+
+
+def _log_of(frame: pl.DataFrame, n_shoppers: int, n_items: int) -> ActionLog:
+    """The log's columns in order of time, orders coded."""
     frame = frame.sort("at_ms", "seq")
     order = frame["order_id"].cast(pl.Categorical).to_physical().cast(pl.Int32).fill_null(NO_ROW)
-    log = ActionLog(
+    return ActionLog(
         **{
             f.name: frame[f.name].to_numpy()
             for f in fields(ActionLog)
             if f.name not in ("order_row", "n_shoppers", "n_items")
         },
         order_row=order.to_numpy(),
-        n_shoppers=len(canonical),
-        n_items=max(len(versions.ids), int(frame["item_row"].max() or -1) + 1),  # type: ignore[arg-type]
+        n_shoppers=n_shoppers,
+        n_items=n_items,
     )
-    slates = SlateLog.by_surface(store, watermark, np.where(readable[canonical], canonical, NO_ROW))
-    return ShopFacts(log, _voided(log), versions, watermark, slates)
 
 
 def _robots(frame: pl.DataFrame, config: RobotConfig) -> pl.Series:

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
 from habitue.errors import SnapshotRefused
 from habitue.store.snapshots import Manifest, Snapshot, SnapshotStore
 from habitue.training.config import GateConfig
 from habitue.training.serving import save_pieces
 from habitue.training.train import Trained
 
-__all__ = ["check_gate", "write_snapshot"]
+__all__ = ["Saved", "check_gate", "write_snapshot"]
+
+
+class Saved(Protocol):
+    """Something that can be written into a folder."""
+
+    def save(self, path: Path) -> None:
+        """Write it into the folder ``path``."""
+        ...
 
 
 def write_snapshot(
@@ -18,8 +30,11 @@ def write_snapshot(
     now_ms: int,
     lineage: str = "",
     last: Manifest | None = None,
+    beside: Mapping[str, Saved] | None = None,
 ) -> Snapshot:
     """Write a snapshot of what was trained; ``last`` is the manifest of the one that serves.
+
+    ``beside`` is what else goes into the folder, by the name of its own folder there.
 
     Raises ``SnapshotRefused`` when it falls far below ``last``: then nothing is written.
     """
@@ -29,6 +44,8 @@ def write_snapshot(
         now_ms=now_ms, watermark=trained.watermark, lineage=lineage, parent=parent
     ) as draft:
         save_pieces(trained, draft.path)
+        for name, one in (beside or {}).items():
+            one.save(draft.path / name)
         if trained.report is not None:
             (draft.path / "report.json").write_bytes(trained.report.to_json())
         draft.metrics = {**trained.metrics, "questions": _questions(trained)}
