@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 import msgspec
 import numpy as np
 
+from habitue.app.portraying import NORMS, conversions_of
 from habitue.errors import BadInput
 from habitue.evaluation import Report
 from habitue.evaluation.outcomes import Rates, outcomes_of, rates_by, rates_table
@@ -15,6 +16,7 @@ from habitue.evaluation.replay import by_score, lists_of, through
 from habitue.evaluation.report import EvaluationConfig, measure_lists, report_of
 from habitue.evaluation.splits import Split, by_time, leave_last_out
 from habitue.facts import MS_PER_DAY, ActionKind, code_of
+from habitue.portraits import ShopNorms
 from habitue.training.dataset import ShopFacts, facts_of_store
 from habitue.training.serving import pipeline_of
 from habitue.training.snapshots import write_snapshot
@@ -70,12 +72,21 @@ def train_snapshot(parts: Parts, *, now_ms: int, seed: int, progress: Progress) 
     last = parts.snapshots.active()
     parts.snapshots.sweep()
     progress("writing the snapshot", 0, 1)
+    norms = ShopNorms.of(
+        trained.facts.log,
+        trained.columns,
+        trained.facts.now_ms,
+        currency=parts.settings.shop.base_currency,
+        config=parts.settings.portraits,
+        kinds=conversions_of(parts),
+    )
     made = write_snapshot(
         trained,
         parts.snapshots,
         now_ms=now_ms,
         lineage=parts.store.stored().lineage,
         last=None if last is None else last.manifest,
+        beside={NORMS: norms},
     )
     progress("writing the snapshot", 1, 1)
     return made.manifest.id
