@@ -7,6 +7,7 @@ import io
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -94,7 +95,8 @@ def opened(settings: Settings) -> Iterator[Served]:
         before = running.shop.stored().facts["action"]
         yield Served(running, create_app(running, settings, log=log), settings, log, before)
     finally:
-        asyncio.run(running.drain())
+        with ThreadPoolExecutor(1) as beside:  # a browser's driver has a loop in this thread
+            beside.submit(asyncio.run, running.drain()).result()
         running.shop.close()
 
 

@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from habitue.api import examples, wire
 from habitue.api.ask import ASK, Ask, Reply
+from habitue.api.cards import CardsDoor
 from habitue.api.contract import Shop
 from habitue.api.edge import Edge
 from habitue.api.facts import FactsDoor, JsonBody

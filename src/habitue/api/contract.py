@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from habitue.facts import Fact
+from habitue.facts import Fact, Item
 from habitue.portraits import Portrait
 from habitue.privacy import Caller
 from habitue.store.contract import Appended, Erased

@@ -6,7 +6,7 @@ from typing import Final
 
 from habitue.api.operation import Example
 
-__all__ = ["ALIASES", "CONSENTS", "EVENTS", "ITEMS", "LINKS", "RECOMMEND", "SHOPPERS"]
+__all__ = ["ALIASES", "CARDS", "CONSENTS", "EVENTS", "ITEMS", "LINKS", "RECOMMEND", "SHOPPERS"]
 
 EVENTS: Final = (
     Example(
@@ -111,3 +111,5 @@ RECOMMEND: Final = (
         {"surface": "cart", "shopper": "s-1", "items": ["mug-blue", "teapot-white"], "n": 4},
     ),
 )
+
+CARDS: Final = (Example("What a page shows of two items", {"items": ["mug-blue", "teapot-white"]}),)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from habitue.facts import Action, Alias, Consent, Item, Link, Shopper
-from habitue.facts.facts import Purpose
+from habitue.facts.facts import Availability, Id, Purpose
 
 __all__ = [
     "AccessAnswer",
     "ActionsBody",
     "AliasesBody",
     "AppendedAnswer",
+    "Card",
+    "CardsAnswer",
+    "CardsBody",
     "ConsentsBody",
     "ErasedAnswer",
     "HealthAnswer",
@@ -66,6 +69,32 @@ class AliasesBody(_Body, frozen=True):
     """A batch of ids that are one person."""
 
     aliases: list[Alias]
+
+
+class CardsBody(_Body, frozen=True):
+    """Asks what a page shows of items."""
+
+    items: Annotated[list[Id], msgspec.Meta(max_length=200)]
+
+
+class Card(msgspec.Struct, omit_defaults=True):
+    """What a page shows of an item, as it is now; what is not said of it is left out."""
+
+    id: str
+    title: str | None = None
+    link: str | None = None
+    image_link: str | None = None
+    brand: str | None = None
+    price_micros: int | None = None
+    sale_price_micros: int | None = None
+    currency: str | None = None
+    availability: Availability = "in_stock"
+
+
+class CardsAnswer(msgspec.Struct):
+    """The items that are sold, in the order asked; those nobody knows or sells are left out."""
+
+    cards: list[Card]
 
 
 class RejectedRow(msgspec.Struct, omit_defaults=True):

@@ -15,7 +15,7 @@ from habitue.app.secrets import shopper_tokens
 from habitue.app.shop import Shop
 from habitue.app.snapshots import SnapshotInfo
 from habitue.errors import HabitueError, NotFound, StoreError
-from habitue.facts import Fact
+from habitue.facts import Fact, Item
 from habitue.portraits import Portrait
 from habitue.privacy.access import access_document
 from habitue.privacy.keys import Keyring
@@ -26,6 +26,7 @@ __all__ = ["RunningShop"]
 
 _CATCH_UP_SECONDS: Final = 0.1
 _SNAPSHOT_SECONDS: Final = 1.0
+_ITEM: Final = msgspec.json.Decoder(Item)
 _RETENTION_SECONDS: Final = (60.0, 86_400.0)  # after the start, and again
 
 

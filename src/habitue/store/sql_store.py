@@ -205,6 +205,28 @@ class SqlFactStore(ABC):
             )
         ]
 
+    def items_in_force(self, ids: Sequence[str], now_ms: int) -> list[str | None]:
+        """Each item's version in force as JSON; ``None`` for a stranger and a deleted one.
+
+        In force is the one valid from the latest time up to ``now_ms``, of two the one told later.
+        """
+        rows = self.item_rows(ids).tolist()
+        known = sorted({row for row in rows if row != NO_ROW})
+        latest: dict[int, tuple[int, int]] = {}
+        for row, begins_ms, seq in self._among(
+            "select item_row, valid_from_ms, seq from item where item_row", known
+        ):
+            if begins_ms <= now_ms:
+                latest[row] = max(latest.get(row, (begins_ms, seq)), (begins_ms, seq))
+        bodies = {
+            row: None if deleted else body
+            for row, deleted, body in self._among(
+                "select item_row, deleted, body from item where seq",
+                [seq for _, seq in latest.values()],
+            )
+        }
+        return [bodies.get(row) for row in rows]
+
     def shopper_ids(self, since_row: int = 0) -> list[str | None]:
         """Shopper ids in row order; ``None`` for the erased."""
         return [
