@@ -5,12 +5,13 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from habitue.errors import BadInput
 from habitue.facts.time import (
+    EARLIEST_MS,
     ClockConfig,
     epoch_unit,
     local_ms,
@@ -86,6 +87,13 @@ def test_clocks_that_are_wrong_are_told_how() -> None:
     assert "looks like microseconds" in str(why_not_at(NOON * 1000, NOON))
     assert "before 1990" in str(why_not_at(0, NOON))
     assert "before 1990" in str(why_not_at(-(10**18), NOON))
+
+
+@given(st.integers(-(2**63), 2**63 - 1))
+@example(-65_514_381_486_958)
+@example(253_402_300_799_999)
+def test_any_instant_is_told_or_taken(at_ms: int) -> None:
+    assert (why_not_at(at_ms, NOON) is None) == (EARLIEST_MS <= at_ms <= NOON + 300_000)
 
 
 def test_a_time_zone_must_exist() -> None:

@@ -16,6 +16,7 @@ __all__ = [
     "ClockConfig",
     "EpochUnit",
     "epoch_unit",
+    "iso_of",
     "local_ms",
     "shop_days",
     "shop_hours",
@@ -120,7 +121,7 @@ def why_not_at(at_ms: int, now_ms: int, max_future_ms: int = 300_000) -> str | N
     """
     if EARLIEST_MS <= at_ms <= now_ms + max_future_ms:
         return None
-    said = datetime.fromtimestamp(at_ms / 1000, UTC).isoformat() if abs(at_ms) < 2e14 else at_ms
+    said = iso_of(at_ms)
     if at_ms < EARLIEST_MS:
         looks = EARLIEST_MS <= at_ms * 1000 <= now_ms + max_future_ms
         hint = ": it looks like seconds; send milliseconds" if looks else ": set the sender's clock"
@@ -128,6 +129,17 @@ def why_not_at(at_ms: int, now_ms: int, max_future_ms: int = 300_000) -> str | N
     looks = EARLIEST_MS <= at_ms // 1000 <= now_ms + max_future_ms
     hint = ": it looks like microseconds; send milliseconds" if looks else ": its clock runs ahead"
     return f"is {(at_ms - now_ms) // 1000} s in the future ({said}){hint}"
+
+
+def iso_of(at_ms: int) -> str:
+    """An instant as ISO 8601 text in UTC; beyond the years 1 to 9999 the number itself.
+
+    >>> iso_of(0), iso_of(10**15)
+    ('1970-01-01T00:00:00+00:00', '1000000000000000')
+    """
+    if not -62_135_596_800_000 <= at_ms < 253_402_300_799_000:
+        return str(at_ms)
+    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat()
 
 
 def local_ms(at_ms: NDArray[np.int64], time_zone: str) -> NDArray[np.int64]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
 from habitue.facts.facts import Purpose
+from habitue.facts.time import iso_of
 from habitue.privacy.consent import PURPOSES, ConsentGate
 
 __all__ = ["access_document"]
@@ -31,7 +31,7 @@ def access_document(
     names = [row["id"] for row in held.get("name", ()) if row["id"] is not None]
     allowed: dict[Purpose, bool] = {p: gate.allows(shopper_row, p) for p in PURPOSES}
     document = {
-        "made_at": _iso(now_ms),
+        "made_at": iso_of(now_ms),
         "known_as": names,
         "allowed": allowed,
         "held": {
@@ -47,13 +47,9 @@ def _readable(row: Mapping[str, object]) -> dict[str, Any]:
         if name in _INTERNAL or value is None:
             continue
         if name.endswith("_ms") and isinstance(value, int):
-            said[name.removesuffix("_ms")] = _iso(value)
+            said[name.removesuffix("_ms")] = iso_of(value)
         elif name in ("body", "extra", "granted", "denied") and isinstance(value, str):
             said[name] = msgspec.json.decode(value)
         else:
             said[name] = value
     return said
-
-
-def _iso(at_ms: int) -> str:
-    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat()
