@@ -66,6 +66,35 @@ def test_gathering_is_a_weighted_sum_of_table_rows(seed: int, n: int, tail: int)
     assert not scratch.total.any(), "the work space is left as it was found"
 
 
+@given(seed=st.integers(0, 10**6), n=st.integers(0, 12))
+def test_what_speaks_against_an_item_is_taken_off(seed: int, n: int) -> None:
+    """Totals may cancel out, and come back: nothing at or below 0 is proposed."""
+    rng = np.random.default_rng(seed)
+    n_items = int(rng.integers(1, 40))
+    dense = rng.integers(-2, 3, (n_items, n_items)).astype(np.float32)
+    item, neighbour = np.nonzero(dense)
+    table = NeighbourTable.of_csr(
+        np.concatenate([[0], np.cumsum((dense != 0).sum(1))]),
+        neighbour.astype(np.int32),
+        dense[item, neighbour],
+        signed=True,
+    )
+    items = rng.integers(-1, n_items + 2, (3, 6)).astype(np.int32)
+    weights = np.ones((3, 6), np.float32)
+    expected = np.zeros((3, n_items))
+    for b, p in np.ndindex(3, 6):
+        if 0 <= items[b, p] < n_items:
+            expected[b] += dense[items[b, p]]
+    found = table.top(items, weights, n)
+    for b in range(3):
+        rows, scores = best_of(expected[b], n)
+        assert [int(r) for r in found.item_row[b] if r != NO_ROW] == rows
+        np.testing.assert_array_equal(found.score[b, : len(rows)], scores)
+    everything = np.tile(np.arange(n_items, dtype=np.int32), (3, 1))
+    np.testing.assert_allclose(table.score(items, weights, everything), expected, atol=1e-20)
+    assert not scratch.total.any(), "the work space is left as it was found"
+
+
 def test_neighbours_are_told_strongest_first() -> None:
     table = NeighbourTable.of_edges(
         np.array([1, 0, 0, 0], np.int32),

@@ -102,7 +102,7 @@ class LinearSource(PreparingSource):
         """The model written there, memory-mapped."""
         saved, arrays = read(path, "linear")
         config = LinearConfig.model_validate(saved.config)
-        return cls(config, NeighbourTable.of_arrays(arrays), saved.measured)
+        return cls(config, NeighbourTable.of_arrays(arrays, signed=True), saved.measured)
 
 
 class LinearLearner:

@@ -40,9 +40,10 @@ def _held(edge: NDArray[np.void]) -> NDArray[np.void]:
 class NeighbourTable:
     """Neighbours of item ``i`` are ``edge[indptr[i]:indptr[i + 1]]``, strongest first.
 
-    Strengths are positive. A live tail of items newer than the table may stand behind it. A table
-    may lead from and to rows of other kinds (items to shoppers): then it says how many
-    ``n_targets`` there are.
+    Strengths are positive; in a ``signed`` table some speak against an item, and what sums to 0 or
+    less is not proposed. A live tail of items newer than the table may stand behind it. A table may
+    lead from and to rows of other kinds (items to shoppers): then it says how many ``n_targets``
+    there are.
     """
 
     indptr: NDArray[np.int64]  # (n_items + 1,)
@@ -50,13 +51,17 @@ class NeighbourTable:
     tail_indptr: NDArray[np.int64]  # (n_tail + 1,)
     tail_edge: NDArray[np.void]
     n_targets: int = 0
+    signed: bool = False
 
     @classmethod
-    def of_arrays(cls, arrays: Mapping[str, NDArray[Any]], *, n_targets: int = 0) -> Self:
+    def of_arrays(
+        cls, arrays: Mapping[str, NDArray[Any]], *, n_targets: int = 0, signed: bool = False
+    ) -> Self:
         """The table whose ``arrays()`` were saved; if they are mapped, they stay so."""
         indptr, no_tail = sealed(arrays["indptr"], np.int64), np.zeros(1, np.int64)
         no_edge = _held(np.empty(0, EDGE))
-        return cls(indptr, _held(arrays["edge"]), sealed(no_tail, np.int64), no_edge, n_targets)
+        edge, no_tail = _held(arrays["edge"]), sealed(no_tail, np.int64)
+        return cls(indptr, edge, no_tail, no_edge, n_targets, signed)
 
     @classmethod
     def of_csr(
@@ -66,10 +71,12 @@ class NeighbourTable:
         strength: NDArray[np.float32],
         *,
         n_targets: int = 0,
+        signed: bool = False,
     ) -> Self:
         """The table of these rows, already strongest first."""
         edge = _edges(neighbour, strength)
-        return cls.of_arrays({"indptr": indptr, "edge": edge}, n_targets=n_targets)
+        arrays = {"indptr": indptr, "edge": edge}
+        return cls.of_arrays(arrays, n_targets=n_targets, signed=signed)
 
     @classmethod
     def of_edges(
@@ -143,7 +150,8 @@ class NeighbourTable:
 
         Returns all that the last profile reached and how strongly, in no order.
         """
-        return gather_top(items, weights, *self.columns(), *scratch.of(self.width), row, score)
+        space = scratch.of(self.width)
+        return gather_top(items, weights, *self.columns(), self.signed, *space, row, score)
 
     def score(
         self,
@@ -196,8 +204,9 @@ class Walk(Prepared):
             recall(*self._reached, total, item_row, scores, place)
             return
         gather_score(
-            self._items, self._weights, *table.columns(), total, touched, item_row, scores, place
-        )
+            self._items, self._weights, *table.columns(), table.signed, total, touched, item_row,
+            scores, place,
+        )  # fmt: skip
 
 
 def warm() -> None:

@@ -145,7 +145,7 @@ def regress(
     exact_items: int,
     neighbours: int,
 ) -> Regressed:
-    """The strongest ``neighbours`` positive weights of each item.
+    """The strongest ``neighbours`` weights of each item, of either sign.
 
     With G the items' closeness, A and T their pasts by past and by future, a = ``transitions``:
     ``B = ((1 - a) G + a A + penalty I)^-1 ((1 - a) G + a T)``; unless ``itself``, corrected so that
@@ -241,7 +241,7 @@ def _table(parts: Sequence[_Strongest], n_items: int) -> NeighbourTable:
         kept = part.row >= 0
         at = (indptr[part.items][:, None] + np.arange(kept.shape[1]))[kept]
         row[at], strength[at] = part.row[kept], part.strength[kept]
-    return NeighbourTable.of_csr(indptr, row, strength)
+    return NeighbourTable.of_csr(indptr, row, strength, signed=True)
 
 
 def _solve(
@@ -309,9 +309,9 @@ def _merge(
     value = np.concatenate([weights, strength], axis=1)
     to = np.concatenate([np.broadcast_to(exact.astype(np.int32), weights.shape), row], axis=1)
     if value.shape[1] > width:
-        best = np.argpartition(-value, width - 1, axis=1)[:, :width]
+        best = np.argpartition(-np.abs(value), width - 1, axis=1)[:, :width]
         value, to = np.take_along_axis(value, best, 1), np.take_along_axis(to, best, 1)
-    order = np.lexsort((to, -value), axis=1)
+    order = np.lexsort((to, -np.abs(value)), axis=1)
     value, to = np.take_along_axis(value, order, 1), np.take_along_axis(to, order, 1)
-    row[:] = np.where(value > 0, to, np.int32(NO_ROW))
-    strength[:] = np.maximum(value, 0)
+    row[:] = np.where(value != 0, to, np.int32(NO_ROW))
+    strength[:] = value
