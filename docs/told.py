@@ -1,7 +1,7 @@
 """Pages the program writes about itself, so that they cannot say what is not so.
 
-Directives: ``told-settings``, ``told-kinds``, ``told-commands``, ``told-routes``. All is imported
-here, before autodoc imports modules its own way.
+Directives: ``told-settings``, ``told-kinds``, ``told-commands``, ``told-routes``,
+``told-tracker-routes``. All is imported here, before autodoc imports modules its own way.
 """
 
 from __future__ import annotations
@@ -179,6 +179,19 @@ class Routes(Told):
         yield text_table(("route", "what it does", "answers"), lines, (35, 45, 20))
 
 
+class TrackerRoutes(Told):
+    """Every route that a tracker made for another receiver knows."""
+
+    def tell(self) -> Iterator[nodes.Node]:
+        """One table, a line a protocol."""
+        shop: Any = Mock()
+        lines = [
+            (f"{one.method} {one.path}", one.tag, one.summary)
+            for one in create_app(shop, Model()).trackers
+        ]
+        yield text_table(("route", "protocol", "what it takes"), lines, (35, 15, 50))
+
+
 def setup(app: Any) -> dict[str, bool]:
     """Tell Sphinx of the directives."""
     for name, directive in {
@@ -186,6 +199,7 @@ def setup(app: Any) -> dict[str, bool]:
         "told-kinds": Kinds,
         "told-commands": Commands,
         "told-routes": Routes,
+        "told-tracker-routes": TrackerRoutes,
     }.items():
         app.add_directive(name, directive)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

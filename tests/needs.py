@@ -20,6 +20,7 @@ import pytest
 
 __all__ = [
     "CHROMIUM",
+    "NODE",
     "PIECES",
     "POSTGRES",
     "PUBLIC_DATA",
@@ -163,6 +164,11 @@ def _chromium_problem() -> str | None:
     return None if Path(path).exists() else f"{path} is not there"
 
 
+def _node_problem() -> str | None:
+    missing = [name for name in ("node", "npm") if shutil.which(name) is None]
+    return f"no {' and no '.join(missing)} on the PATH" if missing else None
+
+
 PUBLIC_DATA = Piece(
     "public data",
     "point HABITUE_DATA at the folder that holds online_retail/ and its fellows",
@@ -184,5 +190,6 @@ CHROMIUM = Piece(
     "apt-get install chromium, or set HABITUE_TEST_CHROMIUM",
     _chromium_problem,
 )
+NODE = Piece("Node", "apt-get install nodejs npm", _node_problem)
 
-PIECES = (PUBLIC_DATA, POSTGRES, REDIS, CHROMIUM)
+PIECES = (PUBLIC_DATA, POSTGRES, REDIS, CHROMIUM, NODE)

@@ -38,6 +38,7 @@ __all__ = [
     "ShopSettings",
     "SnapshotSettings",
     "StoreSettings",
+    "TrackerSettings",
     "setting_names",
 ]
 
@@ -161,6 +162,17 @@ class ServerSettings(_Group):
     )
 
 
+class TrackerSettings(_Group):
+    """What is taken from trackers made for other receivers (Segment, PostHog, GA4, Matomo)."""
+
+    create_items: bool = Field(
+        False, description="Products nobody has described become items as events describe them."
+    )
+    trust_browsers: bool = Field(
+        False, description="Believe a browser key which user it speaks for, as others do."
+    )
+
+
 class LimitSettings(_Group):
     """What one caller may ask of the server."""
 
@@ -199,6 +211,7 @@ class Settings(BaseSettings):
     privacy: PrivacySettings = PrivacySettings()
     server: ServerSettings = ServerSettings()
     limits: LimitSettings = LimitSettings()
+    trackers: TrackerSettings = TrackerSettings()
     surfaces: SurfacesConfig = SurfacesConfig()
     portraits: PortraitConfig = PortraitConfig()
     training: TrainingConfig = TrainingConfig()

@@ -30,6 +30,7 @@ from habitue.api.problems import MEDIA_TYPE, Problem, problem_of
 from habitue.api.reference import reference_page
 from habitue.api.running import RunningDoor
 from habitue.api.slates import SlatesDoor
+from habitue.api.trackers import tracker_operations
 from habitue.errors import HabitueError
 from habitue.facts.feeds.habitue_json import Sent
 from habitue.privacy import Scope
@@ -46,6 +47,7 @@ class _Api(FastAPI):
 
     edge: Callable[[Any], Any]
     operations: tuple[Operation, ...]
+    trackers: tuple[Operation, ...]  # of protocols that others describe: not in our document
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Straight to the edge: the framework's own telemetry asks the environment every time."""
@@ -94,13 +96,15 @@ def create_app(
         portrait_operation(shop, gate),
         *_running_operations(RunningDoor(shop, meters, app.version), gate),
     )
-    for operation in app.operations:
+    access = AccessLog(log, requests=settings.server.access_log == "json")
+    app.trackers = tracker_operations(shop, settings, gate, meters, access)
+    every = (*app.operations, *app.trackers)
+    for operation in every:
         app.router.routes.append(
             Route(operation.path, operation, methods=[operation.method], name=operation.name)
         )
     app.router.routes.append(reference_page())
-    hot = {(one.method, one.path): one for one in app.operations if "{" not in one.path}
-    access = AccessLog(log, requests=settings.server.access_log == "json")
+    hot = {(one.method, one.path): one for one in every if "{" not in one.path}
     app.edge = lambda inner: Edge(
         inner, hot, gate, meters, access, most_bytes=settings.limits.body_bytes
     )

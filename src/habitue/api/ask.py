@@ -36,6 +36,7 @@ ASK = "habitue.ask"  # where the edge leaves the request for what lies behind th
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}").fullmatch
 _PROCESS = secrets.token_hex(6).encode()  # request ids: this process, then 0, 1, 2, ...
 _count = itertools.count()
+_MOST_PARAMETERS = 500
 NOBODY = Caller("nobody", "browser")
 
 
@@ -87,7 +88,7 @@ class Ask:
         """A parameter of the query string, empty when it is not there."""
         if self._query is None:
             text = self.scope.get("query_string", b"").decode("latin-1")
-            self._query = dict(parse_qsl(text, max_num_fields=20)) if text else {}
+            self._query = _parameters(text) if text else {}
         return self._query.get(name, "")
 
     @property
@@ -144,6 +145,15 @@ class Ask:
                 raise _too_long(most_bytes)
             if not message.get("more_body"):
                 return b"".join(parts)
+
+
+def _parameters(query: str) -> dict[str, str]:
+    try:
+        return dict(parse_qsl(query, max_num_fields=_MOST_PARAMETERS))
+    except ValueError:
+        raise Problem(
+            400, "bad-input", f"The address has more than {_MOST_PARAMETERS} parameters."
+        ) from None
 
 
 def _too_long(most_bytes: int) -> Problem:

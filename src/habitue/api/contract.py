@@ -52,6 +52,10 @@ class Shop(Protocol):
         """Store facts; on return they are durable and live state knows them."""
         ...
 
+    def undescribed(self, items: Sequence[str]) -> set[str]:
+        """Those of the items of which no version is known."""
+        ...
+
     def recommend(self, request: SurfaceRequest, *, now_ms: int) -> SlateAnswer:
         """Make and log one slate."""
         ...

@@ -48,15 +48,16 @@ class Gate:
             remembered=remembered,
         )
 
-    def admit(self, ask: Ask, needs: Scope, now: float) -> None:
+    def admit(self, ask: Ask, needs: Scope, now: float, key: str | None = None) -> None:
         """Note on ``ask`` who calls; raises when they may not, or not so often.
 
-        ``now`` is in seconds of a clock that never runs backwards.
+        ``now`` is in seconds of a clock that never runs backwards. ``key`` was found where a
+        tracker's protocol puts it; without one it is looked for where ours does.
         """
         if not len(self._keys):
             self._admit_local(ask)
             return
-        ask.caller = caller = self._caller(ask, now)
+        ask.caller = caller = self._caller(ask, now) if key is None else self._known(ask, key, now)
         if _RANK[caller.scope] < _RANK[needs]:
             raise Refused(
                 f"The key {caller.name} has the scope {caller.scope}; this needs {needs}.",
@@ -69,16 +70,20 @@ class Gate:
 
     def check_shopper(self, ask: Ask, shopper: str | None) -> None:
         """A browser speaks only for the shopper of its token, or for an anonymous id."""
-        if ask.caller.scope != "browser" or shopper is None or shopper == ask.shopper:
-            return
-        prefix = self._prefix
-        if shopper.startswith(prefix) and len(shopper) >= len(prefix) + _LEAST_RANDOM:
+        if shopper is None or self.speaks_for(ask, shopper):
             return
         raise Refused(
             "A browser key speaks only for the shopper of its token.",
             remedy=f"Send the token your server signed as X-Shopper-Token, or an anonymous id: "
-            f"{prefix} and {_LEAST_RANDOM} or more random characters.",
+            f"{self._prefix} and {_LEAST_RANDOM} or more random characters.",
         )
+
+    def speaks_for(self, ask: Ask, shopper: str) -> bool:
+        """Whether the caller may speak for this shopper."""
+        if ask.caller.scope != "browser" or shopper == ask.shopper:
+            return True
+        prefix = self._prefix
+        return shopper.startswith(prefix) and len(shopper) >= len(prefix) + _LEAST_RANDOM
 
     def origin_allowed(self, ask: Ask) -> bool:
         """Whether the page that calls (if one does) belongs to the shop."""
@@ -117,16 +122,20 @@ class Gate:
         in_address = "" if key else ask.query("key")
         if not key and not in_address:
             raise Unauthorised("No API key was sent.", remedy=_HOW)
-        caller = self._keys.find(key or in_address)
-        if caller is None:
-            # only the wrong keys wait: who shares the address with a guesser goes on
-            _hold(self._failures.wait(ask.address, now))
-            raise Unauthorised("The API key is wrong.", remedy=_HOW)
+        caller = self._known(ask, key or in_address, now)
         if in_address and caller.scope != "browser":
             raise Unauthorised(
                 "Only a browser key may stand in the address.",
                 remedy="Addresses end up in logs: send this key in a header, and replace it.",
             )
+        return caller
+
+    def _known(self, ask: Ask, key: str, now: float) -> Caller:
+        caller = self._keys.find(key)
+        if caller is None:
+            # only the wrong keys wait: who shares the address with a guesser goes on
+            _hold(self._failures.wait(ask.address, now))
+            raise Unauthorised("The API key is wrong.", remedy=_HOW)
         return caller
 
 

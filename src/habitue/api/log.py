@@ -7,6 +7,7 @@ the method, the route's pattern, the status, the time taken and the name of the 
 from __future__ import annotations
 
 import traceback
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import BinaryIO
 
@@ -56,6 +57,20 @@ class AccessLog:
                     )
                 )
             )
+
+    def refused(self, ask: Ask, feed: str, fields: Mapping[str, int]) -> None:
+        """Rows of a feed that is told nothing were refused: how many, by the field at fault."""
+        if self._write is None:
+            return
+        line = {
+            "at": datetime.fromtimestamp(ask.now_ms / 1000, UTC),
+            "event": "refused",
+            "request_id": ask.request_id.decode(),
+            "feed": feed,
+            "fields": fields,
+            "key": ask.caller.name,
+        }
+        self._write(_encode(line))
 
     def failure(self, request_id: bytes, error: BaseException) -> None:
         """Something failed inside. Messages may name shoppers: only places are told."""

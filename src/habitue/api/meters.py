@@ -27,6 +27,12 @@ class Meters:
             ["kind", "outcome"],
             registry=self.registry,
         )
+        self._tracked = Counter(
+            "habitue_tracker_events",
+            "Events trackers sent, by what became of them (ignored: Habitué keeps none of that).",
+            ["tracker", "outcome"],
+            registry=self.registry,
+        )
         self._slates = Counter(
             "habitue_slates",
             "Slates answered, by surface and fall-back (empty: none).",
@@ -61,6 +67,11 @@ class Meters:
             if child is None:
                 child = self._counts[kind, outcome] = self._facts.labels(kind, outcome)
             child.inc(count)
+
+    def tracked(self, tracker: str, outcome: str, count: int) -> None:
+        """So many events of a tracker's sending came out so."""
+        if count:
+            self._tracked.labels(tracker, outcome).inc(count)
 
     def slate(self, surface: str, fallback: str, snapshot: str) -> None:
         """A slate was answered."""

@@ -16,7 +16,7 @@ from habitue.facts.feeds.habitue_json import Decoded, NotJson, Sent
 from habitue.facts.feeds.habitue_json import decode as decode_facts
 from habitue.facts.time import ClockConfig
 
-__all__ = ["Batch", "decode", "read_batch"]
+__all__ = ["Batch", "batch_of", "decode", "read_batch"]
 
 Body = TypeVar("Body")
 
@@ -63,14 +63,22 @@ def read_batch(
     except NotJson as error:
         raise Problem(400, "not-json", error.message, remedy=error.remedy) from None
     _check_batch(decoded, allowed, expect, most_rows)
+    plain = expect == "action" and allowed is not _FROM_GA4
+    return _told(decoded) if plain else batch_of(decoded)
+
+
+def batch_of(decoded: Decoded) -> Batch:
+    """What a feed decoded, without times no calendar holds."""
+    return _without_odd_times(_told(decoded))
+
+
+def _told(decoded: Decoded) -> Batch:
     rejected = [
         RejectedRow(bad.row, bad.problem, bad.reason, _short(bad.id), bad.field)
         for bad in decoded.rejected
     ]
     rows = decoded.rows if decoded.rows is not None else range(len(decoded.facts))
-    batch = Batch(decoded.facts, rows, rejected, decoded.late)
-    plain = expect == "action" and allowed is not _FROM_GA4
-    return batch if plain else _without_odd_times(batch)
+    return Batch(decoded.facts, rows, rejected, decoded.late)
 
 
 def decode(decoder: msgspec.json.Decoder[Body], body: bytes) -> Body:

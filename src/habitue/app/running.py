@@ -72,6 +72,11 @@ class RunningShop:
         told = facts if names is None else names.over(facts)
         return await self.parts.committer.append(told, received_at_ms=received_at_ms)
 
+    def undescribed(self, items: Sequence[str]) -> set[str]:
+        """Those of the items of which no version is known."""
+        listed = self.parts.live.items
+        return {item for item in items if not listed.described(item)}
+
     def recommend(self, request: SurfaceRequest, *, now_ms: int) -> SlateAnswer:
         """Make and log one slate."""
         names = self.parts.pseudonyms

@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -18,12 +18,19 @@ from habitue.errors import BadInput
 from habitue.facts.cleaning.rejects import BadRow
 from habitue.facts.facts import Action, Alias, Consent, Fact, Item, Purpose
 from habitue.facts.feeds.habitue_json import Decoded
+from habitue.facts.feeds.tracked import Terms, Wrong
 from habitue.facts.ids import derived_id
 from habitue.facts.kinds import ITEM_KINDS, ActionKind
 from habitue.facts.money import is_currency, line_total_minor, micros_of
 from habitue.facts.time import why_not_at
 
-__all__ = ["SKIPPED_EVENTS", "decode_ga4", "decode_ga4_export", "facts_of_ga4"]
+__all__ = [
+    "SKIPPED_EVENTS",
+    "decode_ga4",
+    "decode_ga4_export",
+    "decode_measurement",
+    "facts_of_ga4",
+]
 
 SKIPPED_EVENTS: Final = frozenset(
     {
@@ -115,14 +122,6 @@ _body = msgspec.json.Decoder(_Body, strict=False)
 _event = msgspec.json.Decoder(_Event, strict=False)
 
 
-class _Wrong(Exception):
-    """An event that cannot be taken, by field and reason."""
-
-    def __init__(self, field: str, reason: str) -> None:
-        super().__init__(reason)
-        self.field, self.reason = field, reason
-
-
 def decode_ga4(
     body: bytes,
     *,
@@ -144,16 +143,54 @@ def decode_ga4(
     >>> [(action.kind, action.shopper, action.item) for action in said.facts]
     [('view_item', 'c1', 'i1')]
     """
+    said = _read_body(body)
+    shopper = said.user_id or said.client_id or said.app_instance_id
+    if not shopper:
+        raise BadInput("The body names nobody.", remedy="Send client_id or user_id.")
+    clock = _Clock(now_ms, max_future_ms, late_after_ms)
+    return _decoded(said, shopper, clock, with_items=with_items, skip_unknown=False)
+
+
+def decode_measurement(body: bytes, terms: Terms, *, skip_unknown: bool = True) -> Decoded:
+    """Facts of what a tracker sends to ``/mp/collect``; a ``BadRow`` counts events from 0.
+
+    ``client_id`` is an anonymous visitor, and the user is believed on the ``terms``. Events GA4
+    knows and Habitué does not are counted, or refused without ``skip_unknown``. Raises ``BadInput``
+    when the body is no such body at all, or names nobody who may be named.
+    """
+    said = _read_body(body)
     try:
-        said = _body.decode(body)
+        who = terms.who(said.user_id or None, said.client_id or said.app_instance_id, "user_id")
+    except Wrong as wrong:
+        raise BadInput(f"The body cannot be taken: {wrong.reason}.", field=wrong.field) from None
+    said.user_id, said.client_id, said.app_instance_id = who.shopper, who.visitor, None
+    clock = _Clock(terms.now_ms, terms.max_future_ms, terms.late_after_ms)
+    return _decoded(
+        said, who.shopper, clock, with_items=terms.with_items, skip_unknown=skip_unknown
+    )
+
+
+class _Clock(NamedTuple):
+    """When it is, and how far from it an event may lie."""
+
+    now_ms: int
+    max_future_ms: int
+    late_after_ms: int
+
+
+def _read_body(body: bytes) -> _Body:
+    try:
+        return _body.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadInput(
             f"The body is no GA4 body: {error}.",
             remedy='Send {"client_id": "...", "events": [{"name": "...", "params": {...}}]}.',
         ) from None
-    shopper = said.user_id or said.client_id or said.app_instance_id
-    if not shopper:
-        raise BadInput("The body names nobody.", remedy="Send client_id or user_id.")
+
+
+def _decoded(
+    said: _Body, shopper: str, clock: _Clock, *, with_items: bool, skip_unknown: bool
+) -> Decoded:
     facts: list[Fact] = list(_about_shopper(said, shopper))
     places = [0] * len(facts)
     rejected: list[BadRow] = []
@@ -162,22 +199,22 @@ def decode_ga4(
     for row, raw in enumerate(said.events):
         try:
             event = _event.decode(raw)
-            if event.name in SKIPPED_EVENTS:
+            if event.name in SKIPPED_EVENTS or (skip_unknown and event.name not in _KINDS):
                 skipped[event.name] += 1
                 continue
             made = facts_of_ga4(
                 event.name, event.params, shopper,
                 micros=event.timestamp_micros or said.timestamp_micros,
-                now_ms=now_ms, max_future_ms=max_future_ms, with_items=with_items,
+                now_ms=clock.now_ms, max_future_ms=clock.max_future_ms, with_items=with_items,
             )  # fmt: skip
-        except _Wrong as wrong:
+        except Wrong as wrong:
             rejected.append(BadRow(row, wrong.field, wrong.reason))
             continue
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             rejected.append(BadRow(row, None, str(error)))
             continue
         at = next((fact.at for fact in made if isinstance(fact, Action)), None)
-        late += isinstance(at, int) and at < now_ms - late_after_ms
+        late += isinstance(at, int) and at < clock.now_ms - clock.late_after_ms
         facts += made
         places += [row] * len(made)
     return Decoded(facts, rejected, late, dict(skipped), places, len(said.events))
@@ -197,10 +234,10 @@ def facts_of_ga4(
     if name not in _KINDS:
         close = difflib.get_close_matches(name, _KINDS, n=1, cutoff=0.6)
         hint = f"; did you mean {close[0]!r}?" if close else ""
-        raise _Wrong("name", f"{name!r} is no kind of action{hint}")
+        raise Wrong("name", f"{name!r} is no kind of action{hint}")
     at = None if micros is None else micros // 1000
     if at is not None and (why := why_not_at(at, now_ms, max_future_ms)) is not None:
-        raise _Wrong("timestamp_micros", why.replace("milliseconds", "microseconds"))
+        raise Wrong("timestamp_micros", why.replace("milliseconds", "microseconds"))
     lines = _lines(name, params)
     event = _EventFields(name, params, shopper, at, micros)
     actions: list[Fact] = [event.action(place, line) for place, line in enumerate(lines)]
@@ -255,20 +292,20 @@ def _lines(name: str, params: dict[str, Any]) -> list[_Line | None]:
     said = params.get("items")
     if not said:
         if name == "refund" and params.get("transaction_id"):
-            raise _Wrong("items", "a refund of a whole order must list its items here")
+            raise Wrong("items", "a refund of a whole order must list its items here")
         if name in _ITEM_KINDS:
-            raise _Wrong("items", f"a {name} must name its items")
+            raise Wrong("items", f"a {name} must name its items")
         return [None]
     if not isinstance(said, list) or len(said) > _MOST_ITEMS:
-        raise _Wrong("items", f"items is no list of at most {_MOST_ITEMS}")
+        raise Wrong("items", f"items is no list of at most {_MOST_ITEMS}")
     lines: list[_Line | None] = []
     for place, raw in enumerate(said):
         try:
             line = msgspec.convert(raw, _Line, strict=False)
         except msgspec.ValidationError as error:
-            raise _Wrong(f"items[{place}]", str(error)) from None
+            raise Wrong(f"items[{place}]", str(error)) from None
         if not (line.item_id or line.item_name):
-            raise _Wrong(f"items[{place}].item_id", "an item needs item_id or item_name")
+            raise Wrong(f"items[{place}].item_id", "an item needs item_id or item_name")
         lines.append(line)
     return lines
 
@@ -302,12 +339,12 @@ class _EventFields:
         fields["id"] = self._id(place, fields.get("item"))
         unit = fields.get("currency")
         if unit is not None and not is_currency(str(unit)):
-            raise _Wrong("currency", f"{unit!r} is no currency: three capital letters")
+            raise Wrong("currency", f"{unit!r} is no currency: three capital letters")
         try:
             return msgspec.convert({k: v for k, v in fields.items() if v is not None}, Action)
         except msgspec.ValidationError as error:
             where = f"items[{place}]" if line is not None else "params"
-            raise _Wrong(where, str(error)) from None
+            raise Wrong(where, str(error)) from None
 
     def _shared(self) -> dict[str, Any]:
         said = self.params
@@ -340,7 +377,7 @@ class _EventFields:
         if line.price is not None:
             currency = line.currency or self.params.get("currency")
             if not currency:
-                raise _Wrong("currency", "a price needs the event's currency")
+                raise Wrong("currency", "a price needs the event's currency")
             micros = _micros({"price": line.price}, "price", f"items[{place}].price")
             fields |= {"price_micros": micros, "currency": currency}
             if quantity is not None:
@@ -367,7 +404,7 @@ def _micros(said: dict[str, Any], key: str, where: str | None = None) -> int:
     try:
         return micros_of(said[key])
     except BadInput as error:
-        raise _Wrong(where or key, error.message) from None
+        raise Wrong(where or key, error.message) from None
 
 
 def _text(value: object) -> str | None:
