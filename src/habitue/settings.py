@@ -14,7 +14,14 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -47,6 +54,7 @@ _NEAR = 0.6  # how alike a wrong name must be to a right one to be suggested
 _LIST = "`habitue doctor` lists what can be set."
 _MISTYPED = 0.85  # how alike a variable must be to a setting to be taken for a typing mistake
 
+ShopName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,59}$")]
 Rate = Annotated[float, Field(gt=0, le=1_000_000)]
 
 
@@ -110,6 +118,10 @@ class SnapshotSettings(_Group):
     """Where trained snapshots are kept."""
 
     path: Path = Field(Path("var/snapshots"), description="Folder of the snapshots.")
+    training_lock: Path | None = Field(
+        None,
+        description="Trainings that name the same file run one after another; shops of [shops] do.",
+    )
 
 
 class PrivacySettings(_Group):
@@ -155,7 +167,7 @@ class ServerSettings(_Group):
         description="Ids a browser makes up start so, with 16 or more random characters after.",
     )
     drain_seconds: int = Field(
-        20, ge=1, le=3600, description="How long requests in flight may take to finish at shutdown."
+        6, ge=1, le=3600, description="How long requests in flight may take to finish at shutdown."
     )
     access_log: Literal["json", "off"] = Field(
         "json", description="One line a request on standard output, without personal data."
@@ -196,6 +208,7 @@ class LimitSettings(_Group):
     )
 
 
+
 class Settings(BaseSettings):
     """Everything that can be set, by group."""
 
@@ -215,6 +228,11 @@ class Settings(BaseSettings):
     surfaces: SurfacesConfig = SurfacesConfig()
     portraits: PortraitConfig = PortraitConfig()
     training: TrainingConfig = TrainingConfig()
+    shops: dict[ShopName, dict[str, Any]] = Field(
+        {},
+        description="Several shops in one server, each as a table [shops.NAME] that says what is "
+        "its own: a store, and any other setting of a shop.",
+    )
 
     @classmethod
     def settings_customise_sources(
@@ -250,6 +268,13 @@ class Settings(BaseSettings):
             return cls(**_over(cls(), merged))
         except ValidationError as error:
             raise _explain(cls, error, sources) from None
+
+    def overlaid(self, said: Mapping[str, Any], place: str) -> Self:
+        """These settings with what a table says over them; raises ``BadSetting``, naming it."""
+        try:
+            return type(self)(**_over(self, said))
+        except ValidationError as error:
+            raise _explain(type(self), error, {place: said}) from None
 
     @classmethod
     def render(cls) -> str:

@@ -29,7 +29,7 @@ def test_without_a_key_loopback_may_be_bound(tmp_path: Path, host: str) -> None:
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.7", "shop.example", ""])
 def test_without_a_key_nothing_else_may_be_bound(tmp_path: Path, host: str) -> None:
     keys = Keyring(tmp_path / "keys.json")
-    with pytest.raises(BadSetting, match="habitue keys add"):
+    with pytest.raises(BadSetting, match="habitue keys create"):
         check_bind(host, keys)
     keys.add("first", "server", now_ms=NOW_MS)
     check_bind(host, keys)

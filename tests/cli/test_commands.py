@@ -174,15 +174,40 @@ def test_the_doctor_tells_a_wrong_setting_and_how_to_mend_it(tmp_path: Path) -> 
     assert "server.port" in done.output
 
 
+def test_keys_are_rotated_with_an_overlap(shop: tuple[Path, Path]) -> None:
+    _, settings = shop
+    first = run("keys", "create", "till", settings=settings).output.strip()
+    second = run("keys", "rotate", "till", "--overlap-days", "2", settings=settings).output.strip()
+    assert second.startswith("hb_server_")
+    assert second != first
+    rows = json.loads(run("keys", "list", "--json", settings=settings).output)
+    mine = [row for row in rows if row["name"] == "till"]
+    assert [bool(row["ends"]) for row in mine] == [True, False]
+    assert run("keys", "revoke", "till", "--replaced", settings=settings).exit_code == 0
+    rows = json.loads(run("keys", "list", "--json", settings=settings).output)
+    assert [bool(row["revoked"]) for row in rows if row["name"] == "till"] == [True, False]
+    assert run("keys", "revoke", "till", settings=settings).exit_code == 0
+
+
+def test_the_secret_of_shopper_tokens_is_told_and_rotated(shop: tuple[Path, Path]) -> None:
+    _, settings = shop
+    first = run("keys", "secret", settings=settings).output.split()
+    assert (first[0], len(first[1])) == ("k1", 64)
+    assert run("keys", "secret", settings=settings).output.split() == first
+    second = run("keys", "secret", "--rotate", settings=settings).output.split()
+    assert second[0] == "k2"
+    assert second[1] != first[1]
+
+
 def test_keys_are_made_listed_and_revoked(shop: tuple[Path, Path]) -> None:
     folder, settings = shop
-    key = run("keys", "add", "the site", "--scope", "browser", settings=settings).output.strip()
+    key = run("keys", "create", "the site", "--scope", "browser", settings=settings).output.strip()
     assert key.startswith("hb_browser_")
     assert key not in (folder / "keys.json").read_text("utf-8")
     assert "the site" in run("keys", "list", settings=settings).output
     assert run("keys", "revoke", "the site", settings=settings).exit_code == 0
     assert "no scope" in str(
-        run("keys", "add", "x", "--scope", "king", settings=settings).exception
+        run("keys", "create", "x", "--scope", "king", settings=settings).exception
     )
 
 

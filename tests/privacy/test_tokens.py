@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from habitue.errors import BadInput, BadSetting, Unauthorised
-from habitue.privacy.tokens import ShopperTokens
+from habitue.privacy.tokens import FollowedTokens, ShopperTokens
 
 NOW = 1_700_000_000_000
 HOUR = 3_600_000
@@ -125,3 +125,17 @@ def test_a_damaged_secret_file_says_so(tmp_path: Path) -> None:
             ShopperTokens.open(path)
     with pytest.raises(BadSetting):
         ShopperTokens.rotate(tmp_path / "nothing.json")
+
+
+def test_a_running_server_follows_a_rotation(tmp_path: Path) -> None:
+    path = tmp_path / "tokens.json"
+    server = FollowedTokens(path)
+    before = server.sign("anna", expires_ms=NOW + HOUR)
+    after = ShopperTokens.rotate(path).sign("anna", expires_ms=NOW + HOUR)
+    assert server.shopper_of(before, NOW) == server.shopper_of(after, NOW) == "anna"
+    ShopperTokens.rotate(path)
+    assert server.shopper_of(after, NOW) == "anna"
+    with pytest.raises(Unauthorised):
+        server.shopper_of(before, NOW)
+    path.unlink()
+    assert server.shopper_of(after, NOW) == "anna"

@@ -30,6 +30,7 @@ from habitue.api.problems import MEDIA_TYPE, Problem, problem_of
 from habitue.api.reference import reference_page
 from habitue.api.running import RunningDoor
 from habitue.api.slates import SlatesDoor
+from habitue.api.snippet import snippet_routes
 from habitue.api.trackers import tracker_operations
 from habitue.errors import HabitueError
 from habitue.facts.feeds.habitue_json import Sent
@@ -37,7 +38,7 @@ from habitue.privacy import Scope
 from habitue.settings import Settings
 from habitue.surfaces import SlateAnswer, SurfaceRequest
 
-__all__ = ["create_app"]
+__all__ = ["create_app", "program_version"]
 
 _HTTP = {404: ("not-found", "Nothing is here."), 405: ("method-not-allowed", "Not this way.")}
 
@@ -68,12 +69,19 @@ class _Api(FastAPI):
 
 
 def create_app(
-    shop: Shop, settings: Settings | None = None, *, log: BinaryIO | None = None
+    shop: Shop,
+    settings: Settings | None = None,
+    *,
+    log: BinaryIO | None = None,
+    named: str = "",
 ) -> FastAPI:
-    """The HTTP interface of ``shop``. ``log`` receives the access log; nothing does without it."""
+    """The HTTP interface of ``shop``. ``log`` receives the access log; nothing does without it.
+
+    ``named`` is what the shop is called in the log and in measurements, where there are several.
+    """
     settings = settings or Settings()
     gate = Gate(shop.keys, shop.tokens, settings.server, settings.limits)
-    meters = Meters()
+    meters = Meters(named)
 
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
@@ -83,7 +91,7 @@ def create_app(
 
     app = _Api(
         title="Habitué",
-        version=_version(),
+        version=program_version(),
         docs_url=None,
         redoc_url=None,
         lifespan=life,
@@ -92,18 +100,19 @@ def create_app(
     app.operations = (
         *_fact_operations(shop, settings, gate, meters),
         _slate_operation(shop, settings, gate, meters),
+        _cards_operation(shop, settings, gate),
         *_people_operations(shop, gate),
         portrait_operation(shop, gate),
         *_running_operations(RunningDoor(shop, meters, app.version), gate),
     )
-    access = AccessLog(log, requests=settings.server.access_log == "json")
+    access = AccessLog(log, requests=settings.server.access_log == "json", shop=named)
     app.trackers = tracker_operations(shop, settings, gate, meters, access)
     every = (*app.operations, *app.trackers)
     for operation in every:
         app.router.routes.append(
             Route(operation.path, operation, methods=[operation.method], name=operation.name)
         )
-    app.router.routes.append(reference_page())
+    app.router.routes += [reference_page(), *snippet_routes()]
     hot = {(one.method, one.path): one for one in every if "{" not in one.path}
     app.edge = lambda inner: Edge(
         inner, hot, gate, meters, access, most_bytes=settings.limits.body_bytes
@@ -165,6 +174,23 @@ def _slate_operation(shop: Shop, settings: Settings, gate: Gate, meters: Meters)
         gives={200: SlateAnswer},
         problems=(404,),
         examples=examples.RECOMMEND,
+        tag="slates",
+    )
+
+
+def _cards_operation(shop: Shop, settings: Settings, gate: Gate) -> Operation:
+    return Operation(
+        name="cards",
+        method="POST",
+        path="/v1/cards",
+        summary="What a page shows of items",
+        description="For pages that show a slate and do not know its items. Costs are not told.",
+        answer=CardsDoor(JsonBody(settings.limits), shop).answer,
+        gate=gate,
+        needs="browser",
+        takes=wire.CardsBody,
+        gives={200: wire.CardsAnswer},
+        examples=examples.CARDS,
         tag="slates",
     )
 
@@ -294,7 +320,8 @@ async def _answer_problem(request: Request, error: Exception) -> Response:
     return Response(body, problem.status, headers, media_type=MEDIA_TYPE.decode())
 
 
-def _version() -> str:
+def program_version() -> str:
+    """The version of this program, as it is installed."""
     try:
         return version("habitue")
     except PackageNotFoundError:

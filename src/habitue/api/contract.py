@@ -20,7 +20,7 @@ __all__ = ["Keys", "Shop", "Tokens"]
 class Keys(Protocol):
     """The API keys of the shop."""
 
-    def find(self, key: str) -> Caller | None:
+    def find(self, key: str, now_ms: int) -> Caller | None:
         """Whose key this is; takes the same time whether or not it is one."""
         ...
 
@@ -58,6 +58,10 @@ class Shop(Protocol):
 
     def recommend(self, request: SurfaceRequest, *, now_ms: int) -> SlateAnswer:
         """Make and log one slate."""
+        ...
+
+    def items(self, ids: Sequence[str], *, now_ms: int) -> list[Item | None]:
+        """The version in force of each item; ``None`` for what is not sold."""
         ...
 
     def export(self, shopper: str) -> bytes:

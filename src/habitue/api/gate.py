@@ -61,7 +61,7 @@ class Gate:
         if _RANK[caller.scope] < _RANK[needs]:
             raise Refused(
                 f"The key {caller.name} has the scope {caller.scope}; this needs {needs}.",
-                remedy="Use a key made for it: `habitue keys add`.",
+                remedy="Use a key made for it: `habitue keys create`.",
             )
         if caller.scope == "browser":
             self._admit_browser(ask, now)
@@ -99,7 +99,7 @@ class Gate:
         if not is_loopback(_host_of(ask.header(b"host"))) or not self.origin_allowed(ask):
             raise Refused(
                 "Without an API key only pages and programs of this machine may call.",
-                remedy="Make a key with `habitue keys add`, or call http://127.0.0.1.",
+                remedy="Make a key with `habitue keys create`, or call http://127.0.0.1.",
             )
         ask.caller = _LOCAL
 
@@ -131,7 +131,7 @@ class Gate:
         return caller
 
     def _known(self, ask: Ask, key: str, now: float) -> Caller:
-        caller = self._keys.find(key)
+        caller = self._keys.find(key, ask.now_ms)
         if caller is None:
             # only the wrong keys wait: who shares the address with a guesser goes on
             _hold(self._failures.wait(ask.address, now))

@@ -22,7 +22,7 @@ _encode = msgspec.json.Encoder().encode
 _FRAMES = 4  # of a failure's traceback that are written down
 
 
-class _Line(msgspec.Struct):
+class _Line(msgspec.Struct, omit_defaults=True):
     at: datetime
     event: str
     request_id: str
@@ -31,12 +31,15 @@ class _Line(msgspec.Struct):
     status: int
     ms: float
     key: str
+    shop: str = ""
 
 
 class AccessLog:
     """Writes to ``stream``; without one, nothing is written."""
 
-    def __init__(self, stream: BinaryIO | None, *, requests: bool) -> None:
+    def __init__(self, stream: BinaryIO | None, *, requests: bool, shop: str = "") -> None:
+        """``shop`` stands in every line, where a server has several."""
+        self._shop = shop
         self._write = structlog.BytesLogger(stream).msg if stream is not None else None
         self._requests = requests
 
@@ -54,6 +57,7 @@ class AccessLog:
                         status,
                         round(seconds * 1000, 3),
                         ask.caller.name,
+                        self._shop,
                     )
                 )
             )

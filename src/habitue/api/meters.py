@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from collections.abc import Iterable
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Metric,
+    generate_latest,
+)
+from prometheus_client.registry import Collector
 
 __all__ = ["Meters"]
 
@@ -10,10 +20,12 @@ _SECONDS = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0
 
 
 class Meters:
-    """Counters of one application; each has a registry of its own, so that tests do not mix."""
+    """Counters of one application; each has a registry of its own, so that shops do not mix."""
 
-    def __init__(self) -> None:
+    def __init__(self, shop: str = "") -> None:
+        """``shop`` becomes a label of everything measured, where a server has several."""
         self.registry = CollectorRegistry()
+        self._shop = shop
         self._latency = Histogram(
             "habitue_request_seconds",
             "Time to answer a request.",
@@ -86,4 +98,23 @@ class Meters:
 
     def text(self) -> bytes:
         """Everything, in Prometheus' text format."""
-        return generate_latest(self.registry)
+        if not self._shop:
+            return generate_latest(self.registry)
+        labelled = CollectorRegistry()
+        labelled.register(_Labelled(self.registry, self._shop))
+        return generate_latest(labelled)
+
+
+class _Labelled(Collector):
+    """What a registry holds, each sample with the name of the shop."""
+
+    def __init__(self, registry: CollectorRegistry, shop: str) -> None:
+        self._registry = registry
+        self._shop = shop
+
+    def collect(self) -> Iterable[Metric]:
+        for metric in self._registry.collect():
+            metric.samples = [
+                one._replace(labels={"shop": self._shop, **one.labels}) for one in metric.samples
+            ]
+            yield metric

@@ -22,7 +22,17 @@ from habitue.api.gate import is_loopback
 from habitue.errors import BadSetting
 from habitue.settings import Settings
 
-__all__ = ["calm_collector", "check_bind", "check_workers", "listen", "options", "serve"]
+__all__ = [
+    "calm_collector",
+    "check_bind",
+    "check_workers",
+    "listen",
+    "options",
+    "serve",
+    "serve_app",
+]
+
+Asgi = Callable[..., Any]
 
 _BACKLOG: Final = 2048
 _ENDINGS: Final = (signal.SIGINT, signal.SIGTERM)
@@ -35,7 +45,7 @@ def check_bind(host: str, keys: Keys) -> None:
     if not is_loopback(host) and not len(keys):
         raise BadSetting(
             f"Without an API key the server listens on this machine only, not on {host}.",
-            remedy="Make a key with `habitue keys add`, or set server.host to 127.0.0.1.",
+            remedy="Make a key with `habitue keys create`, or set server.host to 127.0.0.1.",
             field="server.host",
         )
 
@@ -79,6 +89,18 @@ def serve(
     ``on_ready`` is told the address once the server listens.
     """
     check_bind(settings.server.host, shop.keys)
+    app = app or create_app(shop, settings, log=sys.stdout.buffer)
+    serve_app(app, settings, factory=factory, on_ready=on_ready)
+
+
+def serve_app(
+    app: Asgi,
+    settings: Settings,
+    *,
+    factory: str | None = None,
+    on_ready: Callable[[str], None] | None = None,
+) -> None:
+    """As ``serve``, of an application that knows by itself who may call."""
     check_workers(settings)
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     taken = listen(settings.server.host, settings.server.port)
@@ -88,7 +110,6 @@ def serve(
                 raise BadSetting("Several workers need a factory that makes the application.")
             _several(factory, settings, taken)
             return
-        app = app or create_app(shop, settings, log=sys.stdout.buffer)
         server = _Server(uvicorn.Config(app, **options(settings)), on_ready)
         calm_collector()
         with _signals_end_here():

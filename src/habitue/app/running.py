@@ -24,9 +24,11 @@ from habitue.surfaces import SlateAnswer, SurfaceRequest
 
 __all__ = ["RunningShop"]
 
+_ITEM: Final = msgspec.json.Decoder(Item)
 _CATCH_UP_SECONDS: Final = 0.1
 _SNAPSHOT_SECONDS: Final = 1.0
-_ITEM: Final = msgspec.json.Decoder(Item)
+_STAMP_SECONDS: Final = 60.0
+_LEAVE_SECONDS: Final = 2.0  # for what is done beside requests to come to its end
 _RETENTION_SECONDS: Final = (60.0, 86_400.0)  # after the start, and again
 
 
@@ -61,8 +63,9 @@ class RunningShop:
         """Finish what is queued; nothing is taken any more."""
         self._stop.set()
         for keeper in self._keepers:
-            await asyncio.to_thread(keeper.join)
+            await asyncio.to_thread(keeper.join, _LEAVE_SECONDS)
         await asyncio.to_thread(self.parts.committer.close)
+        self._stamp()
 
     # ------------------------------------------------------------------ facts and slates
 
@@ -83,6 +86,12 @@ class RunningShop:
         if names is not None and request.shopper is not None:
             request = msgspec.structs.replace(request, shopper=names.of(request.shopper))
         return self.parts.surfaces.recommend(request, now_ms, self._rng)
+
+    def items(self, ids: Sequence[str], *, now_ms: int) -> list[Item | None]:
+        """The version in force of each item; ``None`` for one nobody knows, or that is deleted."""
+        bodies = self.parts.store.items_in_force(ids, now_ms)
+        return [None if body is None else _ITEM.decode(body) for body in bodies]
+
 
     # ------------------------------------------------------------------ people
 
@@ -127,9 +136,13 @@ class RunningShop:
 
     def _keep_house(self) -> None:
         """Between requests: tail the store, refresh what is popular, follow the active snapshot."""
-        looked = 0.0
+        looked = stamped = 0.0
         while not self._stop.wait(_CATCH_UP_SECONDS):
             looked += _CATCH_UP_SECONDS
+            stamped += _CATCH_UP_SECONDS
+            if stamped >= _STAMP_SECONDS:
+                stamped = 0.0
+                self._stamp()
             try:
                 self.shop.catch_up()
                 if looked >= _SNAPSHOT_SECONDS:
@@ -137,6 +150,13 @@ class RunningShop:
                     self.shop.follow_snapshot()
             except (HabitueError, OSError) as problem:
                 self.parts.problems.note(problem)
+
+    def _stamp(self) -> None:
+        """Write down when keys were last used."""
+        try:
+            self.keys.stamp()
+        except (HabitueError, OSError) as problem:
+            self.parts.problems.note(problem)
 
     def _retain_daily(self) -> None:
         """Delete what is older than the settings keep it, beside everything else."""

@@ -15,6 +15,7 @@ from habitue.app.note import TrainingNote
 from habitue.app.places import settings_for
 from habitue.app.secrets import reject_files
 from habitue.app.snapshots import SnapshotInfo, load, make_servable
+from habitue.app.turn import turn
 from habitue.app.wiring import Parts, build
 from habitue.errors import SnapshotError
 from habitue.facts import Fact
@@ -175,7 +176,11 @@ class Shop:
         """
         from habitue.app import learning
 
-        with TrainingNote(self.parts.settings.snapshots.path, progress) as noted:
+        kept = self.parts.settings.snapshots
+        with (
+            TrainingNote(kept.path, progress) as noted,
+            turn(kept.training_lock, noted),
+        ):
             made = learning.train_snapshot(self.parts, now_ms=clock_ms(), seed=seed, progress=noted)
         return self.activate(made) if activate else self._info(made)
 

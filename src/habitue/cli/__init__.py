@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from habitue.cli.keys import keys
+from habitue.cli.options import Json, SettingsFile, Store
 from habitue.errors import HabitueError
 
 if TYPE_CHECKING:
@@ -31,21 +33,8 @@ snapshots = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
-keys = typer.Typer(help="API keys: add, list, revoke.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(snapshots, name="snapshots")
 app.add_typer(keys, name="keys")
-
-_LOG_WIDTH: Final = 130
-
-Store = Annotated[
-    str | None,
-    typer.Option("--store", help="A SQLite file (shop.db) or a postgresql:// address."),
-]
-SettingsFile = Annotated[
-    Path | None,
-    typer.Option("--settings", help="The settings file [habitue.toml where there is one]."),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
 
 def main() -> None:
@@ -178,6 +167,9 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Where to listen [127.0.0.1].")] = None,
     port: Annotated[int | None, typer.Option(help="On which port [8000].")] = None,
     workers: Annotated[int | None, typer.Option(help="How many processes [1].")] = None,
+    shop: Annotated[
+        list[str] | None, typer.Option(help="Several shops, each as NAME=STORE.")
+    ] = None,
     store: Store = None,
     settings: SettingsFile = None,
 ) -> None:
@@ -185,7 +177,8 @@ def serve(
     from habitue.cli.serving import serve as serve_
 
     said = {"server.host": host, "server.port": port, "server.workers": workers}
-    serve_(store, settings, {name: value for name, value in said.items() if value is not None})
+    told = {name: value for name, value in said.items() if value is not None}
+    serve_(store, settings, told, shop or ())
 
 
 @app.command()
@@ -360,44 +353,7 @@ def roll_back(store: Store = None, settings: SettingsFile = None) -> None:
         print(f"{shop.roll_back().name} is active.")
 
 
-@keys.command("add")
-def add_key(
-    name: Annotated[str, typer.Argument(help="Whose key it is.")],
-    scope: Annotated[str, typer.Option(help="browser, server or admin.")] = "server",
-    store: Store = None,
-    settings: SettingsFile = None,
-) -> None:
-    """Make a key and print it, once: only its hash is kept."""
-    from habitue.app import add_key as add_key_
-
-    print(add_key_(name, scope, store, settings=settings))
-
-
-@keys.command("list")
-def list_keys(store: Store = None, settings: SettingsFile = None) -> None:
-    """The keys, without what is secret."""
-    from habitue.app import keyring
-    from habitue.cli.show import key_table
-
-    _console().print(key_table(keyring(store, settings=settings)))
-
-
-@keys.command("revoke")
-def revoke_key(
-    name: Annotated[str, typer.Argument(help="The key's name or number, as listed.")],
-    store: Store = None,
-    settings: SettingsFile = None,
-) -> None:
-    """Take a key back, at once."""
-    from habitue.app import revoke_key as revoke_key_
-
-    revoke_key_(name, store, settings=settings)
-    print(f"{name} is revoked.")
-
-
 def _console() -> Any:
-    """Standard output; wide where it is no terminal, since nobody folds a log."""
-    from rich.console import Console
+    from habitue.cli.show import console
 
-    console = Console()
-    return console if console.is_terminal else Console(width=_LOG_WIDTH)
+    return console()

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import msgspec
+from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "comparison_table",
+    "console",
     "findings_table",
+    "key_rows",
     "key_table",
     "portrait_json",
     "portrait_table",
@@ -29,6 +32,7 @@ __all__ = [
     "snapshot_table",
 ]
 
+_LOG_WIDTH: Final = 130
 _MAIN: Final = 1  # metrics shown beside a snapshot's name
 _COLOUR: Final = {"fine": "green", "look": "yellow", "wrong": "red"}
 
@@ -94,6 +98,28 @@ def comparison_table(first: SnapshotInfo, second: SnapshotInfo) -> Table:
     return table
 
 
+def console() -> Console:
+    """Standard output; wide where it is no terminal, since nobody folds a log."""
+    made = Console()
+    return made if made.is_terminal else Console(width=_LOG_WIDTH)
+
+
+def key_rows(keyring: Keyring) -> list[dict[str, str]]:
+    """Keys by name, oldest first, without what is secret; times in UTC."""
+    used = keyring.last_used()
+    return [
+        {
+            "name": one.name,
+            "scope": one.scope,
+            "made": _when(one.created_ms),
+            "last used": _when(used[one.sha256]) if one.sha256 in used else "",
+            "ends": "" if one.expires_ms is None else _when(one.expires_ms),
+            "revoked": "" if one.revoked_ms is None else _when(one.revoked_ms),
+        }
+        for one in keyring.entries()
+    ]
+
+
 def portrait_json(portrait: Portrait) -> str:
     """A portrait as the HTTP interface would answer it."""
     return msgspec.json.format(msgspec.json.encode(portrait)).decode()
@@ -133,12 +159,11 @@ def _rests(evidence: Sequence[Evidence]) -> str:
 
 def key_table(keyring: Keyring) -> Table:
     """Keys by name, without what is secret."""
-    table = Table(title="API keys")
-    for name in ("name", "scope", "made (UTC)", "revoked (UTC)"):
+    table = Table(title="API keys (times in UTC)")
+    for name in ("name", "scope", "made", "last used", "ends", "revoked"):
         table.add_column(name)
-    for one in keyring.entries():
-        revoked = "" if one.revoked_ms is None else _when(one.revoked_ms)
-        table.add_row(escape(one.name), one.scope, _when(one.created_ms), revoked)
+    for row in key_rows(keyring):
+        table.add_row(*map(escape, row.values()))
     return table
 
 

@@ -50,7 +50,7 @@ class Guard:
         if not self.keyed():
             return PlainTextResponse(
                 "The console answers only this machine while there is no API key. "
-                "Make one with `habitue keys add`.",
+                "Make one with `habitue keys create`.",
                 403,
             )
         if self.admits(_password(request)):

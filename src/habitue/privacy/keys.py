@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from hmac import compare_digest
 from pathlib import Path
-from typing import Annotated, Final, Literal, get_args
+from typing import Annotated, Final, Literal, NamedTuple, get_args
 
 import msgspec
 
@@ -25,6 +25,7 @@ Scope = Literal["browser", "server", "admin"]
 """What a key may do: a page's events and slates; all of the shop's; keys and models too."""
 
 _VERSION: Final = 1
+_ALWAYS: Final = float("inf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,18 @@ class KeyEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
     created_ms: int
     revoked_ms: int | None = None
+    expires_ms: int | None = None
+    """When a key that was replaced ends."""
+
+    def valid(self, now_ms: int) -> bool:
+        """Whether the key opens anything now."""
+        return self.revoked_ms is None and (self.expires_ms is None or now_ms < self.expires_ms)
+
+
+class _Active(NamedTuple):
+    digest: bytes
+    caller: Caller
+    until_ms: float
 
 
 class _File(msgspec.Struct, forbid_unknown_fields=True):
@@ -63,24 +76,28 @@ class Keyring:
         self._path = path
         self._lock = threading.Lock()
         self._seen: tuple[int, int, int] | None = None
-        self._active: tuple[tuple[bytes, Caller], ...] = ()
+        self._active: tuple[_Active, ...] = ()
+        self._used_ms: dict[bytes, int] = {}
         self._renew()
 
-    def find(self, key: str) -> Caller | None:
-        """Whose key this is; ``None`` for one that is wrong or revoked.
+    def find(self, key: str, now_ms: int) -> Caller | None:
+        """Whose key this is; ``None`` for one that is wrong, revoked, or replaced for too long.
 
         Every key is compared in full, so the time taken tells nothing of which one came close.
         """
         self._renew()
         presented = sha256(key.encode(errors="replace")).digest()
-        found: Caller | None = None
-        for digest, caller in self._active:
-            if compare_digest(digest, presented):
-                found = caller
-        return found
+        found: _Active | None = None
+        for one in self._active:
+            if compare_digest(one.digest, presented):
+                found = one
+        if found is None or now_ms >= found.until_ms:
+            return None
+        self._used_ms[found.digest] = now_ms
+        return found.caller
 
     def __len__(self) -> int:
-        """How many keys are valid."""
+        """How many keys are not revoked; one that was replaced counts though its time is over."""
         self._renew()
         return len(self._active)
 
@@ -91,43 +108,91 @@ class Keyring:
         """
         if scope not in get_args(Scope):
             raise BadInput(f"{scope!r} is no scope.", remedy="Use browser, server or admin.")
-        key = f"hb_{scope}_{secrets.token_urlsafe(32)}"
-        entry = {
-            "name": name,
-            "scope": scope,
-            "sha256": sha256(key.encode()).hexdigest(),
-            "created_ms": now_ms,
-        }
-        try:
-            made = msgspec.convert(entry, KeyEntry)
-        except msgspec.ValidationError:
-            raise BadInput(
-                f"{name!r} cannot name a key.",
-                remedy="Use up to 60 letters, digits, blanks, points, dashes.",
-                field="name",
-            ) from None
+        key, made = _made(name, scope, now_ms)
         with locked(self._path):
             entries = self.entries()
-            if any(entry.name == name and entry.revoked_ms is None for entry in entries):
-                raise Conflict(f"There is a key {name!r} already.", remedy="Revoke it first.")
+            if any(entry.name == name and entry.valid(now_ms) for entry in entries):
+                raise Conflict(
+                    f"There is a key {name!r} already.", remedy="Rotate it, or revoke it first."
+                )
             self._write([*entries, made])
         self._renew()
         return key
 
-    def revoke(self, name: str, *, now_ms: int) -> None:
-        """End a key's validity; raises ``NotFound`` when no valid key has this name."""
+    def rotate(self, name: str, *, overlap_ms: int, now_ms: int) -> str:
+        """Replace a key by a new one of the same name and scope, and return that.
+
+        The old one stays valid for ``overlap_ms`` more; one it had replaced itself ends now. Raises
+        ``NotFound`` when no valid key has this name.
+        """
+        if overlap_ms < 0:
+            raise BadInput("The old key cannot have ended before now.", field="overlap")
+        with locked(self._path):
+            entries = self.entries()
+            current = [one for one in entries if one.name == name and one.expires_ms is None]
+            current = [one for one in current if one.valid(now_ms)]
+            if not current:
+                raise NotFound(f"There is no valid key {name!r}.")
+            key, made = _made(name, current[0].scope, now_ms)
+            ended = [self._replaced(one, name, now_ms, overlap_ms) for one in entries]
+            self._write([*ended, made])
+        self._renew()
+        return key
+
+    @staticmethod
+    def _replaced(entry: KeyEntry, name: str, now_ms: int, overlap_ms: int) -> KeyEntry:
+        if entry.name != name or not entry.valid(now_ms):
+            return entry
+        if entry.expires_ms is not None:
+            return msgspec.structs.replace(entry, expires_ms=now_ms)
+        return msgspec.structs.replace(entry, expires_ms=now_ms + overlap_ms)
+
+    def revoke(self, name: str, *, now_ms: int, replaced: bool = False) -> None:
+        """End the validity of every key of this name, or of the ``replaced`` ones only, at once.
+
+        Raises ``NotFound`` when there is none.
+        """
         with locked(self._path):
             entries = self.entries()
             kept = [
                 msgspec.structs.replace(entry, revoked_ms=now_ms)
-                if entry.name == name and entry.revoked_ms is None
+                if entry.name == name
+                and entry.valid(now_ms)
+                and (entry.expires_ms is not None or not replaced)
                 else entry
                 for entry in entries
             ]
             if kept == entries:
-                raise NotFound(f"There is no valid key {name!r}.")
+                which = "replaced key" if replaced else "valid key"
+                raise NotFound(f"There is no {which} {name!r}.")
             self._write(kept)
         self._renew()
+
+    def stamp(self) -> None:
+        """Write down when keys were last used here, for ``last_used`` of any process.
+
+        Beside the keys, in a file of its own: it holds no more than hashes of the hashes.
+        """
+        used, self._used_ms = self._used_ms, {}
+        if not used:
+            return
+        path = self._stamps
+        with locked(path):
+            held = _read_stamps(path)
+            for digest, at_ms in used.items():
+                name = sha256(digest).hexdigest()[:16]
+                held[name] = max(at_ms, held.get(name, 0))
+            write_secret(path, msgspec.json.encode(held))
+
+    def last_used(self) -> dict[str, int]:
+        """When each key was last used, by its ``sha256``, as far as it was stamped."""
+        held = _read_stamps(self._stamps)
+        names = {sha256(bytes.fromhex(one.sha256)).hexdigest()[:16]: one for one in self.entries()}
+        return {entry.sha256: held[name] for name, entry in names.items() if name in held}
+
+    @property
+    def _stamps(self) -> Path:
+        return self._path.with_suffix(".used.json")
 
     def entries(self) -> list[KeyEntry]:
         """Every key ever made here, revoked ones too, oldest first."""
@@ -160,8 +225,42 @@ class Keyring:
             return
         with self._lock:
             self._active = tuple(
-                (bytes.fromhex(entry.sha256), Caller(entry.name, entry.scope))
+                _Active(
+                    bytes.fromhex(entry.sha256),
+                    Caller(entry.name, entry.scope),
+                    _ALWAYS if entry.expires_ms is None else entry.expires_ms,
+                )
                 for entry in self.entries()
                 if entry.revoked_ms is None
             )
             self._seen = seen
+
+
+def _made(name: str, scope: Scope, now_ms: int) -> tuple[str, KeyEntry]:
+    """A new key, and what is kept of it."""
+    key = f"hb_{scope}_{secrets.token_urlsafe(32)}"
+    entry = {
+        "name": name,
+        "scope": scope,
+        "sha256": sha256(key.encode()).hexdigest(),
+        "created_ms": now_ms,
+    }
+    try:
+        return key, msgspec.convert(entry, KeyEntry)
+    except msgspec.ValidationError:
+        raise BadInput(
+            f"{name!r} cannot name a key.",
+            remedy="Use up to 60 letters, digits, blanks, points, dashes.",
+            field="name",
+        ) from None
+
+
+def _read_stamps(path: Path) -> dict[str, int]:
+    """The stamps as far as they can be read: they are told, nothing rests on them."""
+    content = read_secret(path)
+    if content is None:
+        return {}
+    try:
+        return msgspec.json.decode(content, type=dict[str, int])
+    except msgspec.DecodeError:
+        return {}

@@ -22,7 +22,7 @@ from habitue.errors import BadInput, BadSetting, Unauthorised
 from habitue.facts.facts import Id
 from habitue.privacy.secret_files import locked, read_secret, write_secret
 
-__all__ = ["ShopperTokens"]
+__all__ = ["FollowedTokens", "ShopperTokens"]
 
 _FORM: Final = "hbt1"
 _LONGEST: Final = 1_000
@@ -120,6 +120,39 @@ class ShopperTokens:
                 "The shopper token has expired.", remedy="Ask the shop's server for a new one."
             )
         return said.shopper
+
+
+class FollowedTokens:
+    """The tokens of a file, read again whenever its secret has been rotated."""
+
+    def __init__(self, path: Path) -> None:
+        """Makes the file with a first secret where there is none; raises ``BadSetting``."""
+        self._path = path
+        self._tokens = ShopperTokens.open(path)
+        self._seen = self._stat()
+
+    def shopper_of(self, token: str, now_ms: int) -> str:
+        """The shopper a token names; raises ``Unauthorised`` when forged, garbled or too old."""
+        return self._now().shopper_of(token, now_ms)
+
+    def sign(self, shopper: str, *, expires_ms: int) -> str:
+        """A token for the shopper, valid until ``expires_ms`` (rounded up to the second)."""
+        return self._now().sign(shopper, expires_ms=expires_ms)
+
+    def _now(self) -> ShopperTokens:
+        seen = self._stat()
+        if seen is not None and seen != self._seen:
+            self._tokens = ShopperTokens.open(self._path)
+            self._seen = seen
+        return self._tokens
+
+    def _stat(self) -> tuple[int, int, int] | None:
+        """What changes with the file; ``None``, and the secrets stay, while it is not there."""
+        try:
+            now = self._path.stat()
+        except OSError:
+            return None
+        return now.st_mtime_ns, now.st_ino, now.st_size
 
 
 def _read(path: Path) -> _File | None:
