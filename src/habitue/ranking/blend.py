@@ -1,4 +1,4 @@
-"""A ranker that needs no training: what the sources say, each in its own measure, added up."""
+"""A ranker that needs no training: what the sources say, added up."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from habitue.ranking.contract import Known
 from habitue.ranking.demand import COUNTING
 from habitue.ranking.feature_kernels import request_norms
 from habitue.ranking.features import FeatureBatch, FeatureMaker
+from habitue.ranking.fusion import break_ties
 
 __all__ = ["DEFAULT_WEIGHTS", "BlendRanker"]
 
@@ -31,16 +32,25 @@ DEFAULT_WEIGHTS: Final[Mapping[str, float]] = {
 
 
 class BlendRanker:
-    """Ranks by the weighted sum of the sources' standardised scores.
+    """Ranks by the weighted sum of the sources' scores: standardised, or as they are.
 
-    Used where a shop has too few answered requests to learn an order from. The last single request
-    is kept as it was ranked: who asks for a slate asks for its reasons.
+    Used where a shop has too few answered requests to learn an order from, or says which it wants.
+    What is scored alike stands in the order of the source ``ties``, if there is one. The last
+    single request is kept as it was ranked: who asks for a slate asks for its reasons.
     """
 
     def __init__(
-        self, features: FeatureMaker, weights: Mapping[str, float] = DEFAULT_WEIGHTS
+        self,
+        features: FeatureMaker,
+        weights: Mapping[str, float] = DEFAULT_WEIGHTS,
+        *,
+        standardised: bool = True,
+        ties: str | None = None,
     ) -> None:
         self.features = features
+        self.standardised = standardised
+        names = [source.name for source in features.sources]
+        self._ties = names.index(ties) if ties is not None else None
         self.weights = np.array(
             [weights.get(source.name, 0.0) for source in features.sources], np.float32
         )
@@ -55,12 +65,16 @@ class BlendRanker:
         blended[item_row < 0] = -np.inf
         if len(context) == 1:
             self._last = (context, Known(item_row[0], _unread(score, norms), blended[0]))
+        if self._ties is not None:
+            return break_ties(blended, score[:, :, self._ties])
         return blended
 
     def _blended(
         self, score: NDArray[np.float32], norms: NDArray[np.float32]
     ) -> NDArray[np.float32]:
         """Scores (B, m) of what the sources say (B, m, n_sources), measured by these norms."""
+        if not self.standardised:
+            return np.asarray(score @ self.weights, np.float32)
         standard = (score - norms[:, None, :, 0]) / (norms[:, None, :, 1] + np.float32(1e-9))
         return np.asarray(standard @ self.weights, np.float32)
 

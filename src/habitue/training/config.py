@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
 
 from habitue.candidates.roster import DEFAULT_SOURCES, SourceConfig
 from habitue.facts.cleaning.robots import RobotConfig
 from habitue.portraits import ItemStatsConfig
+from habitue.ranking.fusion import FusionConfig
 from habitue.ranking.lambdamart import LambdaMartConfig
 
 __all__ = ["DEFAULT_QUOTAS", "GateConfig", "TrainingConfig"]
@@ -42,6 +43,10 @@ class GateConfig(BaseModel):
     least_questions: PositiveInt = Field(
         50, description="Below so many questions a metric says too little to refuse for."
     )
+    most_gap: PositiveFloat = Field(
+        2.0,
+        description="How many times as good a span learnt from may be answered as one held out.",
+    )
 
 
 class TrainingConfig(BaseModel):
@@ -61,6 +66,10 @@ class TrainingConfig(BaseModel):
     )
     item_stats: ItemStatsConfig = Field(ItemStatsConfig(), description="How counters forget.")
     ranker: LambdaMartConfig = Field(LambdaMartConfig(), description="How the order is learnt.")
+    fusion: dict[str, FusionConfig] = Field(
+        {},
+        description="How surfaces make one order of their sources, by name: learned if not said.",
+    )
     rebuy: bool = Field(
         True, description="Learn about items bought before, too; the policy says when they show."
     )
@@ -98,6 +107,24 @@ class TrainingConfig(BaseModel):
     )
     evaluate: bool = Field(True, description="Hold the last span out first, and measure on it.")
     gate: GateConfig = Field(GateConfig(), description="When a new snapshot is refused.")
+
+    @model_validator(mode="after")
+    def _fusion_names_sources(self) -> Self:
+        names = {source.name for source in self.sources}
+        for surface, one in self.fusion.items():
+            unknown = sorted(set(one.weights) - names)
+            if unknown:
+                raise ValueError(
+                    f"fusion.{surface} weighs {', '.join(unknown)}, and there is no such source; "
+                    f"there are {', '.join(sorted(names))}"
+                )
+            if one.fuse == "sum" and not any(one.weights.values()):
+                raise ValueError(f"fusion.{surface} is a sum and says no weights")
+        return self
+
+    def written_down(self) -> tuple[str, ...]:
+        """The surfaces whose order is not learnt."""
+        return tuple(name for name, one in self.fusion.items() if one.fuse != "learned")
 
     def quota(self, surface: str) -> dict[str, int]:
         """The quotas of a surface, of the sources there are."""

@@ -16,9 +16,10 @@ from habitue.errors import SnapshotError
 from habitue.facts import ActionKind
 from habitue.policy.contract import Policy
 from habitue.portraits import ItemColumns, ItemStats
-from habitue.ranking.blend import BlendRanker
+from habitue.ranking.blend import DEFAULT_WEIGHTS, BlendRanker
 from habitue.ranking.contract import Ranker
 from habitue.ranking.features import FeatureMaker
+from habitue.ranking.fusion import TIES
 from habitue.ranking.lambdamart import LambdaMartRanker
 from habitue.slates.ledger import LedgerTable
 from habitue.slates.pipeline import Pipeline
@@ -61,9 +62,21 @@ def pipeline_of(
     columns: ItemColumns,
     policy: Policy,
 ) -> Pipeline:
-    """Sources, rankers and policy as one; a blend of the sources where no ranker was learnt."""
+    """Sources, rankers and policy as one; a blend of the sources where no ranker was learnt.
+
+    Surfaces whose order is written down in ``config.fusion`` take that one.
+    """
     features = FeatureMaker(sources, stats, columns)
     bound: dict[str, Ranker] = {name: one.bound(features) for name, one in rankers.items()}
+    ties = next((name for name in TIES if name in {source.name for source in sources}), None)
+    for surface in config.written_down():
+        said = config.fusion[surface]
+        bound[surface] = BlendRanker(
+            features,
+            said.weights or DEFAULT_WEIGHTS,
+            standardised=said.fuse == "zscore",
+            ties=ties,
+        )
     bound.setdefault("home", BlendRanker(features))
     quotas = {surface: config.quota(surface) for surface in config.quotas}
     return Pipeline(sources, quotas, bound, policy, rebuy=config.rebuy)

@@ -8,7 +8,7 @@ on it; then the ranker learns from it too, and sources are fitted once more on e
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 from threading import Lock
@@ -19,9 +19,16 @@ from numpy.typing import NDArray
 from habitue.candidates.contract import Source, TrainingFacts
 from habitue.candidates.roster import learner_of
 from habitue.errors import BadInput
-from habitue.evaluation.replay import through
-from habitue.evaluation.report import EvaluationConfig, Report, evaluate
-from habitue.evaluation.splits import by_time
+from habitue.evaluation.replay import lists_of, through
+from habitue.evaluation.report import (
+    EvaluationConfig,
+    Measured,
+    Report,
+    gap_of,
+    measure_lists,
+    report_of,
+)
+from habitue.evaluation.splits import Split, by_time
 from habitue.facts import MS_PER_DAY
 from habitue.policy.contract import Chosen, Policy
 from habitue.policy.rebuy import usual_gap_days
@@ -100,7 +107,8 @@ def train(
         fresh = window_of(facts.as_of(held.cut_ms), held.sources, config.item_stats)
         home = [{"home": span["home"]} for span in taught[:-1] if "home" in span]
         rankers = _learn(home, config, seeds[-3])
-        report = _measure(facts, fresh, rankers, now, config, seeds[-3])
+        before = looked[-2][0] if len(looked) > 1 else None
+        report = _measure(facts, fresh, before, rankers, now, config, seeds[-3])
         step.done()
         return report
 
@@ -220,6 +228,8 @@ def _learn(
             for age, span in enumerate(reversed(taught))
             if surface in span and len(span[surface].group)
         ]
+        if surface in config.written_down():
+            continue
         if sum(len(part.group) for part in parts) >= config.least_answered:
             learner = LambdaMartLearner(config.ranker)
             jobs[surface] = partial(learner.fit, RankingSet.joined(parts), stream)
@@ -247,21 +257,51 @@ class BestFirst:
 def _measure(
     facts: ShopFacts,
     window: Window,
+    before: Window | None,
     rankers: dict[str, LambdaMartRanker],
     until_ms: int,
     config: TrainingConfig,
     rng: np.random.Generator,
 ) -> Report | None:
-    """How the pipeline and plain popularity answer the held-out span."""
+    """How the pipeline answers the held-out span, and the one ``before`` it that it learnt from."""
+    judged = EvaluationConfig(length=config.recent_length)
+    *streams, last = rng.spawn(3)
+    split, measured = _ask(facts, window, rankers, until_ms, config, judged, streams)
+    if not len(split):
+        return None
+    report = report_of(split, list(measured.values()), last, judged, against=("untrained",))
+    if before is None or not rankers:
+        return report
+    learnt, answered = _ask(facts, before, rankers, window.cut_ms, config, judged, streams)
+    if not len(learnt):
+        return report
+    metric = f"ndcg@{judged.n}"
+    gap = gap_of(answered, measured, metric, "home", "untrained", last, judged)
+    return replace(report, gap=gap)
+
+
+def _ask(
+    facts: ShopFacts,
+    window: Window,
+    rankers: dict[str, LambdaMartRanker],
+    until_ms: int,
+    config: TrainingConfig,
+    judged: EvaluationConfig,
+    streams: Sequence[np.random.Generator],
+) -> tuple[Split, dict[str, Measured]]:
+    """What the pipeline, and the same without what was learnt, answer to the span of a window."""
     from habitue.training.serving import pipeline_of
 
     log = facts.between(np.iinfo(np.int64).min, until_ms)
     split = by_time(log, window.cut_ms, until_ms, repurchase=config.rebuy)
-    if not len(split):
-        return None
     policy: Policy = BestFirst()
     pipeline = pipeline_of(config, window.sources, rankers, window.stats, window.columns, policy)
     popular = pipeline_of(config, window.sources, {}, window.stats, window.columns, policy)
     listers = {"home": through(pipeline), "untrained": through(popular)}
-    judged = EvaluationConfig(length=config.recent_length)
-    return evaluate(split, listers, rng, judged, against=("untrained",))
+    measured = {
+        name: measure_lists(
+            split, name, lists_of(split, lister, judged.n, stream, length=judged.length)
+        )
+        for (name, lister), stream in zip(listers.items(), streams, strict=True)
+    }
+    return split, measured
