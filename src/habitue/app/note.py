@@ -1,4 +1,7 @@
-"""How far a training has come, told across processes: a small file beside the snapshots."""
+"""What trainings leave for other processes: small files beside the snapshots.
+
+How far the one that runs has come, and why the last one was refused.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,10 @@ from typing import Final, Protocol, Self
 
 import msgspec
 
-__all__ = ["TrainingNote", "read_note"]
+__all__ = ["Refusal", "TrainingNote", "note_refusal", "read_note", "read_refusal"]
 
 _FILE: Final = "training.json"
+_REFUSED: Final = "refused.json"
 
 
 class _Progress(Protocol):
@@ -63,3 +67,27 @@ def read_note(folder: Path) -> tuple[str, float] | None:
     except (OSError, msgspec.MsgspecError):
         return None
     return note.step, note.share
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """Why the last training came to nothing."""
+
+    at_ms: int
+    reason: str
+
+
+def note_refusal(folder: Path, refusal: Refusal | None) -> None:
+    """Keep why the last training was refused; ``None`` after one that was not."""
+    file = folder / _REFUSED
+    if refusal is None:
+        file.unlink(missing_ok=True)
+    else:
+        file.write_bytes(msgspec.json.encode(refusal))
+
+
+def read_refusal(folder: Path) -> Refusal | None:
+    """Why the last training was refused; ``None`` where it was not."""
+    try:
+        return msgspec.json.decode((folder / _REFUSED).read_bytes(), type=Refusal)
+    except (OSError, msgspec.MsgspecError):
+        return None

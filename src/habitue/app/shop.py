@@ -11,13 +11,13 @@ import msgspec
 import numpy as np
 
 from habitue.app.clock import clock_ms
-from habitue.app.note import TrainingNote
+from habitue.app.note import Refusal, TrainingNote, note_refusal
 from habitue.app.places import settings_for
 from habitue.app.secrets import reject_files
 from habitue.app.snapshots import SnapshotInfo, load, make_servable
 from habitue.app.turn import turn
 from habitue.app.wiring import Parts, build
-from habitue.errors import SnapshotError
+from habitue.errors import SnapshotError, SnapshotRefused
 from habitue.facts import Fact
 from habitue.privacy.erasure import erase
 from habitue.privacy.retention import Expiring, retain
@@ -177,11 +177,15 @@ class Shop:
         from habitue.app import learning
 
         kept = self.parts.settings.snapshots
-        with (
-            TrainingNote(kept.path, progress) as noted,
-            turn(kept.training_lock, noted),
-        ):
-            made = learning.train_snapshot(self.parts, now_ms=clock_ms(), seed=seed, progress=noted)
+        with TrainingNote(kept.path, progress) as noted, turn(kept.training_lock, noted):
+            try:
+                made = learning.train_snapshot(
+                    self.parts, now_ms=clock_ms(), seed=seed, progress=noted
+                )
+            except SnapshotRefused as refused:
+                note_refusal(kept.path, Refusal(clock_ms(), refused.message))
+                raise
+        note_refusal(kept.path, None)
         return self.activate(made) if activate else self._info(made)
 
     def evaluate(
@@ -199,6 +203,25 @@ class Shop:
         return learning.evaluate_shop(
             self.parts, split=split, rebuy=rebuy, n=n, seed=seed, progress=progress
         )
+
+    def compare(
+        self,
+        first: str,
+        second: str,
+        *,
+        n: int = 10,
+        seed: int = 0,
+        progress: Progress = _silent,
+    ) -> Comparison:
+        """Ask two snapshots the same, and hold the second against the first.
+
+        They are asked what shoppers took after both were trained; where too few have, what both
+        were told is trained anew on the past and asked about the last span. Raises ``NotFound``,
+        ``SnapshotRefused``, and ``BadInput`` where nobody can be asked.
+        """
+        from habitue.app.comparing import compare_snapshots
+
+        return compare_snapshots(self.parts, first, second, n=n, seed=seed, progress=progress)
 
     def snapshots(self) -> list[SnapshotInfo]:
         """The snapshots, newest first."""
