@@ -33,7 +33,7 @@ from habitue.errors import BadSetting
 from habitue.facts import ActionKind, Purpose
 from habitue.facts.time import ClockConfig
 from habitue.portraits.config import PortraitConfig
-from habitue.surfaces.config import SurfacesConfig
+from habitue.surfaces.config import MessagesConfig, SurfacesConfig
 from habitue.training.config import TrainingConfig
 
 __all__ = [
@@ -226,6 +226,7 @@ class Settings(BaseSettings):
     limits: LimitSettings = LimitSettings()
     trackers: TrackerSettings = TrackerSettings()
     surfaces: SurfacesConfig = SurfacesConfig()
+    messages: MessagesConfig = MessagesConfig()
     portraits: PortraitConfig = PortraitConfig()
     training: TrainingConfig = TrainingConfig()
     shops: dict[ShopName, dict[str, Any]] = Field(

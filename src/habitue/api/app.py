@@ -21,6 +21,7 @@ from habitue.api.edge import Edge
 from habitue.api.facts import FactsDoor, JsonBody
 from habitue.api.gate import Gate
 from habitue.api.log import AccessLog
+from habitue.api.messages import message_operations
 from habitue.api.meters import Meters
 from habitue.api.openapi import document
 from habitue.api.operation import Example, Operation
@@ -101,6 +102,7 @@ def create_app(
         *_fact_operations(shop, settings, gate, meters),
         _slate_operation(shop, settings, gate, meters),
         _cards_operation(shop, settings, gate),
+        *message_operations(shop, settings, gate),
         *_people_operations(shop, gate),
         portrait_operation(shop, gate),
         *_running_operations(RunningDoor(shop, meters, app.version), gate),

@@ -10,6 +10,7 @@ from habitue.portraits import Portrait
 from habitue.privacy import Caller
 from habitue.store.contract import Appended, Erased
 from habitue.surfaces import SlateAnswer, SurfaceRequest
+from habitue.surfaces.messages import Campaign, Sent
 
 if TYPE_CHECKING:
     from habitue.app.snapshots import SnapshotInfo
@@ -62,6 +63,14 @@ class Shop(Protocol):
 
     def items(self, ids: Sequence[str], *, now_ms: int) -> list[Item | None]:
         """The version in force of each item; ``None`` for what is not sold."""
+        ...
+
+    def send(self, campaign: Campaign) -> Sent:
+        """Send a campaign, or what is left of it."""
+        ...
+
+    def unsubscribe(self, token: str) -> None:
+        """End messages for whoever the token was made for; raises ``Unauthorised`` for no token."""
         ...
 
     def export(self, shopper: str) -> bytes:

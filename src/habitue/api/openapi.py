@@ -55,7 +55,8 @@ def document(operations: Sequence[Operation], *, version: str) -> dict[str, Any]
 def _types(operations: Sequence[Operation]) -> list[object]:
     found: list[object] = [ProblemDocument]
     for operation in operations:
-        found += [kind for kind in (operation.takes, *operation.gives.values()) if kind is not None]
+        every = (operation.takes, *operation.gives.values())
+        found += [kind for kind in every if not _is_text(kind)]
     return found
 
 
@@ -109,8 +110,8 @@ def _parameter(name: str, operation: Operation) -> dict[str, Any]:
 def _responses(operation: Operation, schema: dict[int, Any]) -> dict[str, Any]:
     responses: dict[str, Any] = {}
     for status, kind in operation.gives.items():
-        content: dict[str, Any] = {"text/plain": {"schema": {"type": "string"}}}
-        if kind is not None:
+        content: dict[str, Any] = {str(kind or "text/plain"): {"schema": {"type": "string"}}}
+        if not _is_text(kind):
             content = {"application/json": {"schema": schema[id(kind)]}}
         responses[str(status)] = {"description": HTTPStatus(status).phrase, "content": content}
     statuses = {500, 503, *operation.problems}
@@ -119,6 +120,11 @@ def _responses(operation: Operation, schema: dict[int, Any]) -> dict[str, Any]:
     for status in sorted(statuses):
         responses.setdefault(str(status), {"$ref": f"#/components/responses/{status}"})
     return responses
+
+
+def _is_text(kind: object) -> bool:
+    """Whether a body is text, plain or of the media type that is named."""
+    return kind is None or isinstance(kind, str)
 
 
 def _problems() -> tuple[int, ...]:

@@ -32,7 +32,8 @@ class Operation:
     answer: Callable[[Ask], Awaitable[Reply]]
     gate: Gate
     needs: KeyScope | None
-    gives: Mapping[int, object]  # status: msgspec type of the JSON body, or None for plain text
+    gives: Mapping[int, object]
+    """By status: the msgspec type of the JSON body, a media type of text, or None for plain."""
     description: str = ""
     takes: object = None  # msgspec type of the body, or None for no body
     examples: tuple[Example, ...] = ()

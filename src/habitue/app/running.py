@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 
 from habitue.app.clock import clock_ms
+from habitue.app.messaging import unsubscribe
 from habitue.app.secrets import shopper_tokens
 from habitue.app.shop import Shop
 from habitue.app.snapshots import SnapshotInfo
@@ -21,6 +22,7 @@ from habitue.privacy.access import access_document
 from habitue.privacy.keys import Keyring
 from habitue.store.contract import Appended, Erased
 from habitue.surfaces import SlateAnswer, SurfaceRequest
+from habitue.surfaces.messages import Campaign, Sent
 
 __all__ = ["RunningShop"]
 
@@ -92,6 +94,13 @@ class RunningShop:
         bodies = self.parts.store.items_in_force(ids, now_ms)
         return [None if body is None else _ITEM.decode(body) for body in bodies]
 
+    def send(self, campaign: Campaign) -> Sent:
+        """Send a campaign, or what is left of it; raises as ``Shop.send`` does."""
+        return self.shop.send(campaign)
+
+    def unsubscribe(self, token: str) -> None:
+        """End messages for whoever the token was made for; raises ``Unauthorised`` for no token."""
+        unsubscribe(self.parts, token)
 
     # ------------------------------------------------------------------ people
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from habitue.app.learning import Evaluated
     from habitue.evaluation import Report
     from habitue.portraits import Portrait
+    from habitue.surfaces.messages import Campaign, Sent
 
 __all__ = ["Progress", "Shop", "open_shop"]
 
@@ -163,6 +164,23 @@ class Shop:
         rng = self._rng if seed is None else np.random.default_rng(seed)
         now = clock_ms() if now_ms is None else now_ms
         return self.parts.surfaces.recommend(request, now, rng)
+
+    def send(
+        self,
+        campaign: Campaign | str | Path,
+        *,
+        progress: Progress = _silent,
+        seed: int | None = None,
+    ) -> Sent:
+        """Send a campaign, given or as a TOML file; sent again, it goes on and doubles nothing.
+
+        Raises ``BadInput`` for one that cannot be read, before anything is sent, and
+        ``Unavailable`` where the mail server or webhook does not answer: then send it again.
+        """
+        from habitue.app.messaging import read_campaign, send_messages
+
+        told = read_campaign(Path(campaign)) if isinstance(campaign, str | Path) else campaign
+        return send_messages(self.parts, told, progress=progress, seed=seed)
 
     # ------------------------------------------------------------------ learning
 

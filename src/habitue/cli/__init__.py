@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from habitue.cli.keys import keys
+from habitue.cli.messages import messages
 from habitue.cli.options import Json, SettingsFile, Store
 from habitue.errors import HabitueError
 
@@ -35,6 +36,7 @@ snapshots = typer.Typer(
 )
 app.add_typer(snapshots, name="snapshots")
 app.add_typer(keys, name="keys")
+app.add_typer(messages, name="messages")
 
 
 def main() -> None:
@@ -142,7 +144,7 @@ def evaluate(
 @app.command()
 def recommend(
     shopper: Annotated[str | None, typer.Argument(help="The shopper's id.")] = None,
-    surface: Annotated[str, typer.Option(help="home, item or cart.")] = "home",
+    surface: Annotated[str, typer.Option(help="home, item, cart, fresh, …")] = "home",
     item: Annotated[
         list[str] | None, typer.Option(help="The item looked at, or an item of the cart.")
     ] = None,
