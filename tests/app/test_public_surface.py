@@ -46,6 +46,7 @@ def test_the_methods_of_a_shop() -> None:
         "report": ["name"],
         "retain": [],
         "roll_back": [],
+        "send": ["campaign", "progress", "seed"],
         "snapshots": [],
         "stored": [],
         "train": ["activate", "seed", "progress"],

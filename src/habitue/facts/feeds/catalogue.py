@@ -148,15 +148,20 @@ def gathered_shoppers(lines: pl.DataFrame) -> pl.DataFrame:
     return _where_changed(_without_out_of_bounds(said, Shopper, _SHOPPER), fields, _SHOPPER)
 
 
-def row_versions(rows: pl.DataFrame, prefix: str, time: str, now_ms: int) -> pl.DataFrame:
-    """A version for each row of a catalogue or customer file; ``time`` names its time column."""
+def row_versions(rows: pl.DataFrame, prefix: str, time: str, unsaid_ms: int | None) -> pl.DataFrame:
+    """A version for each row of a catalogue or customer file; ``time`` names its time column.
+
+    Where a row says no time it is ``unsaid_ms``.
+    """
     named = rows.select(
         pl.col(name).alias(name.removeprefix(prefix))
         for name in rows.columns
         if name.startswith(prefix)
     )
     said = pl.col(time) if time in named.columns else pl.lit(None, pl.Int64)
-    timed = named.with_columns(said.fill_null(now_ms).alias(f"{time}_ms")).drop(time, strict=False)
+    timed = named.with_columns(
+        pl.coalesce(said, pl.lit(unsaid_ms, pl.Int64)).alias(f"{time}_ms")
+    ).drop(time, strict=False)
     return _with_sales(timed) if "sale_since" in timed.columns else timed
 
 

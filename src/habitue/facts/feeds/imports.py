@@ -58,7 +58,7 @@ ITEM_TEXT = pa.schema(
 """Columns of imported item versions; ``body`` is the JSON of an ``Item``."""
 
 SHOPPER_TEXT = pa.schema([("id", pa.string()), ("at_ms", pa.int64()), ("body", pa.string())])
-"""Columns of imported shoppers; ``body`` is the JSON of a ``Shopper``."""
+"""Columns of imported shoppers; ``body`` is the JSON of a ``Shopper``; a null time is unsaid."""
 
 LINK_TEXT = pa.schema(
     [
@@ -70,7 +70,7 @@ LINK_TEXT = pa.schema(
         ("at", pa.int64()),
     ]
 )
-"""Columns of imported links, named as the fields of ``Link``."""
+"""Columns of imported links, named as the fields of ``Link``; a null time is unsaid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ def import_table(
     ledger = Ledger()
     actions = items = shoppers = links = None
     if mapping.link is not None:
-        lines = _clean_links(raw, mapping, mapping.link, ledger, now_ms)
+        lines = _clean_links(raw, mapping, mapping.link, ledger)
         links = link_rows(lines, mapping.link)
     elif mapping.action is not None:
         lines = _clean_lines(raw, mapping, mapping.action, ledger, now_ms, clock or ClockConfig())
@@ -135,7 +135,7 @@ def import_table(
         if mapping.item is not None:
             items = row_versions(lines, "item:", "valid_from", now_ms)
         if mapping.shopper is not None:
-            shoppers = row_versions(lines, "shopper:", "at", now_ms)
+            shoppers = row_versions(lines, "shopper:", "at", None)
     return Imported(
         actions=_as_arrow(actions, ACTION_TEXT),
         items=_as_arrow(None if items is None else item_bodies(items), ITEM_TEXT),
@@ -226,11 +226,9 @@ def _clean_versions(raw: RawTable, mapping: Mapping, ledger: Ledger) -> pl.DataF
     return ledger.judge(draft.frame(raw.frame), findings).drop(list(draft.tests))
 
 
-def _clean_links(
-    raw: RawTable, mapping: Mapping, link: LinkMap, ledger: Ledger, now_ms: int
-) -> pl.DataFrame:
+def _clean_links(raw: RawTable, mapping: Mapping, link: LinkMap, ledger: Ledger) -> pl.DataFrame:
     """The rows that can be links."""
-    draft = draw_links(link, raw.frame.schema, mapping.time_zone, now_ms)
+    draft = draw_links(link, raw.frame.schema, mapping.time_zone)
     findings = [
         *draft.findings,
         *out_of_bounds(Link, draft.names()),

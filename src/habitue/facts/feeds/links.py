@@ -11,8 +11,8 @@ from habitue.facts.feeds.translate import Draft
 __all__ = ["draw_links", "link_rows"]
 
 
-def draw_links(link: LinkMap, schema: pl.Schema, time_zone: str, now_ms: int) -> Draft:
-    """Draw up head, tail, relation, weight and time (``at``, UTC ms) of each row."""
+def draw_links(link: LinkMap, schema: pl.Schema, time_zone: str) -> Draft:
+    """Draw up head, tail, relation, weight and time (``at``, UTC ms or unsaid) of each row."""
     draft = Draft()
     for name in ("head", "tail", "relation"):
         said = getattr(link, name)
@@ -35,7 +35,7 @@ def draw_links(link: LinkMap, schema: pl.Schema, time_zone: str, now_ms: int) ->
             "at_unreadable", "at", "the row has no time that can be read", pl.col("at").is_null()
         )
     else:
-        draft.columns["at"] = pl.lit(now_ms, pl.Int64)
+        draft.columns["at"] = pl.lit(None, pl.Int64)  # so that a tie told again is the same
     return draft
 
 

@@ -244,7 +244,7 @@ class LinkMap(_Fields):
     tail: FieldMap
     relation: FieldMap | None = Field(None, description="Knowledge needs one.")
     weight: FieldMap | None = None
-    at: FieldMap | None = Field(None, description="Left out, it is the time of the import.")
+    at: FieldMap | None = Field(None, description="Left out, a tie holds from the import on.")
     both_ways: bool = Field(
         False, description="A row says its reverse too: a friendship that is told once."
     )

@@ -18,7 +18,9 @@ FORMS: Final[tuple[Form, ...]] = ("habitue", "ga4", "merchant", "schema-org")
 """Formats that say themselves what they mean: they need no mapping."""
 
 _BEGINNING: Final = 1 << 16
-_FEED_WORDS: Final = frozenset({"link", "price", "image_link", "availability", "condition", "gtin"})
+_FEED_WORDS: Final = frozenset(
+    {"link", "price", "sale_price", "image_link", "availability", "condition", "brand", "gtin"}
+)
 _LISTS: Final = frozenset({"items", "shoppers", "links", "aliases", "consents", "actions"})
 
 
