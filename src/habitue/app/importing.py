@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from habitue.app.secrets import reject_files
 from habitue.errors import BadInput
-from habitue.facts import NAMES, Fact
+from habitue.facts import NAMES, Fact, Item
 from habitue.facts.cleaning.rejects import write_rejects
 from habitue.facts.cleaning.report import DataReport
 from habitue.facts.feeds.imports import Imported, import_table
@@ -165,8 +165,10 @@ def _read(source: str | Path, query: str | None, hints: object) -> RawTable:
 
 def store_imported(parts: Parts, found: Imported, now_ms: int, progress: Progress) -> Ingested:
     """Store what a table was found to say."""
-    facts = [fact for batch in found.about() for fact in batch]
+    said = [fact for batch in found.about() for fact in batch]
+    facts = _news(parts, said, now_ms)
     counted = store_facts(parts, facts, now_ms, progress, "items, people and ties")
+    counted = replace(counted, duplicate=counted.duplicate + len(said) - len(facts))
     return Ingested(
         found.report, ingest_actions(parts, found.actions, now_ms, progress, counted=counted)
     )
@@ -183,6 +185,19 @@ def store_facts(
         counted = counted.plus(parts.store.append(told, received_at_ms=now_ms), len(some))
         progress(f"storing {what}", since + len(some), len(facts))
     return counted
+
+
+def _news(parts: Parts, facts: list[Fact], now_ms: int) -> list[Fact]:
+    """The facts without items of a catalogue that are as they were: no new version of them."""
+    rows = [fact for fact in facts if type(fact) is Item and fact.valid_from == now_ms]
+    there = parts.store.items_in_force([item.id for item in rows], now_ms)
+    decode = msgspec.json.Decoder(Item).decode
+    same = {
+        id(item)
+        for item, body in zip(rows, there, strict=True)
+        if body is not None and decode(body) == msgspec.structs.replace(item, valid_from=None)
+    }
+    return [fact for fact in facts if id(fact) not in same] if same else facts
 
 
 def ingest_actions(
