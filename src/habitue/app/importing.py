@@ -108,7 +108,6 @@ def ingest_table(
             f"the file is ({', '.join(FORMS)}): docs/guides/import.",
         )
     told = load_mapping("merchant" if mapping == "schema-org" else mapping)
-    progress("reading", 0, 1)
     if query is None and mapping == "merchant":
         raw = read_merchant(Path(source))
     elif query is None and mapping == "schema-org":
