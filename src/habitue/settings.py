@@ -30,6 +30,7 @@ from pydantic_settings import (
 )
 
 from habitue.errors import BadSetting
+from habitue.evaluation.ratings import RatingConfig
 from habitue.facts import ActionKind, Purpose
 from habitue.facts.time import ClockConfig
 from habitue.portraits.config import PortraitConfig
@@ -37,6 +38,7 @@ from habitue.surfaces.config import MessagesConfig, SurfacesConfig
 from habitue.training.config import TrainingConfig
 
 __all__ = [
+    "EvaluationSettings",
     "LimitSettings",
     "LiveSettings",
     "PrivacySettings",
@@ -208,6 +210,14 @@ class LimitSettings(_Group):
     )
 
 
+class EvaluationSettings(_Group):
+    """What recommendations are held against when they are judged."""
+
+    cpu_hour_price: float = Field(
+        0.04, ge=0, description="What an hour of one CPU core costs, in the base currency."
+    )
+    ratings: RatingConfig = Field(RatingConfig(), description="How ratings are foretold.")
+
 
 class Settings(BaseSettings):
     """Everything that can be set, by group."""
@@ -229,6 +239,8 @@ class Settings(BaseSettings):
     messages: MessagesConfig = MessagesConfig()
     portraits: PortraitConfig = PortraitConfig()
     training: TrainingConfig = TrainingConfig()
+    evaluation: EvaluationSettings = EvaluationSettings()
+
     shops: dict[ShopName, dict[str, Any]] = Field(
         {},
         description="Several shops in one server, each as a table [shops.NAME] that says what is "

@@ -118,17 +118,33 @@ def test_snapshots_are_listed_compared_and_rolled_back(shop: tuple[Path, Path]) 
     newest, older = listed[0]["name"], listed[1]["name"]
     assert [one["active"] for one in listed] == [True, False]
     assert newest in "".join(run("snapshots", "list", settings=settings).output.split())
-    assert "ndcg@10" in run("snapshots", "compare", newest, older, settings=settings).output
+    folder = settings.parent
+    compared = run(
+        "compare", older, newest, "--report", str(folder / "compare.html"), settings=settings
+    )
+    assert compared.exit_code == 0, compared.output
+    assert "ndcg@10" in compared.output
+    assert newest in (folder / "compare.html").read_text("utf-8")
     assert older in run("snapshots", "roll-back", settings=settings).output
     assert newest in run("snapshots", "activate", newest, settings=settings).output
 
 
 def test_evaluate_prints_a_table_with_intervals(shop: tuple[Path, Path]) -> None:
     _, settings = shop
-    done = run("evaluate", "--split", "leave-last-out", settings=settings)
+    page = settings.parent / "report.html"
+    done = run("evaluate", "--split", "leave-last-out", "--report", str(page), settings=settings)
     assert done.exit_code == 0, done.output
     assert "habitue" in done.output
     assert "±" in done.output
+    assert "<svg" in page.read_text("utf-8")
+
+
+def test_a_portrait_is_told(shop: tuple[Path, Path]) -> None:
+    _, settings = shop
+    somebody = small_world().action_table.filter(pl.col("kind") == "purchase")["shopper"][0]
+    assert "stage" in run("portrait", somebody, settings=settings).output
+    told = json.loads(run("portrait", somebody, "--json", settings=settings).output)
+    assert told["lifecycle"]["orders"] == told["rfv"]["frequency"] > 0
 
 
 def test_a_shopper_is_exported_and_forgotten(shop: tuple[Path, Path]) -> None:

@@ -84,7 +84,7 @@ def test_coverage_and_popularity_are_of_what_could_be_shown():
     assert measured.overall["head share@1"] == 0.0  # items 0 and 1 are the first of the most sold
     assert measured.overall["gini@1"] == pytest.approx(0.9)  # one item of ten has every slot
     # Item 3 had 10 + 1 buyers, of the 30 shoppers of the training part.
-    assert measured.overall["novelty@1"] == pytest.approx(-np.log2(11 / 30))
+    assert measured.per_question["novelty@1"] == pytest.approx(-np.log2(11 / 30))
 
 
 def test_adding_a_line_changes_no_other():

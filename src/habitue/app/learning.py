@@ -2,61 +2,72 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, Literal, get_args
 
-import msgspec
 import numpy as np
+import polars as pl
+import pyarrow as pa
+from numpy.typing import NDArray
 
 from habitue.app.portraying import NORMS, conversions_of
 from habitue.errors import BadInput
-from habitue.evaluation import Report
-from habitue.evaluation.outcomes import Rates, outcomes_of, rates_by, rates_table
-from habitue.evaluation.replay import by_score, lists_of, through
-from habitue.evaluation.report import EvaluationConfig, measure_lists, report_of
-from habitue.evaluation.splits import Split, by_time, leave_last_out
-from habitue.facts import MS_PER_DAY, ActionKind, code_of
-from habitue.portraits import ShopNorms
-from habitue.training.dataset import ShopFacts, facts_of_store
+from habitue.evaluation.breadth import breadth_of
+from habitue.evaluation.chances import chances_of
+from habitue.evaluation.evaluated import Cost, CurvePoint, Evaluated, LearningCurve, enough_of
+from habitue.evaluation.outcomes import outcomes_of, rates_by
+from habitue.evaluation.ratings import measure_ratings
+from habitue.evaluation.replay import Lister, by_score, lists_of, through
+from habitue.evaluation.report import (
+    EvaluationConfig,
+    Measured,
+    measure_lists,
+    pooled,
+    report_of,
+)
+from habitue.evaluation.segments import Asking, Segment, by_label, by_popularity, segment_lines
+from habitue.evaluation.splits import Split, by_time, k_fold, leave_last_out, rolling
+from habitue.facts import MS_PER_DAY, ActionKind
+from habitue.metrics import bootstrap_mean, hits_of, paired_lift
+from habitue.portraits import ItemColumns, ShopNorms, portrait_columns
+from habitue.training.dataset import NEVER_MS, ShopFacts, facts_of_store
 from habitue.training.serving import pipeline_of
 from habitue.training.snapshots import write_snapshot
 from habitue.training.train import BestFirst, Trained, train
 
 if TYPE_CHECKING:
-    from rich.console import Group
-
     from habitue.app.shop import Progress
     from habitue.app.wiring import Parts
+    from habitue.slates.pipeline import Pipeline
     from habitue.training.config import TrainingConfig
 
-__all__ = ["REPORT", "Evaluated", "Protocol", "evaluate_shop", "train_snapshot"]
+__all__ = [
+    "REPORT",
+    "CurveBy",
+    "Protocol",
+    "cost_of",
+    "evaluate_shop",
+    "facts_of",
+    "held_out_span",
+    "parts_of_questions",
+    "pipeline_trained",
+    "timed_lists",
+    "train_snapshot",
+    "with_breadth",
+]
 
 REPORT: Final = "report.json"
 """In a snapshot's folder: what it was measured at."""
 
-Protocol = Literal["by-time", "leave-last-out"]
+Protocol = Literal["by-time", "leave-last-out", "k-fold", "rolling"]
+CurveBy = Literal["none", "shoppers", "time"]
 
-
-@dataclass(frozen=True, slots=True)
-class Evaluated:
-    """How right the shop's recommendations were: on held-out actions, and on slates it showed."""
-
-    report: Report
-    shown: list[Rates] = field(default_factory=list)  # by surface; empty where none was shown
-
-    def to_json(self) -> str:
-        """Both as JSON."""
-        both = {"report": msgspec.Raw(self.report.to_json()), "shown": self.shown}
-        return msgspec.json.format(msgspec.json.encode(both, enc_hook=float)).decode()
-
-    def to_table(self) -> Group:
-        """Both as tables for the terminal."""
-        from rich.console import Group
-
-        tables: list[Any] = [self.report.table()]
-        if self.shown:
-            tables.append(rates_table(self.shown, "surface"))
-        return Group(*tables)
+_SHARES: Final = (0.1, 0.25, 0.5, 1.0)
+_CURVE_QUESTIONS: Final = 3000
+_BEGINNING: Final = np.iinfo(np.int64).min
+_WARM: Final = 16  # questions asked before the clock runs, so that nothing is compiled under it
 
 
 def train_snapshot(parts: Parts, *, now_ms: int, seed: int, progress: Progress) -> str:
@@ -65,7 +76,7 @@ def train_snapshot(parts: Parts, *, now_ms: int, seed: int, progress: Progress) 
     Raises ``BadInput`` when there is nothing to learn from, ``SnapshotRefused`` when the new one
     does far worse on its held-out span than the active one did on its own.
     """
-    facts = _facts(parts, progress)
+    facts = facts_of(parts, progress)
     trained = train(
         facts, parts.settings.training, rng=np.random.default_rng(seed), progress=progress
     )
@@ -92,27 +103,109 @@ def train_snapshot(parts: Parts, *, now_ms: int, seed: int, progress: Progress) 
     return made.manifest.id
 
 
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """One split, what may be learnt from for it, and up to when."""
+
+    held: Split
+    known: ShopFacts
+    until_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Answered:
+    """A split with what everyone answered to it."""
+
+    asking: Asking
+    measured: dict[str, Measured]
+    score: NDArray[np.float32]  # (B, n) of the whole pipeline
+    segments: list[Segment]
+    training_seconds: float
+    asking_seconds: dict[str, float]
+
+
 def evaluate_shop(
-    parts: Parts, *, split: str, rebuy: bool, n: int, seed: int, progress: Progress
+    parts: Parts,
+    *,
+    split: str,
+    rebuy: bool,
+    n: int,
+    seed: int,
+    folds: int,
+    curve: str,
+    progress: Progress,
 ) -> Evaluated:
     """Train on the past, ask what came after, and beside it what shown slates earned."""
-    if split not in get_args(Protocol):
-        raise BadInput(
-            f"There is no split {split!r}.", remedy="Use by-time or leave-last-out.", field="split"
-        )
-    facts = _facts(parts, progress)
-    config = parts.settings.training.model_copy(update={"evaluate": False, "rebuy": rebuy})
-    kinds = frozenset(code_of(name) for name in parts.settings.shop.conversions)
-    held, known = _split(facts, split, kinds, rebuy, config)
-    rng, drawn = np.random.default_rng(seed).spawn(2)
-    until = int(held.now_ms.max()) + 1 if split == "leave-last-out" else int(held.now_ms[0])
-    trained = train(known, config, rng=rng, now_ms=until, progress=progress)
-    report = _report(held, trained, config, n, drawn, progress)
+    _check_choice("split", split, get_args(Protocol))
+    _check_choice("curve", curve, get_args(CurveBy))
+    facts = facts_of(parts, progress)
+    settings = parts.settings
+    config = settings.training.model_copy(update={"evaluate": False, "rebuy": rebuy})
+    kinds = conversions_of(parts)
+    rng, drawn, dealt = np.random.default_rng(seed).spawn(3)
+    judged = EvaluationConfig(n=n, length=config.recent_length)
+    tasks = _tasks(facts, split, kinds, rebuy, config, folds, dealt)
+    answered = [
+        _answer(parts, task, config, judged, stream, progress)
+        for task, stream in zip(tasks, rng.spawn(len(tasks)), strict=True)
+    ]
+    measured = [pooled([one.measured[name] for one in answered]) for name in answered[0].measured]
+    first = f"ndcg@{n}"
+    best = max(measured[1:], key=lambda one: float(np.nanmean(one.per_question[first]))).name
+    splits = [one.asking.split for one in answered]
+    report = report_of(splits[0], measured, drawn, judged, against=(best,))
     outcomes = outcomes_of(parts.store, conversions=kinds)
-    return Evaluated(report, rates_by(outcomes, "surface", drawn) if outcomes.height else [])
+    learnt = None
+    if curve != "none":
+        learnt = _curve(tasks[-1], config, curve, judged, drawn, progress)
+    return Evaluated(
+        report,
+        rates_by(outcomes, "surface", drawn) if outcomes.height else [],
+        segment_lines(
+            [(one.asking, one.segments) for one in answered],
+            drawn,
+            names=("habitue",),
+            against=best,
+        ),
+        chances_of(
+            np.concatenate([one.score for one in answered]),
+            np.concatenate(
+                [
+                    hits_of(
+                        one.asking.lists["habitue"],
+                        one.asking.split.relevant.indptr,
+                        one.asking.split.relevant.item,
+                    )
+                    for one in answered
+                ]
+            ),
+            np.concatenate([held.shopper_row for held in splits]),
+            drawn,
+        ),
+        measure_ratings(
+            facts.between(_BEGINNING, _ended(facts)),
+            drawn,
+            settings.evaluation.ratings,
+            item_name=_titles(facts).__getitem__,
+        ),
+        learnt,
+        _costs([one.asking_seconds for one in answered], settings.evaluation.cpu_hour_price),
+        sum(one.training_seconds for one in answered),
+        settings.shop.base_currency,
+        settings.shop.name,
+        config.model_dump(mode="json"),
+    )
 
 
-def _facts(parts: Parts, progress: Progress) -> ShopFacts:
+def _check_choice(field: str, said: str, choices: Sequence[str]) -> None:
+    if said not in choices:
+        raise BadInput(
+            f"There is no {field} {said!r}.", remedy=f"Use {' or '.join(choices)}.", field=field
+        )
+
+
+def facts_of(parts: Parts, progress: Progress) -> ShopFacts:
+    """The facts to learn from; raises ``BadInput`` where there are none."""
     progress("reading facts", 0, 1)
     config = parts.settings.training
     facts = facts_of_store(
@@ -126,53 +219,240 @@ def _facts(parts: Parts, progress: Progress) -> ShopFacts:
     return facts
 
 
-def _split(
+def held_out_span(facts: ShopFacts, config: TrainingConfig) -> tuple[int, int]:
+    """The span that is asked about: the last window, a quarter of the log at most."""
+    until = _ended(facts)
+    length = min(config.window_days * MS_PER_DAY, (until - int(facts.log.at_ms[0])) / 4)
+    return int(until - length), until
+
+
+def _ended(facts: ShopFacts) -> int:
+    return int(facts.log.at_ms[-1]) + 1
+
+
+def _tasks(
     facts: ShopFacts,
     split: str,
     kinds: frozenset[ActionKind],
     rebuy: bool,
     config: TrainingConfig,
-) -> tuple[Split, ShopFacts]:
-    """What is asked, and what may be learnt from."""
-    until = int(facts.log.at_ms[-1]) + 1
-    standing = facts.between(np.iinfo(np.int64).min, until)
+    folds: int,
+    rng: np.random.Generator,
+) -> list[_Task]:
+    """What is asked, what may be learnt from, and up to when."""
+    cut, until = held_out_span(facts, config)
+    standing = facts.between(_BEGINNING, until)
     if split == "by-time":
-        length = min(config.window_days * MS_PER_DAY, (until - int(facts.log.at_ms[0])) / 4)
-        held, known = (
-            by_time(standing, int(until - length), until, kinds=kinds, repurchase=rebuy),
-            facts,
-        )
+        held = [by_time(standing, cut, until, kinds=kinds, repurchase=rebuy)]
+    elif split == "rolling":
+        most = (until - int(facts.log.at_ms[0])) // max(until - cut, 1) - 1
+        n = max(1, min(folds, int(most)))
+        held = rolling(standing, until, until - cut, n, kinds=kinds, repurchase=rebuy)
+    elif split == "k-fold":
+        held = k_fold(standing, folds, rng, kinds=kinds)
     else:
-        held = leave_last_out(standing, kinds=kinds)
-        none = np.full(len(held.train), np.iinfo(np.int64).max, np.int64)
-        known = replace(facts, log=held.train, void_from_ms=none, slates={})
-    if not len(held):
+        held = [leave_last_out(standing, kinds=kinds)]
+    in_time = split in ("by-time", "rolling")
+    tasks = [
+        _Task(one, facts, int(one.now_ms[0]))
+        if in_time
+        else _Task(one, _only(facts, one), int(one.now_ms.max()) + 1)
+        for one in held
+        if len(one)
+    ]
+    if not tasks:
         raise BadInput(
             "Nobody can be asked: no shopper came back in the span held out.",
             remedy="There is too little history yet; evaluate again when shoppers have returned.",
         )
-    return held, known
+    return tasks
 
 
-def _report(
-    held: Split,
-    trained: Trained,
+def _only(facts: ShopFacts, held: Split) -> ShopFacts:
+    """The facts with nothing of what was held out."""
+    none = np.full(len(held.train), NEVER_MS, np.int64)
+    return replace(facts, log=held.train, void_from_ms=none, slates={})
+
+
+def _answer(
+    parts: Parts,
+    task: _Task,
     config: TrainingConfig,
-    n: int,
+    judged: EvaluationConfig,
     rng: np.random.Generator,
     progress: Progress,
-) -> Report:
-    pipeline = pipeline_of(
+) -> _Answered:
+    """Train for one split, and ask the pipeline and every source by itself."""
+    learn, ask = rng.spawn(2)
+    held = task.held
+    began = time.process_time()
+    trained = train(task.known, config, rng=learn, now_ms=task.until_ms, progress=progress)
+    training_seconds = time.process_time() - began
+    score: list[NDArray[np.float32]] = []
+    pipeline = pipeline_trained(trained, config)
+    listers: dict[str, Lister] = {"habitue": through(pipeline)}
+    listers |= {source.name: by_score(source) for source in trained.sources}
+    lists: dict[str, NDArray[np.int32]] = {}
+    seconds: dict[str, float] = {}
+    for place, (name, lister) in enumerate(listers.items()):
+        stream = ask.spawn(1)[0]
+        timed = through(pipeline, score) if name == "habitue" else lister
+        lists[name], seconds[name] = timed_lists(held, lister, timed, judged, stream)
+        progress("asking", place + 1, len(listers))
+    measured = {
+        name: with_breadth(measure_lists(held, name, rows), held, rows, trained.columns)
+        for name, rows in lists.items()
+    }
+    return _Answered(
+        Asking(held, lists),
+        measured,
+        np.concatenate(score),
+        parts_of_questions(parts, held, trained.columns),
+        training_seconds,
+        {name: 1000 * spent / len(held) for name, spent in seconds.items()},
+    )
+
+
+def pipeline_trained(trained: Trained, config: TrainingConfig) -> Pipeline:
+    """What was trained, answering with the best and nothing else."""
+    return pipeline_of(
         config, trained.sources, trained.rankers, trained.stats, trained.columns, BestFirst()
     )
-    listers = {"habitue": through(pipeline)}
-    listers |= {source.name: by_score(source) for source in trained.sources}
-    judged = EvaluationConfig(n=n, length=config.recent_length)
-    *streams, last = rng.spawn(len(listers) + 1)
-    measured = []
-    for (name, lister), stream in zip(listers.items(), streams, strict=True):
-        rows = lists_of(held, lister, n, stream, length=judged.length)
-        measured.append(measure_lists(held, name, rows))
-        progress("asking", len(measured), len(listers))
-    best = max(measured[1:], key=lambda one: float(one.per_question[f"ndcg@{n}"].mean()))
-    return report_of(held, measured, last, judged, against=(best.name,))
+
+
+def timed_lists(
+    held: Split,
+    warm: Lister,
+    lister: Lister,
+    judged: EvaluationConfig,
+    rng: np.random.Generator,
+) -> tuple[NDArray[np.int32], float]:
+    """Lists for every question, and the CPU-seconds they took; ``warm`` is asked a few before."""
+    lists_of(held.sample(_WARM, rng), warm, judged.n, rng, length=judged.length)
+    began = time.process_time()
+    rows = lists_of(held, lister, judged.n, rng, length=judged.length)
+    return rows, time.process_time() - began
+
+
+def with_breadth(
+    one: Measured, held: Split, rows: NDArray[np.int32], columns: ItemColumns
+) -> Measured:
+    """With how varied the lists are, and how well they keep to a shopper's proportions."""
+    return replace(one, per_question=one.per_question | breadth_of(held, rows, columns))
+
+
+def parts_of_questions(parts: Parts, held: Split, columns: ItemColumns) -> list[Segment]:
+    """The segments of a split: life cycle, platform where there are several, head and tail."""
+    settings = parts.settings
+    now_ms = int(held.now_ms.max())
+    currency, config, kinds = (
+        settings.shop.base_currency, settings.portraits, conversions_of(parts),
+    )  # fmt: skip
+    norms = ShopNorms.of(held.train, columns, now_ms, currency=currency, config=config, kinds=kinds)
+    frame = portrait_columns(
+        held.train, columns, norms, now_ms, currency=currency, config=config, kinds=kinds
+    )
+    stage: list[str | None] = [None] * held.train.n_shoppers
+    for row, name in zip(frame["shopper_row"].to_list(), frame["stage"].to_list(), strict=True):
+        stage[row] = name
+    found = by_label(held, "life cycle", stage)
+    platforms = by_label(held, "platform", _platforms(parts, held, now_ms))
+    return [*found, *(platforms if len(platforms) > 1 else ()), *by_popularity(held)]
+
+
+def _platforms(parts: Parts, held: Split, now_ms: int) -> list[str | None]:
+    """The platform each shopper used most before ``now_ms``: (n_shoppers,)."""
+    who = parts.store.canonical_shoppers()
+    label: list[str | None] = [None] * max(held.train.n_shoppers, len(who))
+    columns = ("at_ms", "shopper_row", "platform")
+    actions = pl.from_arrow(pa.concat_tables(parts.store.scan("action", columns=columns)))
+    assert isinstance(actions, pl.DataFrame)
+    used = actions.filter(
+        pl.col("platform").is_not_null(), pl.col("at_ms") < now_ms, pl.col("shopper_row") >= 0
+    )
+    person = pl.Series("shopper_row", who[used["shopper_row"].to_numpy()])
+    most = (
+        used.with_columns(person)
+        .group_by("shopper_row", "platform")
+        .len()
+        .sort("shopper_row", "len", "platform")
+        .unique("shopper_row", keep="last")
+    )
+    for row, name in zip(most["shopper_row"].to_list(), most["platform"].to_list(), strict=True):
+        label[row] = name
+    return label
+
+
+def _titles(facts: ShopFacts) -> list[str]:
+    """Items by their titles as they are now, by their ids where they have none: (n_items,)."""
+    frame = facts.as_of(_ended(facts)).catalogue.frame
+    title = frame["title"].fill_null("").to_list()
+    return [said or one for said, one in zip(title, facts.versions.ids, strict=True)]
+
+
+def _costs(seconds: Sequence[Mapping[str, float]], cpu_hour_price: float) -> list[Cost]:
+    """What 1,000 answers took, on average over the splits."""
+    mean = {name: float(np.mean([one[name] for one in seconds])) for name in seconds[0]}
+    return [cost_of(name, spent, cpu_hour_price) for name, spent in mean.items()]
+
+
+def cost_of(name: str, seconds_per_1000: float, cpu_hour_price: float) -> Cost:
+    """CPU-seconds at their price."""
+    return Cost(name, seconds_per_1000, seconds_per_1000 * cpu_hour_price / 3600)
+
+
+def _curve(
+    task: _Task,
+    config: TrainingConfig,
+    by: str,
+    judged: EvaluationConfig,
+    rng: np.random.Generator,
+    progress: Progress,
+) -> LearningCurve:
+    """Learn from part of the shoppers, or of the time, and ask the same of each."""
+    metric = f"ndcg@{judged.n}"
+    draw, learn, ask = rng.spawn(3)
+    held = task.held.sample(_CURVE_QUESTIONS, draw)
+    known = replace(
+        task.known,
+        log=held.train,
+        void_from_ms=np.full(len(held.train), NEVER_MS, np.int64),
+        slates={},
+    )
+    kept = _part_of(known, by, draw)
+    reached: list[NDArray[np.float64]] = []
+    points: list[tuple[float, int, int, float]] = []
+    for place, share in enumerate(_SHARES):
+        part = replace(known, log=known.log.take(kept(share)))
+        part = replace(part, void_from_ms=np.full(len(part.log), NEVER_MS, np.int64))
+        began = time.process_time()
+        trained = train(part, config, rng=learn.spawn(1)[0], now_ms=task.until_ms)
+        spent = time.process_time() - began
+        lister = through(pipeline_trained(trained, config))
+        rows = lists_of(held, lister, judged.n, ask.spawn(1)[0], length=judged.length)
+        reached.append(measure_lists(held, "habitue", rows).per_question[metric])
+        n_shoppers = len(np.unique(part.log.shopper_row))
+        points.append((share, n_shoppers, len(part.log), spent))
+        progress("learning from less", place + 1, len(_SHARES))
+    who = held.shopper_row
+    told = [
+        CurvePoint(
+            *point,
+            bootstrap_mean(value, rng, group=who),
+            paired_lift(value, reached[-1], rng, group=who),
+        )
+        for point, value in zip(points, reached, strict=True)
+    ]
+    return LearningCurve(by, metric, told, enough_of(told))
+
+
+def _part_of(
+    known: ShopFacts, by: str, rng: np.random.Generator
+) -> Callable[[float], NDArray[np.bool_]]:
+    """Which actions are learnt from with a share of the shoppers, by lot, or of the latest time."""
+    if by == "shoppers":
+        lot = rng.random(known.log.n_shoppers + 1)  # the last stands for nobody
+        return lambda share: lot[known.log.shopper_row] < share
+    at_ms = known.log.at_ms
+    first, last = int(at_ms[0]), int(at_ms[-1])
+    return lambda share: at_ms >= last - share * (last - first)

@@ -29,8 +29,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from habitue.app.importing import Counted, Ingested
-    from habitue.app.learning import Evaluated
-    from habitue.evaluation import Report
+    from habitue.evaluation import Comparison, Evaluated, Report
     from habitue.portraits import Portrait
     from habitue.surfaces.messages import Campaign, Sent
 
@@ -213,13 +212,27 @@ class Shop:
         rebuy: bool = False,
         n: int = 10,
         seed: int = 0,
+        folds: int = 5,
+        curve: str = "none",
         progress: Progress = _silent,
     ) -> Evaluated:
-        """Train on the past and measure on what came after: ``by-time`` or ``leave-last-out``."""
+        """Train on the past and measure on what came after.
+
+        ``split`` is ``by-time``, ``leave-last-out``, ``rolling`` (by time, ``folds`` spans in a
+        row) or ``k-fold``. ``curve`` learns from less again, part of the ``shoppers`` or of the
+        ``time``, to say how much data is enough.
+        """
         from habitue.app import learning
 
         return learning.evaluate_shop(
-            self.parts, split=split, rebuy=rebuy, n=n, seed=seed, progress=progress
+            self.parts,
+            split=split,
+            rebuy=rebuy,
+            n=n,
+            seed=seed,
+            folds=folds,
+            curve=curve,
+            progress=progress,
         )
 
     def compare(

@@ -18,6 +18,7 @@ from habitue.errors import HabitueError
 
 if TYPE_CHECKING:
     from habitue.app import Shop
+    from habitue.evaluation import Comparison, Evaluated
 
 __all__ = ["app", "main"]
 
@@ -30,7 +31,7 @@ app = typer.Typer(
     add_completion=False,
 )
 snapshots = typer.Typer(
-    help="Trained snapshots: list, compare, activate, roll back.",
+    help="Trained snapshots: list, activate, roll back.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -122,10 +123,17 @@ def train(
 
 @app.command()
 def evaluate(
-    split: Annotated[str, typer.Option(help="by-time or leave-last-out.")] = "by-time",
+    split: Annotated[
+        str, typer.Option(help="by-time, rolling, leave-last-out or k-fold.")
+    ] = "by-time",
     rebuy: Annotated[bool, typer.Option(help="Count items bought before as right too.")] = False,
     n: Annotated[int, typer.Option(help="Length of the lists.", min=1, max=200)] = 10,
+    folds: Annotated[int, typer.Option(help="Of k-fold and rolling.", min=2, max=20)] = 5,
+    curve: Annotated[
+        str, typer.Option(help="Learn from part of the shoppers, or of the time, too.")
+    ] = "none",
     seed: Annotated[int, typer.Option(help="Seed of training and of the bootstrap.")] = 0,
+    report: Annotated[Path | None, typer.Option(help="Write a page with plots here.")] = None,
     json: Json = False,
     store: Store = None,
     settings: SettingsFile = None,
@@ -134,11 +142,39 @@ def evaluate(
     from habitue.cli.progress import bars
 
     with _open(store, settings) as shop, bars() as progress:
-        report = shop.evaluate(split=split, rebuy=rebuy, n=n, seed=seed, progress=progress)
+        found = shop.evaluate(
+            split=split, rebuy=rebuy, n=n, seed=seed, folds=folds, curve=curve, progress=progress
+        )
+    _tell(found, report, json)
+
+
+@app.command()
+def compare(
+    first: Annotated[str, typer.Argument(help="A snapshot's name.")],
+    second: Annotated[str, typer.Argument(help="Another's, held against it.")],
+    n: Annotated[int, typer.Option(help="Length of the lists.", min=1, max=200)] = 10,
+    seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
+    report: Annotated[Path | None, typer.Option(help="Write a page with plots here.")] = None,
+    json: Json = False,
+    store: Store = None,
+    settings: SettingsFile = None,
+) -> None:
+    """Ask two snapshots the same: what each got, how far they differ, who gains and who loses."""
+    from habitue.cli.progress import bars
+
+    with _open(store, settings) as shop, bars() as progress:
+        found = shop.compare(first, second, n=n, seed=seed, progress=progress)
+    _tell(found, report, json)
+
+
+def _tell(found: Evaluated | Comparison, report: Path | None, json: bool) -> None:
+    """Print what was found, and write it as a page where that is asked for."""
+    if report is not None:
+        report.write_text(found.to_html(), "utf-8")
     if json:
-        print(report.to_json())
+        print(found.to_json())
     else:
-        _console().print(report.to_table())
+        _console().print(found.to_table())
 
 
 @app.command()
@@ -313,27 +349,6 @@ def list_(json: Json = False, store: Store = None, settings: SettingsFile = None
         print(snapshot_json(made))
     else:
         _console().print(snapshot_table(made))
-
-
-@snapshots.command()
-def compare(
-    first: Annotated[str, typer.Argument(help="A snapshot's name.")],
-    second: Annotated[str, typer.Argument(help="Another's.")],
-    store: Store = None,
-    settings: SettingsFile = None,
-) -> None:
-    """The metrics of two snapshots side by side."""
-    from habitue.cli.show import comparison_table
-    from habitue.errors import NotFound
-
-    with _open(store, settings) as shop:
-        named = {one.name: one for one in shop.snapshots()}
-    for name in (first, second):
-        if name not in named:
-            raise NotFound(
-                f"There is no snapshot {name}.", remedy="`habitue snapshots list` names them."
-            )
-    _console().print(comparison_table(named[first], named[second]))
 
 
 @snapshots.command()

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from habitue.surfaces import SlateAnswer
 
 __all__ = [
-    "comparison_table",
     "console",
     "findings_table",
     "key_rows",
@@ -81,21 +80,6 @@ def snapshot_table(snapshots: Sequence[SnapshotInfo]) -> Table:
 def snapshot_json(snapshots: Sequence[SnapshotInfo]) -> str:
     """Snapshots as JSON."""
     return msgspec.json.format(msgspec.json.encode(list(snapshots))).decode()
-
-
-def comparison_table(first: SnapshotInfo, second: SnapshotInfo) -> Table:
-    """Every metric of two snapshots, and what changed."""
-    table = Table(title="snapshots compared")
-    table.add_column("metric")
-    for name in (first.name, second.name, "change"):
-        table.add_column(name, justify="right", overflow="fold")
-    for metric in dict.fromkeys([*first.metrics, *second.metrics]):
-        a, b = first.metrics.get(metric), second.metrics.get(metric)
-        change = "" if a is None or b is None or not a else f"{b / a - 1:+.1%}"
-        table.add_row(
-            metric, "" if a is None else f"{a:.4f}", "" if b is None else f"{b:.4f}", change
-        )
-    return table
 
 
 def console() -> Console:

@@ -1,5 +1,9 @@
 """Was it right? Splits, replay of the whole pipeline, outcomes of what was shown, reports."""
 
+from habitue.evaluation.breadth import breadth_of
+from habitue.evaluation.chances import Chances, chances_of
+from habitue.evaluation.comparison import Comparison, Difference, SegmentDifference, compare
+from habitue.evaluation.evaluated import Cost, CurvePoint, Evaluated, LearningCurve, enough_of
 from habitue.evaluation.outcomes import (
     Rates,
     attribute,
@@ -9,6 +13,7 @@ from habitue.evaluation.outcomes import (
     rates_table,
     slots_of,
 )
+from habitue.evaluation.ratings import RatingConfig, RatingReport, measure_ratings
 from habitue.evaluation.replay import (
     Asked,
     Lister,
@@ -22,45 +27,82 @@ from habitue.evaluation.replay import (
 )
 from habitue.evaluation.report import (
     EvaluationConfig,
+    Gap,
     Lift,
     Line,
     Measured,
     Report,
     evaluate,
+    gap_of,
     measure_lists,
     measure_ranks,
+    pooled,
     report_of,
 )
-from habitue.evaluation.splits import Ragged, Split, by_time, leave_last_out
+from habitue.evaluation.segments import (
+    Asking,
+    Segment,
+    SegmentLine,
+    by_label,
+    by_popularity,
+    segment_lines,
+)
+from habitue.evaluation.splits import Ragged, Split, by_time, k_fold, leave_last_out, rolling
 
 __all__ = [
     "Asked",
+    "Asking",
+    "Chances",
+    "Comparison",
+    "Cost",
+    "CurvePoint",
+    "Difference",
+    "Evaluated",
     "EvaluationConfig",
+    "Gap",
+    "LearningCurve",
     "Lift",
     "Line",
     "Lister",
     "Measured",
     "Ragged",
     "Rates",
+    "RatingConfig",
+    "RatingReport",
     "Recommender",
     "Report",
     "Scorer",
+    "Segment",
+    "SegmentDifference",
+    "SegmentLine",
     "Split",
     "ask",
     "attribute",
+    "breadth_of",
+    "by_label",
+    "by_popularity",
     "by_score",
     "by_time",
+    "chances_of",
+    "compare",
+    "enough_of",
     "evaluate",
+    "gap_of",
+    "k_fold",
     "leave_last_out",
     "lists_of",
     "measure_lists",
     "measure_ranks",
+    "measure_ratings",
     "off_policy",
     "outcomes_of",
+    "pooled",
     "ranks_of",
     "rates_by",
     "rates_table",
     "report_of",
+    "rolling",
+    "segment_lines",
     "slots_of",
     "through",
 ]

@@ -57,6 +57,11 @@ class Filled(Protocol):
         """(B, n), ``NO_ROW`` where nothing could be shown."""
         ...
 
+    @property
+    def score(self) -> NDArray[np.float32]:
+        """(B, n) the scores they were ordered by."""
+        ...
+
 
 class Recommender(Protocol):
     """A whole pipeline: ``slates.Pipeline`` is one."""
@@ -177,13 +182,19 @@ def _with_lots(score: NDArray[np.float32], rng: np.random.Generator) -> NDArray[
     return keys
 
 
-def through(recommender: Recommender) -> Lister:
-    """Lists as the whole pipeline fills them: sources, ranker, policy."""
+def through(recommender: Recommender, scores: list[NDArray[np.float32]] | None = None) -> Lister:
+    """Lists as the whole pipeline fills them: sources, ranker, policy.
+
+    The scores of each batch are appended to ``scores``, where it is given.
+    """
 
     def lister(asked: Asked, n: int, rng: np.random.Generator) -> NDArray[np.int32]:
-        return recommender.recommend(
+        filled = recommender.recommend(
             asked.context, n, rng, barred=~asked.available, rebuy=asked.rebuy
-        ).item_row
+        )
+        if scores is not None:
+            scores.append(np.where(filled.item_row >= 0, filled.score, -np.inf))
+        return filled.item_row
 
     return lister
 

@@ -37,13 +37,16 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EvaluationConfig",
+    "Gap",
     "Lift",
     "Line",
     "Measured",
     "Report",
     "evaluate",
+    "gap_of",
     "measure_lists",
     "measure_ranks",
+    "pooled",
     "report_of",
 ]
 
@@ -75,8 +78,9 @@ class Measured:
     """What one recommender got: figures for each question, and figures for all its lists."""
 
     name: str
-    per_question: dict[str, NDArray[np.float64]]  # metric -> (B,)
+    per_question: dict[str, NDArray[np.float64]]  # metric -> (B,), NaN where it says nothing
     overall: dict[str, float]
+    shopper_row: NDArray[np.int32] | None = None  # (B,) whose questions; without, each another's
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +103,20 @@ class Lift:
 
 
 @dataclass(frozen=True, slots=True)
+class Gap:
+    """How much better the span that was learnt from is answered than the one that was held out."""
+
+    metric: str
+    n_questions: int  # of the span learnt from
+    training: Interval
+    validation: Interval
+    plain_training: Interval  # of the order that was not learnt: how hard each span was
+    plain_validation: Interval
+    ratio: Interval
+    """Training over validation, less what the plain order fell by; 1 where nothing is lost."""
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """An evaluation: what was asked, and how each recommender answered."""
 
@@ -107,6 +125,7 @@ class Report:
     n_items: int
     lines: list[Line]
     lifts: list[Lift] = field(default_factory=list)
+    gap: Gap | None = None  # None where only one span could be asked
 
     def line(self, name: str) -> Line:
         """The line of one recommender; raises ``KeyError``."""
@@ -123,8 +142,8 @@ class Report:
         raise KeyError((name, against))
 
     def metrics(self) -> dict[str, float]:
-        """Every estimate as ``"<name>/<metric>"``, for a snapshot's manifest."""
-        return {
+        """Every estimate as ``"<name>/<metric>"``, and ``gap``, for a manifest."""
+        found = {
             f"{line.name}/{metric}": value
             for line in self.lines
             for metric, value in (
@@ -132,6 +151,7 @@ class Report:
                 *line.figures.items(),
             )
         }
+        return found if self.gap is None else found | {"gap": self.gap.ratio.estimate}
 
     def to_json(self) -> bytes:
         """The report as JSON; ``from_json`` reads it back."""
@@ -183,9 +203,81 @@ def measure_lists(split: Split, name: str, item_row: NDArray[np.int32]) -> Measu
         f"popularity@{n}": _nanmean(popularity_percentile(shown, buyers[there])),
         f"head share@{n}": head_share(shown, buyers[there]),
         f"gini@{n}": gini(exposure(shown, len(there))),
-        f"novelty@{n}": _nanmean(novelty(item_row, buyers, max(n_shoppers, 1))),
     }
-    return Measured(name, per_question, {k: v for k, v in overall.items() if np.isfinite(v)})
+    per_question[f"novelty@{n}"] = novelty(item_row, buyers, max(n_shoppers, 1))
+    finite = {k: v for k, v in overall.items() if np.isfinite(v)}
+    return Measured(name, per_question, finite, split.shopper_row)
+
+
+def pooled(parts: Sequence[Measured]) -> Measured:
+    """What one recommender got over several splits: all questions together, the rest on average."""
+    first = parts[0]
+    return Measured(
+        first.name,
+        {
+            name: np.concatenate([one.per_question[name] for one in parts])
+            for name in first.per_question
+        },
+        {
+            name: float(np.mean([one.overall[name] for one in parts if name in one.overall]))
+            for name in first.overall
+        },
+        None
+        if first.shopper_row is None
+        else np.concatenate([one.shopper_row for one in parts if one.shopper_row is not None]),
+    )
+
+
+def gap_of(
+    training: Mapping[str, Measured],
+    validation: Mapping[str, Measured],
+    metric: str,
+    learnt: str,
+    plain: str,
+    rng: np.random.Generator,
+    config: EvaluationConfig,
+) -> Gap:
+    """How far the learnt order falls from the span it was learnt from to the one held out.
+
+    A span may simply be harder: what the ``plain`` order, which learnt from neither, falls by is
+    not counted as lost. The two spans are resampled apart.
+    """
+    means: list[NDArray[np.float64]] = []
+    found: list[list[Interval]] = []
+    for span in (training, validation):
+        values = np.column_stack([span[name].per_question[metric] for name in (learnt, plain)])
+        group = span[learnt].shopper_row
+        drawn = bootstrap_means(values, rng, n_resamples=config.n_resamples, group=group)
+        found.append(
+            [
+                percentile_interval(_nanmean(values[:, m]), drawn[:, m], config.level)
+                for m in range(2)
+            ]
+        )
+        means.append(drawn)
+    (trained, plainly), (valid, plain_valid) = found
+    estimate = _lost(*(np.array([one.estimate]) for one in (trained, valid, plainly, plain_valid)))
+    ratios = _lost(means[0][:, 0], means[1][:, 0], means[0][:, 1], means[1][:, 1])
+    return Gap(
+        metric,
+        len(training[learnt].per_question[metric]),
+        trained,
+        valid,
+        plainly,
+        plain_valid,
+        percentile_interval(float(estimate[0]), ratios, config.level),
+    )
+
+
+def _lost(
+    training: NDArray[np.float64],
+    validation: NDArray[np.float64],
+    plain_training: NDArray[np.float64],
+    plain_validation: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    with np.errstate(invalid="ignore", divide="ignore"):
+        harder = np.fmax(plain_training / plain_validation, 1.0)
+        return (training / validation) / harder
 
 
 def measure_ranks(
@@ -234,9 +326,11 @@ def report_of(
                     rng,
                     n_resamples=config.n_resamples,
                     level=config.level,
+                    group=one.shopper_row,
                 )
                 lifts.append(Lift(one.name, other, chosen, lift))
-    return Report(split.name, len(split), int(split.available.sum()), lines, lifts)
+    asked = len(next(iter(measured[0].per_question.values()))) if measured else len(split)
+    return Report(split.name, asked, int(split.available.sum()), lines, lifts)
 
 
 def evaluate(
@@ -269,12 +363,11 @@ def _line(one: Measured, rng: np.random.Generator, config: EvaluationConfig) -> 
     values = np.column_stack([one.per_question[name] for name in names])
     if not len(values):
         return Line(one.name, {}, one.overall)
-    means = bootstrap_means(values, rng, n_resamples=config.n_resamples)
-    estimate = values.mean(axis=0)
+    means = bootstrap_means(values, rng, n_resamples=config.n_resamples, group=one.shopper_row)
     return Line(
         one.name,
         {
-            name: percentile_interval(float(estimate[m]), means[:, m], config.level)
+            name: percentile_interval(_nanmean(values[:, m]), means[:, m], config.level)
             for m, name in enumerate(names)
         },
         one.overall,

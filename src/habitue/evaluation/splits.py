@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from habitue.errors import BadInput
 from habitue.facts import CONVERSIONS, ActionKind, ActionLog
 
-__all__ = ["Ragged", "Split", "by_time", "leave_last_out"]
+__all__ = ["Ragged", "Split", "by_time", "k_fold", "leave_last_out", "rolling"]
 
 _LOW = (1 << 32) - 1
 
@@ -37,6 +37,14 @@ class Ragged:
         first, last = self.indptr[start], self.indptr[stop]
         return Ragged(self.indptr[start : stop + 1] - first, self.item[first:last])
 
+    def take(self, which: NDArray[np.int64]) -> Ragged:
+        """Some of the questions, in this order."""
+        count = self.count[which]
+        indptr = np.zeros(len(which) + 1, np.int64)
+        np.cumsum(count, out=indptr[1:])
+        entry = np.repeat(self.indptr[which] - indptr[:-1], count) + np.arange(indptr[-1])
+        return Ragged(indptr, self.item[entry])
+
 
 @dataclass(frozen=True, slots=True)
 class Split:
@@ -59,6 +67,19 @@ class Split:
     def n_items(self) -> int:
         """How many item rows there are."""
         return len(self.available)
+
+    def sample(self, n: int, rng: np.random.Generator) -> Split:
+        """At most ``n`` of the questions, drawn by lot, in their order."""
+        if len(self) <= n:
+            return self
+        drawn = np.sort(rng.choice(len(self), n, replace=False))
+        return replace(
+            self,
+            shopper_row=self.shopper_row[drawn],
+            now_ms=self.now_ms[drawn],
+            relevant=self.relevant.take(drawn),
+            excluded=self.excluded.take(drawn),
+        )
 
     def buyers(self, kinds: Iterable[ActionKind] = CONVERSIONS) -> NDArray[np.int64]:
         """How many shoppers of the training part took each item: (n_items,)."""
@@ -145,6 +166,84 @@ def leave_last_out(
         available,
         rebuy=False,
     )
+
+
+def rolling(
+    log: ActionLog,
+    until_ms: int,
+    length_ms: int,
+    n: int,
+    *,
+    kinds: Iterable[ActionKind] = CONVERSIONS,
+    repurchase: bool = False,
+) -> list[Split]:
+    """``by_time`` again and again: ``n`` spans of one length in a row, up to ``until_ms``.
+
+    Each is asked of what was learnt before it, so that the last answers do not rest on one lucky
+    month. Oldest first. Tashman, "Out-of-sample tests of forecasting accuracy", International
+    Journal of Forecasting 2000.
+    """
+    if n < 1 or length_ms < 1:
+        raise BadInput("A rolling split needs one span and more, each of some length.")
+    cuts = [until_ms - length_ms * k for k in range(n, 0, -1)]
+    return [by_time(log, cut, cut + length_ms, kinds=kinds, repurchase=repurchase) for cut in cuts]
+
+
+def k_fold(
+    log: ActionLog,
+    k: int,
+    rng: np.random.Generator,
+    *,
+    kinds: Iterable[ActionKind] = CONVERSIONS,
+) -> list[Split]:
+    """What each shopper took, dealt into ``k``; each part is held out once, the rest learnt from.
+
+    Only what was taken (an action of ``kinds``) is learnt from and seen: of the items looked at and
+    not taken, a look would say that they are wrong. Every question is asked after the log's end.
+    Every fold asks every shopper of whom something is held out and something is left. Learners see
+    what happened later than what is asked: where that matters, use ``rolling``. Stone,
+    "Cross-validatory choice", JRSS B 1974.
+    """
+    if k < 2:
+        raise BadInput("A k-fold split needs two folds and more.", field="k")
+    taken = log.of_kinds(frozenset(kinds))
+    taken = taken.take((taken.item_row >= 0) & (taken.shopper_row >= 0))
+    pairs = _pairs(taken)
+    fold = _dealt(pairs >> 32, k, rng)
+    of_action = fold[np.searchsorted(pairs, _keys(taken, np.arange(len(taken))))]
+    ended = int(log.at_ms[-1]) + 1 if len(log) else 0
+    available = np.zeros(log.n_items, np.bool_)
+    available[pairs & _LOW] = True
+    splits = []
+    for part in range(k):
+        held, left = pairs[fold == part], pairs[fold != part]
+        train = taken.take(of_action != part)
+        asked = np.intersect1d(held >> 32, left >> 32)
+        splits.append(
+            Split(
+                f"{k}-fold",
+                train,
+                train,
+                asked.astype(np.int32),
+                np.full(len(asked), ended, np.int64),
+                _rows_of(held, asked),
+                _rows_of(left, asked),
+                available,
+                rebuy=False,
+            )
+        )
+    return splits
+
+
+def _dealt(owner: NDArray[np.int64], k: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """A fold for each pair: each owner's are dealt round, in an order and from a fold by lot."""
+    order = np.lexsort((rng.random(len(owner)), owner))
+    owners, start = np.unique(owner[order], return_index=True)
+    size = np.diff(np.append(start, len(owner)))
+    first = rng.integers(0, k, len(owners))
+    fold = np.empty(len(owner), np.int64)
+    fold[order] = (np.arange(len(owner)) - np.repeat(start - first, size)) % k
+    return fold
 
 
 def _firsts(log: ActionLog, kinds: frozenset[ActionKind]) -> NDArray[np.int64]:

@@ -12,7 +12,7 @@ from habitue.training.config import GateConfig
 from habitue.training.serving import save_pieces
 from habitue.training.train import Trained
 
-__all__ = ["Saved", "check_gate", "write_snapshot"]
+__all__ = ["Saved", "check_gap", "check_gate", "write_snapshot"]
 
 
 class Saved(Protocol):
@@ -36,8 +36,10 @@ def write_snapshot(
 
     ``beside`` is what else goes into the folder, by the name of its own folder there.
 
-    Raises ``SnapshotRefused`` when it falls far below ``last``: then nothing is written.
+    Raises ``SnapshotRefused`` when it falls far below ``last`` or has learnt by heart: then nothing
+    is written.
     """
+    check_gap(trained, trained.config.gate)
     check_gate(trained, last, trained.config.gate)
     parent = last.id if last is not None else None
     with snapshots.draft(
@@ -52,6 +54,25 @@ def write_snapshot(
         draft.config = trained.config.model_dump(mode="json")
     assert draft.snapshot is not None
     return draft.snapshot
+
+
+def check_gap(trained: Trained, gate: GateConfig) -> None:
+    """Raise ``SnapshotRefused`` where what was learnt is far better on what it was learnt from.
+
+    The lower bound of the gap's interval counts, and nothing is refused where too few questions
+    were asked to tell.
+    """
+    gap = None if trained.report is None else trained.report.gap
+    if gap is None or min(gap.n_questions, _questions(trained)) < gate.least_questions:
+        return
+    if gap.ratio.low > gate.most_gap:
+        raise SnapshotRefused(
+            f"The new snapshot reaches {gap.metric} {gap.training.estimate:.4f} on what it was "
+            f"learnt from and {gap.validation.estimate:.4f} on what was held out: "
+            f"{gap.ratio.low:.1f} times as good and more.",
+            remedy="It has learnt by heart: use fewer leaves or rounds, or more rows a leaf "
+            "(training.ranker); raise training.gate.most_gap to accept.",
+        )
 
 
 def check_gate(trained: Trained, last: Manifest | None, gate: GateConfig) -> None:
