@@ -11,9 +11,12 @@ import pytest
 from numpy.typing import NDArray
 
 from habitue.candidates import Proposals, Source, preparing
+from habitue.candidates.bpr import BprConfig
+from habitue.candidates.fresh import FreshConfig
 from habitue.candidates.item_knn import ItemKnnConfig
 from habitue.candidates.linear import LinearConfig
 from habitue.candidates.roster import DEFAULT_SOURCES, SourceConfig, learner_of, load_source
+from habitue.candidates.trending import TrendingConfig
 from habitue.candidates.user_knn import UserKnnConfig
 from habitue.errors import SchemaTooNew, SnapshotError
 from habitue.facts import NO_ROW, Context, Owned
@@ -38,8 +41,11 @@ SOURCES: tuple[SourceConfig, ...] = (
     LinearConfig(name="linear_next", penalty=5.0, transitions=0.5, closeness=0.9, repeats=True),
     ItemKnnConfig(),
     UserKnnConfig(),
+    BprConfig(factors=8, passes=200),
+    TrendingConfig(short_half_life_days=20.0, long_half_life_days=100.0),
+    FreshConfig(oldest_days=1000.0),
 )
-UNPERSONAL = ("popular", "popular_now", "new_buyers")
+UNPERSONAL = ("popular", "popular_now", "new_buyers", "trending", "fresh")
 
 
 @pytest.fixture(scope="module", params=SHAPES, ids=lambda name: name.replace(" ", "-"))

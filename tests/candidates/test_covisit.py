@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from benchmarks import beauty
+from benchmarks.leave_one_out import evaluate
 from habitue.candidates.covisit import CovisitConfig, CovisitLearner, CovisitSource
 from habitue.facts import MS_PER_DAY, ActionLog
 from tests import needs
@@ -213,15 +212,6 @@ def test_one_table_answers_for_the_profile_and_for_the_anchors() -> None:
 def test_beauty_is_answered_as_well_as_promised() -> None:
     """Leave-one-out on public data, by the benchmark's own code: NDCG@10 and recall@10."""
     path = needs.table("amazon_beauty_s3rec/Beauty.txt")
-    script = Path(__file__).parents[2] / "benchmarks" / "beauty.py"
-    spec = importlib.util.spec_from_file_location("beauty", script)
-    assert spec is not None
-    assert spec.loader is not None
-    beauty = importlib.util.module_from_spec(spec)
-    import sys
-
-    sys.modules["beauty"] = beauty
-    spec.loader.exec_module(beauty)
-    ndcg, recall, *_ = beauty.evaluate(beauty.read_beauty(path), beauty.covisit)
+    ndcg, recall, *_ = evaluate(beauty.read_beauty(path), beauty.covisit)
     assert ndcg >= 0.0525
     assert recall >= 0.083

@@ -12,7 +12,7 @@ SCRIPT = """
 import numpy as np
 from numba.core.dispatcher import Dispatcher
 from habitue.candidates import (
-    again, best, descent, foldin, gather, popular, products, profile
+    again, best, descent, everybody, foldin, gather, products, profile
 )
 from habitue.candidates.roster import DEFAULT_SOURCES, learner_of, load_source, warm
 from pathlib import Path
@@ -22,7 +22,7 @@ import sys
 def compiled():
     return {
         (module.__name__, name, signature)
-        for module in (again, best, descent, foldin, gather, popular, products, profile)
+        for module in (again, best, descent, everybody, foldin, gather, products, profile)
         for name, kernel in vars(module).items()
         if isinstance(kernel, Dispatcher)
         for signature in kernel.signatures

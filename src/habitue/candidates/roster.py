@@ -10,13 +10,16 @@ from pydantic import Field
 
 from habitue.candidates.again import AgainConfig, AgainLearner, AgainSource
 from habitue.candidates.als import AlsConfig, AlsLearner, AlsSource
+from habitue.candidates.bpr import BprConfig, BprLearner, BprSource
 from habitue.candidates.content import ContentConfig, ContentLearner, ContentSource
 from habitue.candidates.contract import Learner, Source
 from habitue.candidates.covisit import CovisitConfig, CovisitLearner, CovisitSource
+from habitue.candidates.fresh import FreshConfig, FreshLearner, FreshSource
 from habitue.candidates.item_knn import ItemKnnConfig, ItemKnnLearner, ItemKnnSource
 from habitue.candidates.linear import LinearConfig, LinearLearner, LinearSource
 from habitue.candidates.popular import PopularConfig, PopularLearner, PopularSource
 from habitue.candidates.profile import ProfileConfig
+from habitue.candidates.trending import TrendingConfig, TrendingLearner, TrendingSource
 from habitue.candidates.user_knn import UserKnnConfig, UserKnnLearner, UserKnnSource
 from habitue.errors import SnapshotError
 
@@ -24,11 +27,14 @@ __all__ = ["DEFAULT_SOURCES", "SourceConfig", "learner_of", "load_source", "warm
 
 SourceConfig = Annotated[
     PopularConfig
+    | TrendingConfig
+    | FreshConfig
     | CovisitConfig
     | LinearConfig
     | ItemKnnConfig
     | UserKnnConfig
     | AlsConfig
+    | BprConfig
     | ContentConfig
     | AgainConfig,
     Field(discriminator="source"),
@@ -76,6 +82,12 @@ def learner_of(config: SourceConfig) -> Learner[Source]:
     match config:
         case PopularConfig():
             return PopularLearner(config)
+        case TrendingConfig():
+            return TrendingLearner(config)
+        case FreshConfig():
+            return FreshLearner(config)
+        case BprConfig():
+            return BprLearner(config)
         case CovisitConfig():
             return CovisitLearner(config)
         case LinearConfig():
@@ -101,6 +113,9 @@ def load_source(path: Path) -> Source:
         "item_knn": ItemKnnSource,
         "user_knn": UserKnnSource,
         "als": AlsSource,
+        "bpr": BprSource,
+        "trending": TrendingSource,
+        "fresh": FreshSource,
         "content": ContentSource,
         "again": AgainSource,
     }
@@ -117,7 +132,7 @@ def load_source(path: Path) -> Source:
 
 def warm() -> None:
     """Compile every kernel that serves requests, or read it from the cache on disk."""
-    from habitue.candidates import again, descent, foldin, neighbours, popular, products, profile
+    from habitue.candidates import again, descent, everybody, foldin, neighbours, products, profile
 
-    for module in (profile, neighbours, products, descent, foldin, popular, again):
+    for module in (profile, neighbours, products, descent, foldin, everybody, again):
         module.warm()

@@ -24,8 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from habitue.candidates.contract import Source, preparing
+from habitue.candidates.everybody import EverybodySource
 from habitue.candidates.layout import plain
-from habitue.candidates.popular import PopularSource
 from habitue.errors import BadSetting
 from habitue.facts import Context
 from habitue.portraits import ItemColumns, ItemStats
@@ -64,7 +64,7 @@ class FeatureMaker:
         self.stats = stats
         self.columns = columns
         self._prepared = [preparing(source) for source in sources]
-        self._same_for_all = [isinstance(source, PopularSource) for source in sources]
+        self._same_for_all = [isinstance(source, EverybodySource) for source in sources]
         by_source = [
             name + part for name in (s.name for s in sources) for part in ("", "_z", "_share")
         ]
