@@ -243,6 +243,19 @@ def test_a_file_written_anew_with_the_same_lines_says_them_again(
     assert seen(shop) == items(0, 1, 0)
 
 
+def test_a_file_written_anew_with_the_same_first_line_is_read_again(
+    shop: habitue.Shop, log: Path
+) -> None:
+    append(log, 0, 1, 2)
+
+    def again() -> None:
+        log.write_text("")
+        append(log, 0, 7, 8, 9)  # longer than what was read
+
+    run(shop, log, again)
+    assert seen(shop) == items(0, 1, 2, 0, 7, 8, 9)
+
+
 def test_a_file_that_is_not_there_yet_is_waited_for(shop: habitue.Shop, log: Path) -> None:
     run(shop, log, lambda: append(log, 0))
     assert seen(shop) == items(0)

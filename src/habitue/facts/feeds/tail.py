@@ -2,7 +2,8 @@
 
 A file is known by its number on the disk (inode) and its first line, and each one followed under a
 name gets a number of its own (``generation``). So a line has the same identity however often it is
-read, and no other line has it.
+read, and no other line has it. That it was not written anew is seen by what stands before the place
+we have come to.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import msgspec
 __all__ = ["Chunk", "Place", "Tail"]
 
 _HEAD_BYTES: Final = 4096
+_LAST_BYTES: Final = 256
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -31,6 +33,8 @@ class Place(msgspec.Struct, frozen=True):
     generation: int  # how many files were followed under this name before this one
     offset: int = 0
     lines: int = 0  # lines before ``offset``
+    last: str = ""  # hash of the ``last_bytes`` bytes before ``offset``
+    last_bytes: int = 0
 
     @property
     def identity(self) -> str:
@@ -171,8 +175,13 @@ class Tail:
 
     def _chunk(self, place: Place, whole: bytes, size: int) -> Chunk:
         lines = whole.removesuffix(b"\n").split(b"\n")
+        last = whole[-_LAST_BYTES:]
         after = msgspec.structs.replace(
-            place, offset=place.offset + len(whole), lines=place.lines + len(lines)
+            place,
+            offset=place.offset + len(whole),
+            lines=place.lines + len(lines),
+            last=_hash(last),
+            last_bytes=len(last),
         )
         numbered = list(enumerate(lines, place.lines + 1))
         return Chunk(numbered, after, max(size - after.offset, 0))
@@ -186,11 +195,14 @@ def _opened(path: Path) -> BinaryIO | None:
 
 
 def _is_at(file: BinaryIO, place: Place) -> bool:
-    """Whether this is the file of the place: the same on the disk, as long, and begun alike."""
+    """Whether this is the file of the place: as long, and the same where we began and ended."""
     now = os.fstat(file.fileno())
     if now.st_ino != place.inode or now.st_size < place.offset:
         return False
-    return _hash(os.pread(file.fileno(), place.head_bytes, 0)) == place.head
+    if _hash(os.pread(file.fileno(), place.head_bytes, 0)) != place.head:
+        return False
+    last = os.pread(file.fileno(), place.last_bytes, place.offset - place.last_bytes)
+    return not place.last or _hash(last) == place.last
 
 
 def _hash(head: bytes) -> str:
