@@ -27,7 +27,6 @@ from habitue.facts.time import why_not_at
 __all__ = [
     "SKIPPED_EVENTS",
     "decode_ga4",
-    "decode_ga4_export",
     "decode_measurement",
     "facts_of_ga4",
 ]
@@ -97,27 +96,6 @@ class _Body(msgspec.Struct):
     consent: dict[str, str] = {}
 
 
-class _Param(msgspec.Struct):
-    key: str
-    value: dict[str, Any] = {}
-
-    def said(self) -> object:
-        """The one of its typed values that is set."""
-        return next((value for value in self.value.values() if value is not None), None)
-
-
-class _Exported(msgspec.Struct):
-    event_name: str
-    event_timestamp: int
-    event_params: list[_Param] = []
-    user_pseudo_id: str | None = None
-    user_id: str | None = None
-    items: list[dict[str, Any]] = []
-    ecommerce: dict[str, Any] = {}
-
-
-_NOT_SET: Final = "(not set)"
-_exported = msgspec.json.Decoder(_Exported, strict=False)
 _body = msgspec.json.Decoder(_Body, strict=False)
 _event = msgspec.json.Decoder(_Event, strict=False)
 
@@ -244,30 +222,6 @@ def facts_of_ga4(
     if not with_items:
         return actions
     return [*(item for line in lines if line and (item := _item(line, params, at))), *actions]
-
-
-def decode_ga4_export(row: bytes, *, now_ms: int, max_future_ms: int = 300_000) -> Decoded:
-    """Facts of one event as GA4 exports it to BigQuery (a line of its JSON export).
-
-    Raises ``BadInput`` when the line is no such event.
-    """
-    try:
-        said = _exported.decode(row)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise BadInput(f"The line is no event of a GA4 export: {error}.") from None
-    params: dict[str, Any] = {param.key: param.said() for param in said.event_params}
-    lines = [{k: v for k, v in line.items() if v not in (None, _NOT_SET)} for line in said.items]
-    order = said.ecommerce.get("transaction_id")
-    params |= {"items": lines} if lines else {}
-    params |= {"transaction_id": order} if order not in (None, "", _NOT_SET) else {}
-    body = {
-        "client_id": said.user_pseudo_id,
-        "user_id": said.user_id,
-        "timestamp_micros": said.event_timestamp,
-        "events": [{"name": said.event_name, "params": params}],
-    }
-    sent = msgspec.json.encode({key: value for key, value in body.items() if value is not None})
-    return decode_ga4(sent, now_ms=now_ms, max_future_ms=max_future_ms)
 
 
 def _about_shopper(body: _Body, shopper: str) -> Iterator[Fact]:
