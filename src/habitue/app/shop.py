@@ -109,10 +109,11 @@ class Shop:
         """Take in facts, a table of actions, or a file or query read through a mapping.
 
         What is given is durable on return. A table has the fields of ``Action`` as columns, times
-        as ``at_ms`` (UTC milliseconds). A file (CSV, JSONL, Parquet) or the answer of ``query`` at
-        a SQL address is translated by ``mapping`` (the name of a shipped one or a TOML file) and
-        cleaned; what was refused goes to ``rejects`` with its reason, and the report accounts for
-        every row.
+        as ``at_ms`` (UTC milliseconds). A file (CSV, JSONL, Parquet, XML, HTML) or the answer of
+        ``query`` at a SQL address is translated by ``mapping`` (the name of a shipped one or a TOML
+        file) and cleaned; what was refused goes to ``rejects`` with its reason, and the report
+        accounts for every row. A file that says itself what it is (facts, GA4 events, a product
+        feed, a page) needs no mapping.
         """
         if isinstance(what, str | Path):
             from habitue.app import importing
