@@ -22,6 +22,7 @@ from habitue.evaluation.ratings import measure_ratings
 from habitue.evaluation.replay import Lister, by_score, lists_of, through
 from habitue.evaluation.report import (
     EvaluationConfig,
+    Gap,
     Measured,
     measure_lists,
     pooled,
@@ -120,6 +121,7 @@ class _Answered:
     measured: dict[str, Measured]
     score: NDArray[np.float32]  # (B, n) of the whole pipeline
     segments: list[Segment]
+    gap: Gap | None
     training_seconds: float
     asking_seconds: dict[str, float]
 
@@ -145,8 +147,9 @@ def evaluate_shop(
     rng, drawn, dealt = np.random.default_rng(seed).spawn(3)
     judged = EvaluationConfig(n=n, length=config.recent_length)
     tasks = _tasks(facts, split, kinds, rebuy, config, folds, dealt)
+    with_gap = config.model_copy(update={"evaluate": True})
     answered = [
-        _answer(parts, task, config, judged, stream, progress)
+        _answer(parts, task, with_gap if task is tasks[-1] else config, judged, stream, progress)
         for task, stream in zip(tasks, rng.spawn(len(tasks)), strict=True)
     ]
     measured = [pooled([one.measured[name] for one in answered]) for name in answered[0].measured]
@@ -154,6 +157,7 @@ def evaluate_shop(
     best = max(measured[1:], key=lambda one: float(np.nanmean(one.per_question[first]))).name
     splits = [one.asking.split for one in answered]
     report = report_of(splits[0], measured, drawn, judged, against=(best,))
+    report = replace(report, gap=answered[-1].gap)
     outcomes = outcomes_of(parts.store, conversions=kinds)
     learnt = None
     if curve != "none":
@@ -308,6 +312,7 @@ def _answer(
         measured,
         np.concatenate(score),
         parts_of_questions(parts, held, trained.columns),
+        None if trained.report is None else trained.report.gap,
         training_seconds,
         {name: 1000 * spent / len(held) for name, spent in seconds.items()},
     )

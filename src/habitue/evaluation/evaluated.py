@@ -100,13 +100,6 @@ class Evaluated:
         from rich.console import Group
 
         tables: list[Any] = [self.report.table()]
-        if self.report.gap is not None:
-            gap = self.report.gap
-            tables.append(
-                f"{gap.metric} on what was learnt from {gap.training}, held out {gap.validation}: "
-                f"{gap.ratio.estimate:.2f} times as good "
-                f"[{gap.ratio.low:.2f}, {gap.ratio.high:.2f}]"
-            )
         if self.segments:
             tables.append(segment_table(self.segments))
         if self.ratings is not None:

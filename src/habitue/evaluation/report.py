@@ -115,6 +115,14 @@ class Gap:
     ratio: Interval
     """Training over validation, less what the plain order fell by; 1 where nothing is lost."""
 
+    def __str__(self) -> str:
+        ratio = self.ratio
+        return (
+            f"{self.metric} on what was learnt from {self.training}, on what was held out "
+            f"{self.validation}: {ratio.estimate:.2f} times as good "
+            f"[{ratio.low:.2f}, {ratio.high:.2f}], less what the span itself was easier"
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
@@ -169,6 +177,8 @@ class Report:
         table = Table(
             title=f"{self.protocol}: {self.n_questions:,} questions, {self.n_items:,} items",
             title_justify="left",
+            caption=None if self.gap is None else str(self.gap),
+            caption_justify="left",
         )
         names = _names([*line.intervals, *line.figures] for line in self.lines)
         shown = [name for key in columns for name in names if name.partition("@")[0] == key]
