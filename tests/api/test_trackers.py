@@ -75,6 +75,13 @@ def test_a_beacon_carries_its_key_in_the_body(served: Served, client: Client) ->
     assert served.actions == 1
 
 
+def test_a_page_asks_where_to_send(client: Client) -> None:
+    told = client.get("/v1/projects/k%22ey/settings", headers={"host": "127.0.0.1:8000"})
+    assert told.json()["integrations"] == {
+        "Segment.io": {"apiKey": 'k"ey', "apiHost": "127.0.0.1:8000/v1", "protocol": "http"}
+    }
+
+
 @pytest.mark.parametrize("path", ["/batch/", "/batch", "/capture/", "/e/", "/i/v0/e/", "/i/v0/e"])
 def test_posthog_is_answered_as_its_sdks_expect(served: Served, client: Client, path: str) -> None:
     key = served.key("browser")

@@ -2,54 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
+import json
 import subprocess
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 
-from habitue.facts import Item
-from tests import needs
-from tests.api.conftest import Served, listening, opened, settings_in
-
-NODE = Path(__file__).parent / "node"
-PERSON = "u-17"
-
-
-@dataclass(frozen=True)
-class Running:
-    """A shop at an address, and a key of its own server."""
-
-    url: str
-    key: str
-    served: Served
-
-    def slate(self, n: int = 4) -> list[str]:
-        """The items of the person's home page now."""
-        asked = {"surface": "home", "shopper": PERSON, "n": n}
-        told = httpx.post(f"{self.url}/v1/recommend", json=asked, headers={"x-api-key": self.key})
-        return [slot["item"] for slot in told.raise_for_status().json()["items"]]
-
-
-@pytest.fixture
-def running(tmp_path: Path) -> Iterator[Running]:
-    """A shop of twenty items, odd and even, where the highest numbers sell best."""
-    with opened(settings_in(tmp_path)) as served:
-        served.shop.ingest(
-            [
-                Item(id=f"item-{n}", title=f"Thing {n}", product_type="odd" if n % 2 else "even")
-                for n in range(1, 21)
-            ]
-        )
-        served.shop.catch_up()
-        key = served.key("server")
-        with listening(served.app, served.settings) as url:
-            yield Running(url, key, served)
+from tests.trackers.conftest import PERSON, Running, all_odd
 
 
 def order(items: list[str]) -> dict[str, Any]:
@@ -62,11 +24,11 @@ Track = Callable[[str, dict[str, Any]], None]
 
 def hold(running: Running, track: Track, kept: Callable[[], None]) -> None:
     """A view colours the next slate, what was bought leaves it, and a resend changes nothing."""
-    assert not all(int(item[5:]) % 2 for item in running.slate())
+    assert not all_odd(running.slate())
     track("Product Viewed", {"product_id": "item-1", "name": "Thing 1", "price": 1.0})
     kept()
     seen = running.slate()
-    assert all(int(item[5:]) % 2 for item in seen), seen
+    assert all_odd(seen), seen
     track("Order Completed", order(seen[:2]))
     kept()
     assert not set(seen[:2]) & set(running.slate(n=18))
@@ -123,29 +85,8 @@ def test_posthogs_python_sdk_delivers(running: Running) -> None:
     assert running.served.shop.stored().facts["shopper"] == 1
 
 
-@pytest.fixture(scope="session")
-def node_modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the Node SDKs of the lock file, installed by npm."""
-    needs.require(needs.NODE)
-    folder = tmp_path_factory.mktemp("node")
-    for file in NODE.iterdir():
-        shutil.copy(file, folder)
-    done = subprocess.run(
-        ["npm", "ci", "--no-audit", "--no-fund"],
-        cwd=folder, capture_output=True, text=True, check=False, timeout=300,
-    )  # fmt: skip
-    if done.returncode:
-        reason = f"needs Node: npm cannot install the SDKs: {done.stderr[-300:]}"
-        if needs.require_all():
-            pytest.fail(reason, pytrace=False)
-        pytest.skip(reason)
-    return folder
-
-
 def test_segments_node_sdk_delivers(running: Running, node_modules: Path) -> None:
     def track(name: str, said: dict[str, Any]) -> None:
-        import json
-
         subprocess.run(
             ["node", "deliver.mjs", running.url, running.key, PERSON, name, json.dumps(said)],
             cwd=node_modules, check=True, timeout=60,
@@ -181,7 +122,6 @@ def test_ga4s_measurement_protocol_delivers(running: Running) -> None:
 
 def test_matomos_requests_deliver(running: Running) -> None:
     """Query strings as ``matomo.js`` writes them, which Python sends as the browser would."""
-    import json
 
     def track(name: str, said: dict[str, Any]) -> None:
         shared = {

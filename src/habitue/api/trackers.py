@@ -78,6 +78,7 @@ def tracker_operations(
     for call in CALLS:
         answer = partial(_segment, desk, call)
         table += [("segment", "POST", f"/v1/{name}", answer) for name in (call, call[0])]
+    table.append(("segment", "GET", "/v1/projects/{key}/settings", _segment_settings))
     for path in _CAPTURES:
         answer = partial(_posthog, desk)
         table += [("posthog", "POST", name, answer) for name in (path, f"{path}/")]
@@ -123,6 +124,20 @@ async def _segment(desk: _Desk, call: str | None, ask: Ask) -> Reply:
         desk.admit(ask, _text_in(said, "writeKey"))
     decoded = decode_segment(said, desk.terms(ask), call=call)
     return _told({"success": True}, await desk.store(ask, "segment", decoded))
+
+
+async def _segment_settings(ask: Ask) -> Reply:
+    """What ``analytics.js`` asks before it sends: where to, and that nothing else is switched on.
+
+    ``cdnURL`` is then all a page has to change.
+    """
+    here = {
+        "apiKey": ask.scope["path_params"]["key"],
+        "apiHost": f"{ask.header(b'host')}/v1",
+        "protocol": ask.scope["scheme"],
+    }
+    said = {"integrations": {"Segment.io": here}, "plan": {}, "metrics": {"sampleRate": 0}}
+    return Reply(200, _encode(said), headers=((b"cache-control", b"no-store"),))
 
 
 async def _posthog(desk: _Desk, ask: Ask) -> Reply:
