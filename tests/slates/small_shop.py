@@ -66,7 +66,7 @@ class SmallShop:
         return policies_of(self.shop, self.rules_by_surface())
 
     def rules_by_surface(self) -> dict[str, SurfaceRules]:
-        names = ("home", "item", "cart", "fresh", "popular", "rebuy", *self.per_surface)
+        names = ("home", "item", "cart", "fresh", "popular", "rebuy", "people", *self.per_surface)
         return {name: self.per_surface.get(name, self.rules) for name in names}
 
     def tell(self, *facts: Fact) -> Appended:

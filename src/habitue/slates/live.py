@@ -40,6 +40,7 @@ from habitue.slates.ledger import Entries
 from habitue.slates.live_items import LiveItems
 from habitue.slates.people import People
 from habitue.slates.scanned import ACTION_COLUMNS, columns_of, joined, some_of
+from habitue.slates.ties import Ties
 from habitue.store.contract import Appended, FactStore, LiveState, Stored
 
 __all__ = ["Asked", "LiveShop", "Seen", "stacked"]
@@ -87,6 +88,7 @@ class LiveShop:
         self.live = live
         self.people = people
         self.items = LiveItems(columns=columns)
+        self.ties = Ties(store, people, self.items, self.items.shelf)
         self.counters = Counters()
         self.impressions = impressions
         self._shown_seq = 0

@@ -25,7 +25,16 @@ from habitue.slates.fallback import PopularNow
 from habitue.slates.live import LiveShop
 from habitue.slates.pipeline import Pipeline
 
-__all__ = ["LIVE_KINDS", "POPULAR", "BestSellers", "DueAgain", "Newest", "Place", "place_of"]
+__all__ = [
+    "LIVE_KINDS",
+    "POPULAR",
+    "Acquaintances",
+    "BestSellers",
+    "DueAgain",
+    "Newest",
+    "Place",
+    "place_of",
+]
 
 POPULAR: Final = "Popular now"
 _DEPTH: Final = 300
@@ -170,7 +179,33 @@ class DueAgain(LiveSource):
         return np.asarray(np.log1p(count) - off, np.float32)
 
 
-LIVE_KINDS: Final = ("fresh", "popular", "rebuy")
+class Acquaintances(LiveSource):
+    """Persons and groups by common friends and shared taste."""
+
+    name = "people"
+    reason = "Near to your friends and your taste"
+
+    def __init__(self, shop: LiveShop) -> None:
+        self._shop = shop
+
+    def rows(self, context: Context) -> NDArray[np.int32]:
+        """Whom a shopper does not know yet, the nearest first."""
+        item, score = self._shop.ties.best(context)
+        order = np.lexsort((np.broadcast_to(item, score.shape), -score))[:, :_DEPTH]
+        there = np.take_along_axis(score, order, axis=1) > -np.inf
+        return np.where(there, item[order], NO_ROW).astype(np.int32)
+
+    def score(self, context: Context, item_row: NDArray[np.int32]) -> NDArray[np.float32]:
+        """How near each is; ``-inf`` for the shopper, whom they know, and what is nobody."""
+        item, score = self._shop.ties.best(context)
+        if not len(item):
+            return np.full(item_row.shape, -np.inf, np.float32)
+        at = np.minimum(np.searchsorted(item, item_row), len(item) - 1)
+        told = np.take_along_axis(score, at, axis=1)
+        return np.where(item[at] == item_row, told, np.float32(-np.inf))
+
+
+LIVE_KINDS: Final = ("fresh", "popular", "rebuy", "people")
 """Surfaces whose candidates are made of the running shop, unless sources are named for them."""
 
 _CYCLE_DAYS: Final = 30.0
@@ -204,6 +239,8 @@ def place_of(
             source = Newest(shop)
         case "popular":
             source = BestSellers(shop)
+        case "people":
+            source = Acquaintances(shop)
         case _:
             source = DueAgain(usual_gap_days, rules.rebuy_days or _CYCLE_DAYS)
     pipeline = Pipeline(

@@ -18,7 +18,7 @@ from habitue.slates.live import Asked, LiveShop, Seen, stacked
 from habitue.slates.live_sources import POPULAR
 from habitue.slates.pipeline import Slates
 from habitue.slates.serving import Explained, Servable, Switch
-from habitue.surfaces import cart, fresh, home, item, popular, rebuy
+from habitue.surfaces import cart, fresh, home, item, people, popular, rebuy
 from habitue.surfaces.slate import SlateAnswer, Slot, SurfaceRequest
 
 __all__ = ["ARM", "Batch", "Surfaces"]
@@ -30,6 +30,7 @@ _SEE: Final[Mapping[str, Callable[[LiveShop, Asked], Seen]]] = {
     "fresh": fresh.see,
     "popular": popular.see,
     "rebuy": rebuy.see,
+    "people": people.see,
     "messages": home.see,
 }
 _OWN: Final[Mapping[str, str]] = {name: name for name in _SEE}

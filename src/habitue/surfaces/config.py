@@ -12,7 +12,7 @@ from habitue.policy import SurfaceRules
 
 __all__ = ["MessagesConfig", "SurfaceConfig", "SurfaceKind", "SurfacesConfig"]
 
-SurfaceKind = Literal["home", "item", "cart", "fresh", "popular", "rebuy", "messages"]
+SurfaceKind = Literal["home", "item", "cart", "fresh", "popular", "rebuy", "people", "messages"]
 """The surfaces of the house. A shop may name others that work like one of them."""
 
 
@@ -66,6 +66,10 @@ class SurfacesConfig(BaseModel):
     rebuy: SurfaceConfig = Field(
         default=SurfaceConfig(rules=SurfaceRules(rebuy_days=30, epsilon=0.0)),
         description="What this shopper is due to buy again.",
+    )
+    people: SurfaceConfig = Field(
+        default=SurfaceConfig(rules=SurfaceRules(bought="show", epsilon=0.0)),
+        description="Persons and groups near to this shopper's friends and taste.",
     )
     messages: SurfaceConfig = Field(
         default=SurfaceConfig(rules=SurfaceRules(brand_cap=2, category_cap=3)),
