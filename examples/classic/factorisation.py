@@ -20,6 +20,7 @@ from habitue import Action, Item
 from habitue.metrics import rmse
 
 N = 30  # people and films of the heat map
+RANK = 200  # they are so far from the most active: their row has blanks
 PEOPLE = (13, 302)
 ALS_ALONE = {
     "training.sources": [{"source": "als", "factors": 32}],
@@ -32,8 +33,8 @@ ALS_ALONE = {
 
 
 def heat_map(ratings: Ratings, foretold: np.ndarray, titles: list[str], path: Path) -> None:
-    """The most active people by the most rated films; a dot where the rating was really given."""
-    people = np.argsort(-np.bincount(ratings.user), kind="stable")[:N]
+    """Some active people by the most rated films; a dot where the rating was really given."""
+    people = np.argsort(-np.bincount(ratings.user), kind="stable")[RANK : RANK + N]
     rated = np.argsort(-np.bincount(ratings.film), kind="stable")[:N]
     part = foretold[np.ix_(people, rated)]
     across, down = np.argsort(-part.mean(axis=0)), np.argsort(-part.mean(axis=1))
@@ -42,7 +43,7 @@ def heat_map(ratings: Ratings, foretold: np.ndarray, titles: list[str], path: Pa
     image = axes.imshow(part[down][:, across], vmin=1, vmax=5, cmap="viridis")
     axes.plot(*np.nonzero(given)[::-1], ".", color="white", markersize=2)
     axes.set_xticks(range(N), [titles[film] for film in rated[across]], rotation=90, fontsize=7)
-    axes.set_yticks(range(N), [f"person {one + 1}" for one in people[down]], fontsize=7)
+    axes.set_yticks(range(N), [f"person {one}" for one in people[down]], fontsize=7)
     axes.set_title("Predicted ratings (a dot: this one was given)")
     figure.colorbar(image, label="stars")
     path.parent.mkdir(parents=True, exist_ok=True)
