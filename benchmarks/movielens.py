@@ -81,14 +81,14 @@ OURS: dict[str, tuple[Any, ...]] = {
 
 CHOSEN: dict[str, dict[str, Any]] = {
     "item-kNN": {"neighbours": 200},
-    "item-kNN, forgetting": {"neighbours": 200, "forgetting": 0.7},
-    "EASE": {"penalty": 500.0},
+    "item-kNN, forgetting": {"neighbours": 1700, "forgetting": 0.7},
+    "EASE": {"penalty": 100.0},
     "EASE, forgetting": {"penalty": 1000.0, "forgetting": 0.8},
-    "ALS": {"factors": 32, "regularization": 1.0, "alpha": 1.0},
-    "ALS, forgetting": {"factors": 32, "regularization": 1.0, "alpha": 1.0, "forgetting": 0.8},
+    "ALS": {"factors": 64, "regularization": 10.0, "alpha": 1.0},
+    "ALS, forgetting": {"factors": 32, "regularization": 10.0, "alpha": 5.0, "forgetting": 0.7},
 }
 LINEAR: dict[str, Any] = {
-    "penalty": 200.0, "closeness": 0.95, "transitions": 0.2, "past": 0.8, "future": 0.9,
+    "penalty": 200.0, "closeness": 0.9, "transitions": 0.2, "past": 0.7, "future": 0.9,
 }  # fmt: skip
 """What was best a little earlier."""
 

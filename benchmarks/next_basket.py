@@ -189,14 +189,12 @@ def item_knn(data: Baskets) -> NDArray[np.int32]:
 def judged(data: Baskets, items: NDArray[np.int32]) -> tuple[float, float, float]:
     """Recall, NDCG and hit rate at 10."""
     wanted = data.wanted
-    count = np.diff(wanted.indptr)
+    count = np.diff(wanted.indptr).astype(np.int64)
     hits = hits_of(items, wanted.indptr.astype(np.int64), wanted.indices.astype(np.int32))
-    asked = count > 0
-    return (
-        float(recall(hits, count)[asked].mean()),
-        float(ndcg(hits, count)[asked].mean()),
-        float(hits.any(axis=1)[asked].mean()),
-    )
+    asked = np.flatnonzero(count)
+    each = (recall(hits, count), ndcg(hits, count), hits.any(axis=1).astype(np.float64))
+    found = [float(np.asarray(one)[asked].mean()) for one in each]
+    return found[0], found[1], found[2]
 
 
 def main() -> None:
