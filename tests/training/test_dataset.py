@@ -178,7 +178,7 @@ def test_shoppers_at_rates_no_person_has_are_left_out_and_kept(store: SqliteFact
     assert len(facts_of_store(store).log) == 702
     kept = facts_of_store(store, robots=RobotConfig())
     assert kept.log.shopper_row.tolist() == [1]
-    assert kept.n_items == 700
+    assert (kept.n_items, kept.n_robots) == (700, 1)
     assert store.stored().facts["action"] == 702
     assert len(facts_of_store(store, robots=RobotConfig(per_minute=90)).log) == 702
 

@@ -149,6 +149,7 @@ class ShopFacts:
     versions: ItemVersions
     watermark: int
     slates: Mapping[str, SlateLog] = field(default_factory=dict)  # by surface
+    n_robots: int = 0  # shoppers left out, for no person keeps up with them
 
     @property
     def n_items(self) -> int:
@@ -200,21 +201,16 @@ def facts_of_store(
     kept = ~known
     kept[known] = readable[person[known]]
     frame = frame.with_columns(shopper_row=pl.Series(person, dtype=pl.Int32)).filter(kept)
+    n_robots = 0
     if robots is not None:
         who = _robots(frame, robots)
+        n_robots = len(who)
         readable[who.to_numpy()] = False
         frame = frame.filter(~pl.col("shopper_row").is_in(who.implode()))
     n_items = max(len(versions.ids), int(frame["item_row"].max() or -1) + 1)  # type: ignore[arg-type]
     log = _log_of(frame, len(canonical), n_items)
     slates = SlateLog.by_surface(store, watermark, np.where(readable[canonical], canonical, NO_ROW))
-    return ShopFacts(log, _voided(log), versions, watermark, slates)
-
-
-def _robots(frame: pl.DataFrame, config: RobotConfig) -> pl.Series:
-    """Rows of the shoppers whom no person could keep up with."""
-    known = frame.filter(pl.col("shopper_row") != NO_ROW)
-    acts = known.select("at_ms", "kind", shopper="shopper_row", item="item_row")
-    return find_robots(acts.with_columns(pl.col("item").replace(NO_ROW, None)), config)["shopper"]
+    return ShopFacts(log, _voided(log), versions, watermark, slates, n_robots)
 
 
 def log_of_shopper(store: FactStore, rows: Sequence[int], n: int) -> ActionLog:

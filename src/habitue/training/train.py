@@ -134,7 +134,7 @@ def train(
         known,
         facts.watermark,
         report,
-        {} if report is None else report.metrics(),
+        ({} if report is None else report.metrics()) | {"robots": float(facts.n_robots)},
     )
 
 
