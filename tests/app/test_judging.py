@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -99,7 +100,10 @@ def test_a_choice_that_is_none_is_refused(shop: habitue.Shop, what: str, said: s
         shop.evaluate(**{what: said})
 
 
-def test_snapshots_are_compared_on_what_came_after_both(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_snapshots_are_compared_on_what_came_after_both(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     world = small_world()
     table = world.action_table
     cut = NOW_MS - 20 * DAY
@@ -135,3 +139,8 @@ def test_snapshots_are_compared_on_what_came_after_both(tmp_path: Path) -> None:
     assert np.isfinite(found.lift.estimate)
     assert [one.name for one in found.costs] == [popular, full]
     assert full in found.to_html()
+    guide = Path(__file__).parents[2] / "docs" / "guides" / "evaluation.md"
+    code = re.findall(r"```python\n(.*?)```", guide.read_text("utf-8"), re.DOTALL)[-1]
+    monkeypatch.chdir(tmp_path)
+    exec(code, {})
+    assert "is better in ndcg@10" in capsys.readouterr().out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -66,3 +67,14 @@ def test_nobody_knows_a_stranger_or_who_was_erased(shop) -> None:
     for who in ("joy", "nobody"):
         with pytest.raises(NotFound):
             shop.portrait(who)
+
+
+def test_the_example_of_the_guide_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    guide = Path(__file__).parents[2] / "docs" / "guides" / "portraits.md"
+    (code,) = re.findall(r"```python\n(.*?)```", guide.read_text("utf-8"), re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    exec(code, {})
+    said = re.findall(r"# (.+)$", code, re.MULTILINE)
+    assert capsys.readouterr().out.splitlines() == said

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from habitue.errors import BadInput, SnapshotError, SnapshotRefused
+from habitue.metrics import Interval
 from habitue.store.snapshots import SnapshotStore
 from habitue.training.serving import load_pieces, save_pieces
 from habitue.training.snapshots import write_snapshot
@@ -118,3 +119,60 @@ def test_a_snapshot_far_below_the_last_is_refused(tmp_path: Path) -> None:
     second = write_snapshot(slightly, snapshots, now_ms=1_700_000_000_002, last=first.manifest)
     assert second.manifest.parent == first.manifest.id
     assert second.manifest.watermark == trained().watermark
+
+
+@cache
+def by_heart() -> Trained:
+    """The same shop with trees that have room for every answer."""
+    ranker = CONFIG.ranker.model_copy(
+        update={"rounds": 150, "leaves": 63, "min_leaf_rows": 1, "l2": 0.0, "learning_rate": 0.2}
+    )
+    config = CONFIG.model_copy(update={"ranker": ranker})
+    return train(facts_of(), config, rng=np.random.default_rng(0))
+
+
+def test_a_snapshot_that_has_learnt_by_heart_is_refused(tmp_path: Path) -> None:
+    made = by_heart()
+    assert made.report is not None
+    assert trained().report is not None
+    learnt, sound = made.report.gap, trained().report.gap
+    assert learnt is not None
+    assert sound is not None
+    assert learnt.training.estimate > 0.99 > learnt.validation.high
+    assert sound.ratio.low < 1.1 < learnt.ratio.low
+    assert made.metrics["gap"] == learnt.ratio.estimate
+    # This shop is so easy that nobody can be twice as good as on what was held out.
+    gate = CONFIG.gate.model_copy(update={"most_gap": 1.1, "least_questions": 10})
+    made, other = (
+        replace(one, config=one.config.model_copy(update={"gate": gate}))
+        for one in (made, trained())
+    )
+    snapshots = SnapshotStore(tmp_path)
+    with pytest.raises(SnapshotRefused, match="by heart"):
+        write_snapshot(made, snapshots, now_ms=1_700_000_000_000)
+    assert snapshots.list() == []
+    write_snapshot(other, snapshots, now_ms=1_700_000_000_000)
+
+
+def test_too_few_questions_refuse_nothing(tmp_path: Path) -> None:
+    made = by_heart()
+    gate = CONFIG.gate.model_copy(update={"most_gap": 1.1, "least_questions": 1000})
+    made = replace(made, config=made.config.model_copy(update={"gate": gate}))
+    write_snapshot(made, SnapshotStore(tmp_path), now_ms=1_700_000_000_000)
+    assert len(SnapshotStore(tmp_path).list()) == 1
+
+
+@pytest.mark.parametrize(("low", "refused"), [(2.1, True), (1.9, False)])
+def test_twice_as_good_on_what_was_learnt_from_is_refused_by_default(
+    low: float, refused: bool, tmp_path: Path
+) -> None:
+    report = trained().report
+    assert report is not None
+    assert report.gap is not None
+    wide = replace(report.gap, ratio=Interval(low + 0.5, low, low + 1), n_questions=60)
+    made = replace(trained(), report=replace(report, gap=wide, n_questions=60))
+    if refused:
+        with pytest.raises(SnapshotRefused, match=f"{low} times as good"):
+            write_snapshot(made, SnapshotStore(tmp_path), now_ms=1_700_000_000_000)
+    else:
+        write_snapshot(made, SnapshotStore(tmp_path), now_ms=1_700_000_000_000)
