@@ -7,8 +7,9 @@ import pytest
 
 from habitue.errors import BadInput
 from habitue.facts import Action, Alias, Consent, Item
-from habitue.facts.feeds.ga4 import decode_ga4
+from habitue.facts.feeds.ga4 import decode_ga4, decode_measurement
 from habitue.facts.feeds.habitue_json import Decoded
+from habitue.facts.feeds.tracked import Terms
 
 NOW = 1_700_000_000_000
 THEN_US = (NOW - 60_000) * 1000
@@ -205,3 +206,30 @@ def test_items_become_versions_only_when_asked() -> None:
         product_type="Apparel > Adult", price_micros=10_010_000, currency="USD",
         attributes={"variant": "green"}, valid_from=NOW - 60_000,
     )  # fmt: skip
+
+
+def test_a_measurement_knows_visitors_from_users() -> None:
+    body = {"client_id": "555.123", "user_id": "u1", "timestamp_micros": THEN_US}
+    view = {"name": "view_item", "params": {"items": [{"item_id": "a"}]}}
+    sent = json.dumps({**body, "events": [view, {"name": "lamp_dimmed"}]}).encode()
+    said = decode_measurement(sent, Terms(NOW))
+    assert said.facts[0] == Alias(shopper="u1", alias="anon-555.123", at=NOW - 60_000)
+    assert [action.shopper for action in actions(said)] == ["u1"]
+    assert said.skipped == {"lamp_dimmed": 1}
+    visitor = json.dumps({"client_id": "555.123", "events": [view]}).encode()
+    assert actions(decode_measurement(visitor, Terms(NOW)))[0].shopper == "anon-555.123"
+    told = decode_measurement(sent, Terms(NOW), skip_unknown=False)
+    assert [(bad.row, bad.field) for bad in told.rejected] == [(1, "name")]
+
+
+def test_a_measurement_of_a_browser_speaks_for_its_visitor() -> None:
+    view = {"name": "view_item", "params": {"items": [{"item_id": "a"}]}}
+    terms = Terms(NOW, speaks_for=lambda one: one.startswith("anon-"))
+    both = json.dumps({"client_id": "555.123", "user_id": "u1", "events": [view]}).encode()
+    said = decode_measurement(both, terms)
+    assert [type(fact) for fact in said.facts] == [Action]
+    assert actions(said)[0].shopper == "anon-555.123"
+    with pytest.raises(BadInput, match="does not speak for a user"):
+        decode_measurement(json.dumps({"user_id": "u1", "events": [view]}).encode(), terms)
+    with pytest.raises(BadInput, match="names nobody"):
+        decode_measurement(json.dumps({"events": [view]}).encode(), terms)
