@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -98,3 +102,17 @@ def test_weights_of_sources_that_are_not_there_are_refused() -> None:
         written("sum", {})
     with pytest.raises(ValidationError, match="Input should be"):
         FusionConfig.model_validate({"fuse": "magic"})
+
+
+def test_the_guide_shows_settings_that_can_be_used_and_a_sum_that_adds_up() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "guides" / "models.md").read_text("utf-8")
+    blocks = re.findall(r"```toml\n(.*?)```", guide, re.DOTALL)
+    assert len(blocks) == 3
+    told = [tomllib.loads(block)["training"] for block in blocks]
+    sources = told[0]["sources"]
+    assert TrainingConfig.model_validate(told[0]).sources[2].name == "linear"
+    TrainingConfig.model_validate(told[1])
+    more = {"sources": [*sources, {"source": "again"}, {"source": "user_knn"}]}
+    TrainingConfig.model_validate(told[2] | more)
+    u, v, s = np.array([1, 2]), np.array([[0.3, 0.1], [0.1, 0.2], [0.2, 0.1]]), [2, 2, 4]
+    assert (v @ u + 0.1 * np.array(s)).tolist() == pytest.approx([0.7, 0.7, 0.8])
