@@ -56,12 +56,11 @@ def append(path: Path, *numbers: int) -> None:
 
 def run(shop: habitue.Shop, path: Path, *steps: Callable[[], object], **more: object) -> Followed:
     """Follow until nothing is to read any more; then take the next step, and so on."""
-    stop, waiting, calm = Event(), list(steps), 0
+    stop, waiting, calm, rows = Event(), list(steps), 0, 0
 
     def told(done: Followed) -> None:
-        nonlocal calm
-        calm = calm + 1 if told.rows == done.rows else 0  # type: ignore[attr-defined]
-        told.rows = done.rows  # type: ignore[attr-defined]
+        nonlocal calm, rows
+        calm, rows = calm + 1 if rows == done.rows else 0, done.rows
         if calm >= 4:  # as many looks found nothing: longer than the grace of a rotated file
             calm = 0
             if not waiting:
@@ -69,7 +68,6 @@ def run(shop: habitue.Shop, path: Path, *steps: Callable[[], object], **more: ob
             else:
                 waiting.pop(0)()
 
-    told.rows = 0  # type: ignore[attr-defined]
     settings = {"mapping": None, "rejects": None, "poll_seconds": 0.002, "grace_seconds": 0.004}
     return follow(shop.parts, path, stop=stop, told=told, **(settings | more))  # type: ignore[arg-type]
 

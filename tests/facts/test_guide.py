@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+import habitue
 from habitue.facts import Item
 from habitue.facts.feeds.imports import Imported, import_table
 from habitue.facts.feeds.mapping import Mapping, load_mapping, shipped_mappings
@@ -79,6 +80,14 @@ def test_hm(tmp_path: Path) -> None:
     assert (top.title, top.product_type, top.item_group_id, top.color) == (
         "Strap top", "Ladieswear > Garment Upper body > Vest top", "0663713", "Black",
     )  # fmt: skip
+
+
+def test_the_example_of_an_alias(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (script,) = (one for one in blocks("python") if "Alias" in one)
+    monkeypatch.chdir(tmp_path)
+    exec(script, {})
+    with habitue.open("shop.db") as shop:
+        assert shop.stored().facts["alias"] == 1
 
 
 def test_instacart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
