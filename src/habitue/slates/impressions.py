@@ -54,20 +54,13 @@ class Impressions:
     def show(self, shopper_row: int, item_row: Sequence[int], at_ms: int) -> None:
         """Note that items were shown; to nobody in particular where the row is ``NO_ROW``."""
         rows = np.array(item_row, np.int32)
-        rows = rows[rows >= 0]
-        if not len(rows):
-            return
         with self._lock:
-            self._count(rows)
-            if shopper_row < 0:
-                return
-            slot = self._seated(shopper_row)
-            rows = rows[-self.length :]
-            place = (self._next[slot] + np.arange(len(rows))) % self.length
-            self._item[slot, place] = rows
-            self._minute[slot, place] = at_ms // _MS_PER_MINUTE
-            self._next[slot] = (place[-1] + 1) % self.length
-            self._used[slot] = True
+            self._reach(max(item_row, default=NO_ROW))
+            slot = _ABSENT if shopper_row < 0 else self._seated(shopper_row)
+            minute = at_ms // _MS_PER_MINUTE
+            _show(self._item, self._minute, self._next, self._times_shown, slot, rows, minute)
+            if slot >= 0:
+                self._used[slot] = True
 
     def act(self, actions: ActionColumns) -> None:
         """Forget the showings of items their shopper has done something with since."""
@@ -85,15 +78,15 @@ class Impressions:
         self, shopper_rows: Sequence[int], now_ms: int
     ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """Items (S,) shown to a person, known by several rows, and the days since each time."""
-        slots = [int(self._slot_of[row]) for row in shopper_rows if row < len(self._slot_of)]
-        slots = [slot for slot in slots if slot >= 0]
-        if not slots:
-            return np.empty(0, np.int32), np.empty(0, np.float32)
+        item = np.empty(self.length * len(shopper_rows), np.int32)
+        age = np.empty(len(item), np.float32)
+        n, minute = 0, now_ms // _MS_PER_MINUTE
         with self._lock:
-            item, minute = self._item[slots].ravel(), self._minute[slots].ravel()
-        there = item >= 0
-        age = (now_ms // _MS_PER_MINUTE - minute[there]) / _MINUTES_PER_DAY
-        return item[there], np.maximum(age, 0).astype(np.float32)
+            for row in shopper_rows:
+                slot = self._slot_of[row] if row < len(self._slot_of) else _ABSENT
+                if slot >= 0:
+                    n = _copy(self._item[slot], self._minute[slot], minute, item, age, n)
+        return item[:n], age[:n]
 
     def forget(self, shopper_row: int) -> None:
         """Drop what a shopper was shown."""
@@ -101,13 +94,12 @@ class Impressions:
             if shopper_row < len(self._slot_of) and self._slot_of[shopper_row] >= 0:
                 self._vacate(int(self._slot_of[shopper_row]))
 
-    def _count(self, rows: NDArray[np.int32]) -> None:
-        most = int(rows.max())
+    def _reach(self, most: int) -> None:
+        """Make room for the count of an item row."""
         if most >= len(self._times_shown):
             more = np.zeros(max(most + 1, 2 * len(self._times_shown)), np.int32)
             more[: len(self._times_shown)] = self._times_shown
             self._times_shown = more
-        np.add.at(self._times_shown, rows, 1)
 
     def _seated(self, row: int) -> int:
         """The place of a shopper, another's who was shown nothing for the longest if need be."""
@@ -136,6 +128,46 @@ class Impressions:
         self._item[slot] = NO_ROW
         self._next[slot] = 0
         self._used[slot] = False
+
+
+@nb.njit(cache=True, nogil=True)
+def _show(
+    item: NDArray[np.int32],  # (max_shoppers, length)
+    minute: NDArray[np.int32],  # (max_shoppers, length)
+    following: NDArray[np.int64],  # (max_shoppers,)
+    times_shown: NDArray[np.int32],  # (n_items,)
+    slot: int,  # negative: to nobody in particular
+    rows: NDArray[np.int32],  # (n,)
+    at_minute: int,
+) -> None:
+    """Count showings, and note them in the ring of a slot."""
+    for row in rows:
+        if row < 0:
+            continue
+        times_shown[row] += 1
+        if slot >= 0:
+            place = following[slot]
+            item[slot, place] = row
+            minute[slot, place] = at_minute
+            following[slot] = (place + 1) % item.shape[1]
+
+
+@nb.njit(cache=True, nogil=True)
+def _copy(
+    item: NDArray[np.int32],  # (length,)
+    minute: NDArray[np.int32],  # (length,)
+    now_minute: int,
+    out_item: NDArray[np.int32],
+    out_age: NDArray[np.float32],
+    n: int,
+) -> int:
+    """Add the showings of one slot and their age in days after the first ``n``; how many then."""
+    for x in range(len(item)):
+        if item[x] >= 0:
+            out_item[n] = item[x]
+            out_age[n] = max(now_minute - minute[x], 0) / _MINUTES_PER_DAY
+            n += 1
+    return n
 
 
 @nb.njit(cache=True, nogil=True)
