@@ -74,11 +74,15 @@ class Settings(Told):
     def tell(self) -> Iterator[nodes.Node]:
         """A table a group."""
         for key, field in Model.model_fields.items():
+            inner = field.annotation
+            if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+                named = nodes.section(ids=[f"settings-{key}"])
+                named += nodes.title(text=f"[{key}.NAME]")
+                named += nodes.paragraph(text=field.description or "")
+                yield named
+                continue
             section = nodes.section(ids=[f"settings-{key}"])
             section += nodes.title(text=f"[{key}]")
-            inner = field.annotation
-            assert isinstance(inner, type)
-            assert issubclass(inner, BaseModel)
             if inner.__doc__:
                 section += nodes.paragraph(text=inner.__doc__.strip().splitlines()[0])
             lines = list(fields_of(inner, f"{key}."))

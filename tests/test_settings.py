@@ -21,6 +21,11 @@ def test_the_rendered_file_is_the_defaults() -> None:
     assert Settings(**tomllib.loads(Settings.render())) == Settings()
 
 
+def test_shops_can_be_added_below_the_rendered_file() -> None:
+    text = Settings.render() + '[shops.tea]\nstore = "tea.db"\n'
+    assert Settings(**tomllib.loads(text)).shops == {"tea": {"store": "tea.db"}}
+
+
 def test_the_rendered_file_shows_every_setting() -> None:
     shown: set[str] = set()
     table = ""
@@ -29,7 +34,7 @@ def test_the_rendered_file_shows_every_setting() -> None:
             table = line.strip("[]")
         elif " =" in line or line.startswith("# Below"):
             shown.add(f"{table}.{line.removeprefix('# ').partition(' =')[0]}")
-    lists = {"training.sources"}  # shown as tables of their own
+    lists = {"training.sources", "shops"}  # shown as tables of their own
     assert set(setting_names()) - shown - lists == set()
 
 

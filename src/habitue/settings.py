@@ -430,6 +430,8 @@ def _render_table(name: str, model: BaseModel) -> Iterator[str]:
         elif isinstance(value, tuple) and value and isinstance(value[0], BaseModel):
             yield f"# {field.description} Below, each as a table [[{inner}]].\n"
             tables += [(f"[[{inner}]]", table) for table in value]
+        elif not name:
+            yield f"# {field.description}\n# [{key}.NAME]\n"
         else:
             comment = f"# {field.description}\n" if field.description else ""
             yield comment + (f"# {key} =\n" if value is None else f"{key} = {_toml(value)}\n")

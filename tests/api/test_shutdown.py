@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -82,7 +84,10 @@ def test_sigterm_under_load_loses_nothing_that_was_answered(
     with httpx.Client() as probe:
         command = [sys.executable, "-m", "habitue", "serve", "--settings", str(settings)]
         server = subprocess.Popen(
-            [*command, "--port", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+            [*command, "--port", str(port)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
         )
         try:
             url = f"http://127.0.0.1:{port}"
@@ -99,7 +104,8 @@ def test_sigterm_under_load_loses_nothing_that_was_answered(
             for thread in threads:
                 thread.join(30)
         finally:
-            server.kill()
+            with suppress(ProcessLookupError):
+                os.killpg(server.pid, signal.SIGKILL)
             server.wait()
     assert took < MOST_SECONDS
     assert server.returncode == 0
