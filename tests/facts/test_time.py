@@ -50,6 +50,15 @@ def test_times_without_a_zone_or_a_meaning_are_refused(said: str | float) -> Non
         to_ms(said)
 
 
+@pytest.mark.parametrize(
+    "said",
+    [10**30, 10**5_000, "9" * 30, "9" * 5_000, -(10**400), float("nan"), float("inf"), 1e300],
+)
+def test_numbers_beyond_any_unit_are_refused(said: int | float | str) -> None:
+    with pytest.raises(BadInput, match="is not a time"):
+        to_ms(said)
+
+
 def test_a_named_unit_is_believed() -> None:
     assert to_ms(5, "s") == 5_000
     assert to_ms(5_999, "us") == 5

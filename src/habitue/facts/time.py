@@ -29,6 +29,9 @@ EpochUnit = Literal["s", "ms", "us", "ns"]
 EARLIEST_MS: Final = 631_152_000_000
 """1990-01-01: an event before it is a clock that was never set, or a unit mistaken."""
 
+_NO_TIME: Final = 1e24
+"""From here on a number is no time in any unit; neither is what is no number."""
+
 _PER_MS: Final[dict[EpochUnit, float]] = {"s": 1e-3, "ms": 1.0, "us": 1e3, "ns": 1e6}
 
 
@@ -93,8 +96,8 @@ def to_ms(value: datetime | int | float | str, unit: EpochUnit | None = None) ->
             ) from None
     if isinstance(value, datetime):
         return _ms_of_datetime(value)
-    if not np.isfinite(value):
-        raise BadInput(f"{value!r} is not a time.", field="at")
+    if not abs(value) < _NO_TIME:
+        raise BadInput("Such a number is not a time.", field="at")
     if isinstance(value, int):  # whole numbers stay exact
         return {"s": value * 1000, "ms": value, "us": value // 1000, "ns": value // 1_000_000}[
             unit or epoch_unit(value)

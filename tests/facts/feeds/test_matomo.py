@@ -109,11 +109,12 @@ def test_one_wrong_request_costs_only_itself() -> None:
         {"_pks": "mug", "_pkp": "seven"},
         {},
         {"_pks": "mug", "_id": ""},
+        {"_pks": "mug", "cdt": "9" * 300},
         {"_pks": "mug"},
     )
     assert [(bad.row, bad.field) for bad in said.rejected] == [
         (0, "ec_items"), (1, "ec_items"), (2, "ec_items[1]"), (3, "_pks.price"), (4, "url"),
-        (5, "_id"),
+        (5, "_id"), (6, "cdt"),
     ]  # fmt: skip
     assert len(said.facts) == 1
 
