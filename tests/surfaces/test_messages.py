@@ -417,6 +417,20 @@ def test_the_erased_can_follow_their_old_link(opened: Callable[..., Shop]) -> No
     assert shop.stored().seq == before
 
 
+def test_pseudonyms_are_what_leaves_and_what_comes_back(tmp_path: Path) -> None:
+    told = {"privacy.pseudonyms": True, "messages.public_url": "https://shop.example"}
+    with open_shop(tmp_path / "shop.db", overrides=told) as shop:
+        shop.ingest([Item(id="jam"), Item(id="jar")])
+        shop.ingest([Shopper(id="ana", traits={"email": "ana@jam.example"})])
+        shop.ingest([Consent(shopper="ana", granted=["messages"])])
+        assert send(shop, campaign(n=1)).sent == 1
+        message = done(tmp_path)[0]
+        assert message["shopper"] != "ana"
+        assert message["to"] == "ana@jam.example"
+        unsubscribe(shop.parts, message["unsubscribe"].partition("token=")[2])
+        assert send(shop, campaign("next")).sent == 0
+
+
 @pytest.mark.parametrize("name", ["", "../up", "a/b", "-x", "a b", "ä"])
 def test_a_campaign_has_a_name_that_is_a_folders(opened: Callable[..., Shop], name: str) -> None:
     with pytest.raises(BadInput, match="campaign's id"):
