@@ -52,7 +52,7 @@ def test_times_without_a_zone_or_a_meaning_are_refused(said: str | float) -> Non
 
 @pytest.mark.parametrize(
     "said",
-    [10**30, 10**5_000, "9" * 30, "9" * 5_000, -(10**400), float("nan"), float("inf"), 1e300],
+    [10**30, "9" * 30, "9" * 5_000, -(10**400), float("nan"), float("inf"), 1e300],
 )
 def test_numbers_beyond_any_unit_are_refused(said: int | float | str) -> None:
     with pytest.raises(BadInput, match="is not a time"):
