@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from habitue.app.portraying import NORMS, conversions_of
 from habitue.errors import BadInput
 from habitue.evaluation.breadth import breadth_of
-from habitue.evaluation.chances import chances_of
+from habitue.evaluation.chances import Chances, chances_of
 from habitue.evaluation.evaluated import Cost, CurvePoint, Evaluated, LearningCurve, enough_of
 from habitue.evaluation.outcomes import outcomes_of, rates_by
 from habitue.evaluation.ratings import measure_ratings
@@ -155,8 +155,7 @@ def evaluate_shop(
     measured = [pooled([one.measured[name] for one in answered]) for name in answered[0].measured]
     first = f"ndcg@{n}"
     best = max(measured[1:], key=lambda one: float(np.nanmean(one.per_question[first]))).name
-    splits = [one.asking.split for one in answered]
-    report = report_of(splits[0], measured, drawn, judged, against=(best,))
+    report = report_of(answered[0].asking.split, measured, drawn, judged, against=(best,))
     report = replace(report, gap=answered[-1].gap)
     outcomes = outcomes_of(parts.store, conversions=kinds)
     learnt = None
@@ -164,40 +163,41 @@ def evaluate_shop(
         learnt = _curve(tasks[-1], config, curve, judged, drawn, progress)
     return Evaluated(
         report,
-        rates_by(outcomes, "surface", drawn) if outcomes.height else [],
-        segment_lines(
+        shown=rates_by(outcomes, "surface", drawn) if outcomes.height else [],
+        segments=segment_lines(
             [(one.asking, one.segments) for one in answered],
             drawn,
             names=("habitue",),
             against=best,
         ),
-        chances_of(
-            np.concatenate([one.score for one in answered]),
-            np.concatenate(
-                [
-                    hits_of(
-                        one.asking.lists["habitue"],
-                        one.asking.split.relevant.indptr,
-                        one.asking.split.relevant.item,
-                    )
-                    for one in answered
-                ]
-            ),
-            np.concatenate([held.shopper_row for held in splits]),
-            drawn,
-        ),
-        measure_ratings(
+        chances=_chances(answered, drawn),
+        ratings=measure_ratings(
             facts.between(_BEGINNING, _ended(facts)),
             drawn,
             settings.evaluation.ratings,
             item_name=_titles(facts).__getitem__,
         ),
-        learnt,
-        _costs([one.asking_seconds for one in answered], settings.evaluation.cpu_hour_price),
-        sum(one.training_seconds for one in answered),
-        settings.shop.base_currency,
-        settings.shop.name,
-        config.model_dump(mode="json"),
+        curve=learnt,
+        costs=_costs([one.asking_seconds for one in answered], settings.evaluation.cpu_hour_price),
+        training_cpu_seconds=sum(one.training_seconds for one in answered),
+        currency=settings.shop.base_currency,
+        shop=settings.shop.name,
+        settings=config.model_dump(mode="json"),
+    )
+
+
+def _chances(answered: Sequence[_Answered], rng: np.random.Generator) -> Chances | None:
+    """How well the pipeline's scores tell which slots are right, over all splits."""
+    splits = [one.asking.split for one in answered]
+    hits = [
+        hits_of(one.asking.lists["habitue"], held.relevant.indptr, held.relevant.item)
+        for one, held in zip(answered, splits, strict=True)
+    ]
+    return chances_of(
+        np.concatenate([one.score for one in answered]),
+        np.concatenate(hits),
+        np.concatenate([held.shopper_row for held in splits]),
+        rng,
     )
 
 
