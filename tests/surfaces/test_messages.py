@@ -431,6 +431,23 @@ def test_pseudonyms_are_what_leaves_and_what_comes_back(tmp_path: Path) -> None:
         assert send(shop, campaign("next")).sent == 0
 
 
+def test_erasure_reaches_the_outbox(opened: Callable[..., Shop], tmp_path: Path) -> None:
+    shop = opened()
+    shop.ingest([Alias(shopper="ana", alias="bob")])
+    send(shop, campaign())
+    send(shop, campaign("more"))
+    shop.forget("bob")
+    for name in ("spring", "more"):
+        assert [one["shopper"] for one in done(tmp_path, name)] == ["cem", "dua"]
+    folder = tmp_path / "shop.outbox"
+    assert not [
+        path for path in folder.rglob("*") if path.is_file() and b"ana" in path.read_bytes()
+    ]
+    shop.forget("cem")
+    shop.forget("dua")
+    assert done(tmp_path) == []
+
+
 @pytest.mark.parametrize("name", ["", "../up", "a/b", "-x", "a b", "ä"])
 def test_a_campaign_has_a_name_that_is_a_folders(opened: Callable[..., Shop], name: str) -> None:
     with pytest.raises(BadInput, match="campaign's id"):

@@ -16,6 +16,7 @@ from habitue.errors import BadInput
 from habitue.facts import Consent, Shown
 from habitue.privacy.secret_files import locked, read_secret, write_secret
 from habitue.store.contract import Appended
+from habitue.surfaces import outbox as outboxes
 from habitue.surfaces.messages import Campaign, Messenger, Progress, Sent
 from habitue.surfaces.unsubscribe import shopper_of
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from habitue.app.wiring import Parts
     from habitue.settings import Settings
 
-__all__ = ["read_campaign", "send_messages", "unsubscribe", "unsubscribe_key"]
+__all__ = ["forget_messages", "read_campaign", "send_messages", "unsubscribe", "unsubscribe_key"]
 
 
 class _Teller:
@@ -78,6 +79,17 @@ def send_messages(
     )
     rng = np.random.default_rng(seed)
     return messenger.send(campaign, clock=clock, rng=rng, progress=progress)
+
+
+def forget_messages(parts: Parts, shopper: str) -> None:
+    """Take what waits for a shopper, under any of their ids, out of the outbox."""
+    outbox = parts.settings.messages.outbox
+    row = parts.live.people.row_of(shopper)
+    if row < 0 or not outbox.exists():
+        return
+    ids = parts.store.shopper_ids()
+    members = {ids[one] for one in parts.live.people.members(row)}
+    outboxes.forget(outbox, {shopper, *(one for one in members if one is not None)})
 
 
 def unsubscribe(parts: Parts, token: str) -> None:

@@ -321,8 +321,11 @@ class Shop:
 
     def forget(self, shopper: str) -> Erased:
         """Erase a shopper everywhere, from this moment on; raises ``NotFound`` for a stranger."""
+        from habitue.app.messaging import forget_messages
+
         named = self._named(shopper)
         parts = self.parts
+        forget_messages(parts, named)
         erased, _ = erase(
             named,
             store=parts.store,

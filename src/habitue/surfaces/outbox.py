@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import smtplib
 import ssl
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.message import EmailMessage
@@ -27,7 +27,7 @@ from habitue.facts import Shown
 from habitue.surfaces.config import MessagesConfig
 from habitue.surfaces.letters import Letter
 
-__all__ = ["Message", "Outbox", "Port", "open_port"]
+__all__ = ["Message", "Outbox", "Port", "forget", "open_port"]
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
@@ -262,6 +262,21 @@ class Outbox:
             noted.replace(self._done / noted.name)
         _settle(self._done)
         return n_left, n_refused
+
+
+def forget(outbox: Path, shoppers: Collection[str]) -> int:
+    """Take the messages to these shoppers out of every batch in the outbox; how many there were."""
+    n_gone = 0
+    for path in sorted(outbox.glob("*/*/*.jsonl")):
+        messages = Outbox.read(path)
+        kept = [one for one in messages if one.shopper not in shoppers]
+        n_gone += len(messages) - len(kept)
+        if len(kept) < len(messages):
+            fresh = path.with_suffix(".part")
+            _write(fresh, b"".join(msgspec.json.encode(one) + b"\n" for one in kept))
+            fresh.replace(path)
+            _settle(path.parent)
+    return n_gone
 
 
 def _lines(path: Path) -> list[bytes]:
