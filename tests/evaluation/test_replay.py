@@ -149,3 +149,21 @@ def test_a_pipeline_is_told_what_is_not_there_and_whether_to_show_again():
     split = half(6, repurchase=True)
     lists_of(split, through(Shop()), 2, rng())
     assert told == [((~split.available).tolist(), True)]
+
+
+def test_scores_are_noted_beside_their_slots_even_of_a_short_answer():
+    class Shop:
+        def recommend(self, context, n, rng, *, barred, rebuy):
+            class Slates:
+                item_row = np.where(context.shopper_row % 2, 3, NO_ROW)[:, None].astype(np.int32)
+                score = np.full((len(context), 1), 0.5, np.float32)
+
+            return Slates()
+
+    split = half(6, repurchase=True)
+    noted: list[NDArray[np.float32]] = []
+    lists = lists_of(split, through(Shop(), noted), 3, rng(), batch=4)
+    score = np.concatenate(noted)
+    assert score.shape == lists.shape == (len(split), 3)
+    assert (np.isfinite(score) == (lists >= 0)).all()
+    assert set(score[np.isfinite(score)].tolist()) == {0.5}

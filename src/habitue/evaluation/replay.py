@@ -185,7 +185,8 @@ def _with_lots(score: NDArray[np.float32], rng: np.random.Generator) -> NDArray[
 def through(recommender: Recommender, scores: list[NDArray[np.float32]] | None = None) -> Lister:
     """Lists as the whole pipeline fills them: sources, ranker, policy.
 
-    The scores of each batch are appended to ``scores``, where it is given.
+    The scores of each batch (B, n), ``-inf`` in slots left empty, are appended to ``scores``, where
+    it is given.
     """
 
     def lister(asked: Asked, n: int, rng: np.random.Generator) -> NDArray[np.int32]:
@@ -193,7 +194,11 @@ def through(recommender: Recommender, scores: list[NDArray[np.float32]] | None =
             asked.context, n, rng, barred=~asked.available, rebuy=asked.rebuy
         )
         if scores is not None:
-            scores.append(np.where(filled.item_row >= 0, filled.score, -np.inf))
+            told = np.full((len(filled.item_row), n), -np.inf, np.float32)
+            told[:, : filled.item_row.shape[1]] = np.where(
+                filled.item_row >= 0, filled.score, -np.inf
+            )
+            scores.append(told)
         return filled.item_row
 
     return lister
