@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 from base64 import b64encode
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from habitue.api import create_app
 from tests.api.conftest import Client, Served, opened, settings_in
 
 VISITOR = "018bcfe5-6800-7c5e-9d3b-0c9f3f1f2a11"
@@ -268,6 +270,14 @@ def test_what_is_dropped_is_counted_and_logged_without_what_it_said(
     (line,) = [line for line in lines if line["event"] == "refused"]
     assert (line["feed"], line["fields"]) == ("segment", {"properties.price": 1})
     assert b"ana@b.example" not in served.log.getvalue()
+
+
+def test_of_several_shops_the_log_says_which_refused(served: Served) -> None:
+    log = io.BytesIO()
+    with Client(create_app(served.running, served.settings, log=log, named="north")) as client:
+        assert client.post("/v1/track", json={"event": "Product Viewed"}).json()["rejected"]
+    lines = [json.loads(line) for line in log.getvalue().splitlines()]
+    assert [line["shop"] for line in lines] == ["north", "north"]
 
 
 def test_bodies_that_unpack_to_too_much_are_refused(tmp_path: Path) -> None:

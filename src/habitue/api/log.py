@@ -74,7 +74,7 @@ class AccessLog:
             "fields": fields,
             "key": ask.caller.name,
         }
-        self._write(_encode(line))
+        self._write(_encode(self._named(line)))
 
     def failure(self, request_id: bytes, error: BaseException) -> None:
         """Something failed inside. Messages may name shoppers: only places are told."""
@@ -88,4 +88,7 @@ class AccessLog:
             "error": type(error).__qualname__,
             "where": [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames],
         }
-        self._write(_encode(line))
+        self._write(_encode(self._named(line)))
+
+    def _named(self, line: dict[str, object]) -> dict[str, object]:
+        return {**line, "shop": self._shop} if self._shop else line
