@@ -193,6 +193,48 @@ def test_a_file_renamed_while_nobody_looked_is_found_again(shop: habitue.Shop, l
     assert done.stored.duplicate == 0
 
 
+def test_files_rotated_one_after_another_while_nobody_looked_are_all_read(
+    shop: habitue.Shop, log: Path
+) -> None:
+    append(log, 0)
+    run(shop, log)
+    append(log, 1)
+    for number in (1, 2, 3):
+        log.rename(log.with_name(f"events.jsonl.{number}"))
+        time.sleep(0.02)  # the clock of files has a grain
+        append(log, 2 * number, 2 * number + 1)
+    append(log.with_name("events.jsonl.bak"), 99)  # nothing rotation would leave
+    run(shop, log)
+    assert seen(shop) == items(*range(8))
+
+
+def test_what_had_the_name_since_is_read_when_the_last_one_is_gone(
+    shop: habitue.Shop, log: Path
+) -> None:
+    append(log, 0)
+    run(shop, log)
+    log.unlink()
+    time.sleep(0.02)
+    append(log.with_name("events.jsonl-20240501"), 1)
+    append(log, 2)
+    run(shop, log)
+    assert seen(shop) == items(0, 1, 2)
+
+
+def test_a_file_copied_and_cut_while_nobody_looked_is_read_to_its_end(
+    shop: habitue.Shop, log: Path
+) -> None:
+    append(log, 0)
+    run(shop, log)
+    append(log, 1)
+    log.with_name("events.jsonl.1").write_bytes(log.read_bytes())
+    log.write_text("")
+    append(log, 2)
+    done = run(shop, log)
+    assert seen(shop) == items(0, 1, 2)
+    assert done.stored.duplicate == 0
+
+
 def test_a_file_that_is_gone_with_lines_unread_is_told(shop: habitue.Shop, log: Path) -> None:
     append(log, 0)
     run(shop, log)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -22,6 +23,8 @@ __all__ = ["Chunk", "Place", "Tail"]
 
 _HEAD_BYTES: Final = 4096
 _LAST_BYTES: Final = 256
+_ROTATED: Final = r"[.\-_][0-9][0-9T.:_\-]*"
+"""What rotation puts after a name: a number, a day, a time."""
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -35,6 +38,7 @@ class Place(msgspec.Struct, frozen=True):
     lines: int = 0  # lines before ``offset``
     last: str = ""  # hash of the ``last_bytes`` bytes before ``offset``
     last_bytes: int = 0
+    written_ns: int = 0  # when the file was last written to, as of then
 
     @property
     def identity(self) -> str:
@@ -54,9 +58,10 @@ class Chunk:
 class Tail:
     """The lines of ``path`` from ``place`` on; call ``read``, store, then ``done``.
 
-    A file that was renamed away is read to its end first: by the open file while we look on, and
-    after a restart by looking for it beside its old name. A file that became shorter than we had
-    read, or begins otherwise, was written anew.
+    A file that was renamed or copied away is read to its end first: by the open file while we look
+    on, and after a restart by looking for it beside its old name. Those that had the name since are
+    read in the order in which they were written. A file that became shorter than we had read, or
+    says something else there, was written anew.
     """
 
     def __init__(self, path: Path, place: Place | None, *, chunk_bytes: int = 1 << 20) -> None:
@@ -106,31 +111,54 @@ class Tail:
         return self._chunk(self.place, rest, 0) if rest else None
 
     def turn(self) -> None:
-        """Leave the open file for the one that has its name now."""
+        """Leave the open file for the one that had its name next."""
+        if self._file is None:
+            return
+        written_ns = os.fstat(self._file.fileno()).st_mtime_ns
         self.close()
-        self._begin_new()
+        self._begin_after(written_ns)
 
     # ------------------------------------------------------------------ files
 
     def _open(self) -> bool:
         """The file ``place`` speaks of, wherever it is now; else the one that has the name."""
-        if self.place is not None:
-            for path in (self._path, *self._siblings()):
+        place = self.place
+        if place is None:
+            return self._begin_after(None)
+        there = [self._path, *self._siblings()]
+        for same_inode in (True, False):  # renamed; else copied, and the name written anew
+            for path in there:
                 file = _opened(path)
                 if file is None:
                     continue
-                if _is_at(file, self.place):
+                if _is_at(file, place, same_inode=same_inode):
                     self._file, self._fresh = file, False
                     return True
                 file.close()
-            self.lost = self._fresh
-        return self._begin_new()
+        self.lost = self._fresh
+        return self._begin_after(place.written_ns)
 
-    def _begin_new(self) -> bool:
-        self._file = _opened(self._path)
+    def _begin_after(self, written_ns: int | None) -> bool:
+        """Begin the first of the rotated files that was written to later; else the named one."""
+        self._file = None
+        for path in self._rotated_since(written_ns):
+            self._file = self._file or _opened(path)
+        self._file = self._file or _opened(self._path)
         self._fresh = self._fresh and self._file is None
         self._begin(self._file)
         return self._file is not None
+
+    def _rotated_since(self, written_ns: int | None) -> list[Path]:
+        """Files that had the name and were written to since, the oldest first."""
+        if written_ns is None:
+            return []
+        name = re.compile(re.escape(self._path.name) + _ROTATED)
+        later = [
+            (at_ns, path)
+            for path in self._siblings()
+            if name.fullmatch(path.name) and (at_ns := _written_ns(path)) > written_ns
+        ]
+        return [path for _, path in sorted(later)]
 
     def _begin(self, file: BinaryIO | None) -> None:
         """The first place in a file, once its first line is whole; till then the last one's."""
@@ -147,17 +175,19 @@ class Tail:
         self.place = Place(inode, _hash(head), len(head), generation)
 
     def _siblings(self) -> Iterator[Path]:
-        """Files named after ours, as rotation leaves them (``events.jsonl.1``), newest first."""
+        """Files named after ours, newest first."""
         stem, suffix = self._path.stem, self._path.suffix
         there = [
             path
             for path in self._path.parent.glob(f"{glob.escape(stem)}*")
             if path.name != self._path.name and suffix in path.name and path.is_file()
         ]
-        yield from sorted(there, key=lambda path: path.stat().st_mtime, reverse=True)
+        yield from sorted(there, key=_written_ns, reverse=True)
 
     def _is_the_same(self) -> bool:
-        return self._file is None or self.place is None or _is_at(self._file, self.place)
+        if self._file is None or self.place is None:
+            return True
+        return _is_at(self._file, self.place, same_inode=False)
 
     # ------------------------------------------------------------------ lines
 
@@ -182,9 +212,18 @@ class Tail:
             lines=place.lines + len(lines),
             last=_hash(last),
             last_bytes=len(last),
+            written_ns=0 if self._file is None else os.fstat(self._file.fileno()).st_mtime_ns,
         )
         numbered = list(enumerate(lines, place.lines + 1))
         return Chunk(numbered, after, max(size - after.offset, 0))
+
+
+def _written_ns(path: Path) -> int:
+    """When a file was last written to; long ago where it is gone meanwhile."""
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
 
 
 def _opened(path: Path) -> BinaryIO | None:
@@ -194,10 +233,10 @@ def _opened(path: Path) -> BinaryIO | None:
         return None
 
 
-def _is_at(file: BinaryIO, place: Place) -> bool:
+def _is_at(file: BinaryIO, place: Place, *, same_inode: bool) -> bool:
     """Whether this is the file of the place: as long, and the same where we began and ended."""
     now = os.fstat(file.fileno())
-    if now.st_ino != place.inode or now.st_size < place.offset:
+    if (same_inode and now.st_ino != place.inode) or now.st_size < place.offset:
         return False
     if _hash(os.pread(file.fileno(), place.head_bytes, 0)) != place.head:
         return False
