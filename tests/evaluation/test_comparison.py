@@ -76,6 +76,7 @@ def point(share: float, short: float) -> CurvePoint:
         ((-0.5, -0.1, -0.01), 0.5),
         ((-0.5, -0.02, 0.01), 0.25),
         ((0.0, 0.0, 0.0), 0.1),
+        ((float("nan"), float("nan"), float("nan")), None),  # nothing was reached at all
         ((-0.01, -0.3, -0.1), None),  # a lucky tenth is not enough: what is above falls short
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,15 @@ if TYPE_CHECKING:
     from rich.console import Group
     from rich.table import Table
 
-__all__ = ["Cost", "CurvePoint", "Evaluated", "LearningCurve", "enough_of", "segment_table"]
+__all__ = [
+    "Cost",
+    "CurvePoint",
+    "Evaluated",
+    "LearningCurve",
+    "enough_of",
+    "segment_table",
+    "share_text",
+]
 
 _ENOUGH = 0.02
 
@@ -63,7 +72,7 @@ def enough_of(points: Sequence[CurvePoint], within: float = _ENOUGH) -> float | 
     """
     chosen: float | None = None
     for point in reversed(sorted(points, key=lambda one: one.share)[:-1]):
-        if point.short.estimate < -within:
+        if not point.short.estimate >= -within:  # NaN where nothing was reached at all
             break
         chosen = point.share
     return chosen
@@ -136,7 +145,9 @@ def segment_table(lines: Sequence[SegmentLine]) -> Table:
 
 
 def share_text(interval: Interval) -> str:
-    """A lift as a signed share with its interval."""
+    """A lift as a signed share with its interval; a dash over nothing."""
+    if not math.isfinite(interval.estimate):
+        return "–"
     low, high = interval.low, interval.high
     return f"{interval.estimate:+.1%} [{low:+.1%}, {high:+.1%}]"
 
@@ -178,5 +189,5 @@ def _cost_table(costs: Sequence[Cost], currency: str) -> Table:
     for name in ("", "CPU-seconds", currency):
         table.add_column(name, justify="right" if name else "left")
     for one in costs:
-        table.add_row(one.name, f"{one.cpu_seconds_per_1000:.3f}", f"{one.price_per_1000:.6f}")
+        table.add_row(one.name, f"{one.cpu_seconds_per_1000:.3f}", f"{one.price_per_1000:.2g}")
     return table

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from habitue.evaluation.charts import Bar, bars, curve, diagram, heat_map
 from habitue.evaluation.comparison import Comparison
-from habitue.evaluation.evaluated import Evaluated
+from habitue.evaluation.evaluated import Evaluated, share_text
 from habitue.evaluation.ratings import HeatMap
 from habitue.evaluation.segments import SegmentLine
 from habitue.metrics import Interval
@@ -91,7 +91,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"plain": _plain, "interval": _interval, "share": _share}
+    environment.filters |= {"plain": _plain, "interval": _interval, "share": share_text}
     return environment
 
 
@@ -162,7 +162,7 @@ def _costs(found: Evaluated) -> list[tuple[str, float, float, str]]:
             one.name,
             one.cpu_seconds_per_1000,
             one.price_per_1000,
-            f"{_share(gain[one.name].interval)} over {gain[one.name].against}"
+            f"{share_text(gain[one.name].interval)} over {gain[one.name].against}"
             if one.name in gain
             else "",
         )
@@ -199,7 +199,3 @@ def _interval(one: Interval | None) -> str:
     if one is None:
         return ""
     return f"{one.estimate:.4f} ±{(one.high - one.low) / 2:.4f}"
-
-
-def _share(one: Interval) -> str:
-    return f"{one.estimate:+.1%} [{one.low:+.1%}, {one.high:+.1%}]"
