@@ -66,6 +66,16 @@ LINEAR = EASE.model_copy(
     update={"penalty": 10.0, "closeness": 0.7, "transitions": 0.5, "profile": FORGETTING}
 )
 
+ALS = AlsConfig(  # a confidence of 1 + alpha; implicit's is alpha
+    factors=256,
+    regularisation=0.1,
+    alpha=39.0,
+    logarithmic=False,
+    kind_weight=BOUGHT,
+    half_life_days=1e9,
+    max_recent=1000,
+)
+
 
 def read_beauty(path: Path) -> Shoppers:
     """The file of S3-Rec: a shopper a line, then items from oldest to newest."""
@@ -120,12 +130,7 @@ def main() -> None:
             ItemKnnConfig(kind_weight=BOUGHT, neighbours=999, profile=EVEN)
         ),
         "item-kNN (implicit)": item_knn(1000),
-        "Habitué als": source(
-            AlsConfig(
-                factors=256, regularisation=0.1, alpha=40.0, logarithmic=False, kind_weight=BOUGHT,
-                half_life_days=1e9, max_recent=1000,
-            )
-        ),
+        "Habitué als": source(ALS, strangers=True),
         "ALS (implicit)": als(256, 0.1, 40.0),
         "Habitué user_knn": source(
             UserKnnConfig(kind_weight=BOUGHT, shoppers_per_item=20_000, profile=FORGETTING)

@@ -11,7 +11,7 @@ import os
 import resource
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -144,12 +144,18 @@ def contexts(data: Shoppers) -> Context:
     )
 
 
-def source(config: SourceConfig) -> Fit:
-    """One of Habitué's sources, asked for every item."""
+def source(config: SourceConfig, *, strangers: bool = False) -> Fit:
+    """One of Habitué's sources, asked for every item.
+
+    ``strangers`` are known by their profile alone, not by what was fitted for them.
+    """
 
     def fit(data: Shoppers) -> Scores:
         model = learner_of(config).fit(training_facts(data), np.random.default_rng(0))
         everyone = contexts(data)
+        if strangers:
+            nobody = np.full(data.n_shoppers, NO_ROW, np.int32)
+            everyone = replace(everyone, shopper_row=nobody)
         rows = np.arange(data.n_items, dtype=np.int32)
 
         def scores(shoppers: slice) -> NDArray[np.float32]:
