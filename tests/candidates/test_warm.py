@@ -14,7 +14,8 @@ from numba.core.dispatcher import Dispatcher
 from habitue.candidates import (
     again, best, descent, everybody, foldin, gather, products, profile
 )
-from habitue.candidates.roster import DEFAULT_SOURCES, learner_of, load_source, warm
+from habitue.candidates.roster import learner_of, load_source, warm
+from tests.candidates.test_contract import SOURCES
 from pathlib import Path
 from tests.candidates.shop import BUY, VIEW, one, requests, two_tastes
 import sys
@@ -31,7 +32,7 @@ def compiled():
 shop = two_tastes(20, 14)
 folder = Path(sys.argv[1])
 if sys.argv[2] == "fit":
-    for config in DEFAULT_SOURCES:
+    for config in SOURCES:
         learner_of(config).fit(shop.facts, np.random.default_rng(0)).save(folder / config.name)
 else:
     warm()
@@ -39,7 +40,7 @@ else:
     batch = requests(
         [[(0, VIEW, 0.1), (2, BUY, 1.0)], [(1, VIEW, 0.1)]], shoppers=[0, 1], anchors=[[2], [3]]
     )
-    for config in DEFAULT_SOURCES:
+    for config in SOURCES:
         source = load_source(folder / config.name)
         for context in (batch, one(batch, 0)):
             found = source.propose(context, 5)
