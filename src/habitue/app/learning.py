@@ -390,9 +390,10 @@ def _platforms(parts: Parts, held: Split, now_ms: int) -> list[str | None]:
 
 def _titles(facts: ShopFacts) -> list[str]:
     """Items by their titles as they are now, by their ids where they have none: (n_items,)."""
-    frame = facts.as_of(_ended(facts)).catalogue.frame
-    title = frame["title"].fill_null("").to_list()
-    return [said or one for said, one in zip(title, facts.versions.ids, strict=True)]
+    versions = facts.versions
+    latest = versions.as_of(NEVER_MS, np.zeros(len(versions.ids), np.int64))
+    title = latest.frame["title"].fill_null("").to_list()
+    return [said or one for said, one in zip(title, versions.ids, strict=True)]
 
 
 def _costs(seconds: Sequence[Mapping[str, float]], cpu_hour_price: float) -> list[Cost]:

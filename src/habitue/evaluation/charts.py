@@ -151,7 +151,7 @@ def heat_map(
     *,
     name: str,
 ) -> Markup:
-    """A cell for each value, the darker the higher; ``dots`` mark cells and add to their titles."""
+    """A cell for each value, stronger the higher; ``dots`` mark cells and add to their titles."""
     side, left, top = 22, 110, 130
     span = (high - low) or 1.0
     parts: list[Markup] = []
