@@ -253,3 +253,19 @@ def test_the_columns_of_all_say_what_each_portrait_says(lines, now):
             assert [x["count"] for x in row[name]] == [x.count for x in told]
             assert [x["strength"] for x in row[name]] == pytest.approx([x.strength for x in told])
             assert [x["share"] for x in row[name]] == pytest.approx([x.share for x in told])
+
+
+def test_a_shop_without_actions_has_the_same_columns():
+    empty, some = log_of([]), log_of(ANNA)
+    frames = [
+        portrait_columns(
+            log,
+            COLUMNS,
+            ShopNorms.of(log, COLUMNS, 100 * DAY, currency="EUR"),
+            100 * DAY,
+            currency="EUR",
+        )
+        for log in (empty, some)
+    ]
+    assert frames[0].height == 0
+    assert frames[0].schema == frames[1].schema

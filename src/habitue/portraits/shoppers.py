@@ -202,7 +202,7 @@ def _interests(
     everyone = pl.DataFrame({"place": np.arange(len(shopper), dtype=np.int64)})
     lists = everyone.join(grouped, on="place", how="left", maintain_order="left")[name]
     none = pl.lit([], dtype=pl.List(INTEREST))
-    return lists.to_frame().select(pl.col(name).fill_null(none))
+    return lists.to_frame().select(pl.col(name).fill_null(none).cast(pl.List(INTEREST)))
 
 
 def _fading(at_ms: NDArray[np.int64], now_ms: int, config: PortraitConfig) -> NDArray[np.float64]:
