@@ -174,6 +174,9 @@ class Ledger:
         self._table = table or LedgerTable.empty()
         self._since = _Since.empty(64, 64, 128)
         self._used = 0
+        # Compiled, or read from the cache, here: not while somebody waits for a slate.
+        _ages(self._table.last_ms[:0], 0)
+        _chain(self._since, 0)
 
     def add(self, actions: ActionColumns) -> None:
         """Take in new actions; the caller sees to it that none repeats."""
