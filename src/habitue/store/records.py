@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -102,11 +103,11 @@ class _Writer:
     ) -> list[bool]:
         """Which of (key, whether the time was said, time, digest) are not known yet."""
         stored = self.session.among(
-            f"select {key}, {time}, digest from {table} where {key}",
+            f"select {key}, {time}, digest, seq from {table} where {key}",
             _driver_values(found),
         )
         known: dict[Any, list[tuple[int, bytes]]] = {}
-        for name, at_ms, digest in stored:
+        for name, at_ms, digest, _ in sorted(stored, key=itemgetter(3)):  # in no order of their own
             known.setdefault(_plain(name), []).append((at_ms, bytes(digest)))
         fresh = []
         for name, said, at_ms, digest in found:
