@@ -109,7 +109,7 @@ def test_ga4s_measurement_protocol_delivers(running: Running) -> None:
         kind = {"Product Viewed": "view_item", "Order Completed": "purchase"}[name]
         told = httpx.post(
             f"{running.url}/mp/collect",
-            params={"measurement_id": "G-XXXXXXXXXX", "api_secret": running.key},
+            params={"measurement_id": "G-1A2B3C4D5E", "api_secret": running.key},
             json={"client_id": "555.1234567890123456", "user_id": PERSON,
                   "timestamp_micros": time.time_ns() // 1000,
                   "non_personalized_ads": False,
