@@ -20,10 +20,11 @@ from habitue.candidates.descent import Descent
 from habitue.candidates.foldin import vectors_now
 from habitue.candidates.layout import plain, sealed
 from habitue.candidates.products import dot_score, dot_top
-from habitue.candidates.profile import KindName, ProfileConfig, Weigher
+from habitue.candidates.profile import ProfileConfig, Weigher
 from habitue.candidates.saved import Saved, read, write
 from habitue.candidates.vectors import VectorConfig, VectorIndex
 from habitue.facts import MS_PER_DAY, Context, code_of
+from habitue.facts.kind_names import KindName
 
 __all__ = ["AlsConfig", "AlsLearner", "AlsSource"]
 

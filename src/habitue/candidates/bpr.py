@@ -19,9 +19,10 @@ from habitue.candidates.descent import Descent
 from habitue.candidates.interactions import interactions
 from habitue.candidates.layout import sealed
 from habitue.candidates.products import dot_score, profile_vectors
-from habitue.candidates.profile import KindName, ProfileConfig, Weigher
+from habitue.candidates.profile import ProfileConfig, Weigher
 from habitue.candidates.saved import Saved, read, write
 from habitue.facts import Context
+from habitue.facts.kind_names import KindName
 
 __all__ = ["BprConfig", "BprLearner", "BprSource"]
 

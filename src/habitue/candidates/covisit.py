@@ -16,11 +16,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from habitue.candidates.contract import PreparingSource, TrainingFacts
 from habitue.candidates.neighbours import NeighbourTable, Walk
-from habitue.candidates.profile import KindName, ProfileConfig, Reads, Weigher, codes_of
+from habitue.candidates.profile import ProfileConfig, Reads, Weigher, codes_of
 from habitue.candidates.saved import Saved, read, write
 from habitue.candidates.sequences import Sequences, sequences_of
 from habitue.candidates.ties import tie
 from habitue.facts import Context
+from habitue.facts.kind_names import KindName
 
 __all__ = ["CovisitConfig", "CovisitLearner", "CovisitSource"]
 

@@ -11,9 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from habitue.candidates.contract import TrainingFacts
 from habitue.candidates.everybody import EverybodySource
-from habitue.candidates.profile import KindName, codes_of
+from habitue.candidates.profile import codes_of
 from habitue.candidates.saved import Saved, read, write
 from habitue.facts import MS_PER_DAY
+from habitue.facts.kind_names import KindName
 
 __all__ = ["FreshConfig", "FreshLearner", "FreshSource"]
 

@@ -16,9 +16,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from habitue.candidates.contract import PreparingSource, TrainingFacts
 from habitue.candidates.interactions import interactions
 from habitue.candidates.neighbours import NeighbourTable, Walk
-from habitue.candidates.profile import KindName, ProfileConfig, Weigher
+from habitue.candidates.profile import ProfileConfig, Weigher
 from habitue.candidates.saved import Saved, read, write
 from habitue.facts import Context
+from habitue.facts.kind_names import KindName
 
 __all__ = ["ItemKnnConfig", "ItemKnnLearner", "ItemKnnSource"]
 

@@ -16,11 +16,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from habitue.candidates.contract import PreparingSource, TrainingFacts
 from habitue.candidates.neighbours import NeighbourTable, Walk
-from habitue.candidates.profile import KindName, ProfileConfig, Weigher, codes_of
+from habitue.candidates.profile import ProfileConfig, Weigher, codes_of
 from habitue.candidates.regression import Kernels, regress
 from habitue.candidates.saved import Saved, read, write
 from habitue.candidates.sequences import sequences_of
 from habitue.facts import Context
+from habitue.facts.kind_names import KindName
 
 __all__ = ["LinearConfig", "LinearLearner", "LinearSource"]
 

@@ -3,31 +3,21 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Annotated, Final, Literal
+from typing import Final, Literal
 
 import numba as nb
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from habitue.candidates.layout import plain
 from habitue.facts import ActionKind, Context, Owned, code_of
+from habitue.facts.kind_names import INTEREST, KindName
 
-__all__ = ["KindName", "ProfileConfig", "Reads", "Weigher", "codes_of", "warm", "weigh_profile"]
+__all__ = ["ProfileConfig", "Reads", "Weigher", "codes_of", "warm", "weigh_profile"]
 
 _MINUTES_PER_DAY: Final = 1440.0
 
-
-def _known_kind(name: str) -> str:
-    try:
-        code_of(name)
-    except KeyError:
-        raise ValueError(f"no such kind of action: {name!r}") from None
-    return name
-
-
-KindName = Annotated[str, AfterValidator(_known_kind)]
-"""The GA4 name of a kind of action."""
 
 Reads = Literal["both", "profile", "anchors"]
 """Which part of a request a source looks at."""
@@ -44,16 +34,7 @@ class ProfileConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind_weight: dict[KindName, float] = Field(
-        default={
-            "view_item": 1.0,
-            "select_item": 1.0,
-            "add_to_wishlist": 2.0,
-            "add_to_cart": 3.0,
-            "purchase": 4.0,
-            "like": 2.0,
-            "review": 1.0,
-            "rate": 1.0,
-        },
+        default=dict(INTEREST),
         description="weight of an action by its kind; kinds not named count nothing",
     )
     position_decay: float = Field(

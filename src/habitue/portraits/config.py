@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
-
-from habitue.facts import code_of
+from habitue.facts.kind_names import INTEREST, KindName
 
 __all__ = ["PortraitConfig"]
-
-
-def _known_kind(name: str) -> str:
-    try:
-        code_of(name)
-    except KeyError:
-        raise ValueError(f"no such kind of action: {name!r}") from None
-    return name
 
 
 class PortraitConfig(BaseModel):
@@ -27,17 +17,8 @@ class PortraitConfig(BaseModel):
     half_life_days: PositiveFloat = Field(
         60.0, description="Age at which an action says half as much of an interest."
     )
-    kind_weight: dict[Annotated[str, AfterValidator(_known_kind)], float] = Field(
-        {
-            "view_item": 1.0,
-            "select_item": 1.0,
-            "add_to_wishlist": 2.0,
-            "add_to_cart": 3.0,
-            "purchase": 4.0,
-            "like": 2.0,
-            "review": 1.0,
-            "rate": 1.0,
-        },
+    kind_weight: dict[KindName, float] = Field(
+        dict(INTEREST),
         description="What an action of each kind says of an interest; others say nothing.",
     )
     interests: PositiveInt = Field(10, description="Categories, and brands, a portrait names.")

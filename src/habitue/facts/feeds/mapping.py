@@ -29,7 +29,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from habitue.errors import BadMapping
 from habitue.facts.cleaning.config import CleaningConfig
-from habitue.facts.kinds import ActionKind
+from habitue.facts.kind_names import known_kind
 from habitue.facts.time import ClockConfig, EpochUnit
 
 __all__ = [
@@ -46,7 +46,6 @@ __all__ = [
 ]
 
 _BRACES = re.compile(r"\{([^{}]+)\}")
-_KINDS = {kind.name for kind in ActionKind}
 
 
 class _Table(BaseModel):
@@ -109,7 +108,7 @@ class KindRule(_Table):
     @field_validator("kind")
     @classmethod
     def _known(cls, kind: str) -> str:
-        return _known_kind(kind)
+        return known_kind(kind)
 
 
 class _Fields(_Table):
@@ -164,14 +163,14 @@ class ActionMap(_Fields):
     @field_validator("kind", mode="before")
     @classmethod
     def _constant_kind(cls, said: Any) -> Any:
-        return {"value": _known_kind(said)} if isinstance(said, str) else said
+        return {"value": known_kind(said)} if isinstance(said, str) else said
 
     @field_validator("kind")
     @classmethod
     def _known_kinds(cls, kind: FieldMap | tuple[KindRule, ...]) -> FieldMap | tuple[KindRule, ...]:
         if isinstance(kind, FieldMap):
             for name in kind.translate.values():
-                _known_kind(name)
+                known_kind(name)
         return kind
 
 
@@ -370,9 +369,3 @@ def load_mapping(name_or_path: str | Path) -> Mapping:
         place = ".".join(str(part) for part in first["loc"])
         said = first["msg"].removeprefix("Value error, ")
         raise BadMapping(f"{name}: [{place}] {said}.", field=place) from None
-
-
-def _known_kind(kind: str) -> str:
-    if kind not in _KINDS:
-        raise ValueError(f"{kind!r} is no kind of action; known are {', '.join(sorted(_KINDS))}")
-    return kind
