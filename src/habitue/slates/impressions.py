@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 
 from habitue.facts import ITEM_KINDS, NO_ROW
 from habitue.store.contract import ActionColumns
+from habitue.store.seats import ABSENT, Seats
 
 __all__ = ["Impressions"]
 
 _MS_PER_MINUTE: Final = 60_000
 _MINUTES_PER_DAY: Final = 1440
-_ABSENT: Final = -1
 _ACTS: Final = np.isin(np.arange(256), [int(kind) for kind in ITEM_KINDS])
 
 
@@ -40,10 +40,7 @@ class Impressions:
         self._item = np.zeros((max_shoppers, length), np.int32)  # pages are taken when first used
         self._minute = np.zeros((max_shoppers, length), np.int32)
         self._next = np.zeros(max_shoppers, np.int64)  # where the next showing goes
-        self._row_of = np.full(max_shoppers, NO_ROW, np.int32)
-        self._used = np.zeros(max_shoppers, np.bool_)
-        self._slot_of = np.full(1024, _ABSENT, np.int32)
-        self._hand = 0
+        self._seats = Seats(max_shoppers, self._clear)
         self._times_shown = np.zeros(1024, np.int32)
 
     @property
@@ -56,18 +53,18 @@ class Impressions:
         rows = np.array(item_row, np.int32)
         with self._lock:
             self._reach(max(item_row, default=NO_ROW))
-            slot = _ABSENT if shopper_row < 0 else self._seated(shopper_row)
+            slot = ABSENT if shopper_row < 0 else self._seated(shopper_row)
             minute = at_ms // _MS_PER_MINUTE
             _show(self._item, self._minute, self._next, self._times_shown, slot, rows, minute)
             if slot >= 0:
-                self._used[slot] = True
+                self._seats.used[slot] = True
 
     def act(self, actions: ActionColumns) -> None:
         """Forget the showings of items their shopper has done something with since."""
-        mine = (actions.item_row >= 0) & (actions.shopper_row < len(self._slot_of))
+        mine = (actions.item_row >= 0) & (actions.shopper_row < len(self._seats.slot_of))
         mine &= _ACTS[actions.kind]
         with self._lock:
-            slot = self._slot_of[actions.shopper_row[mine]]
+            slot = self._seats.slot_of[actions.shopper_row[mine]]
             here = slot >= 0
             if here.any():
                 minute = actions.at_ms[mine][here] // _MS_PER_MINUTE
@@ -83,7 +80,7 @@ class Impressions:
         n, minute = 0, now_ms // _MS_PER_MINUTE
         with self._lock:
             for row in shopper_rows:
-                slot = self._slot_of[row] if row < len(self._slot_of) else _ABSENT
+                slot = self._seats.find(row)
                 if slot >= 0:
                     n = _copy(self._item[slot], self._minute[slot], minute, item, age, n)
         return item[:n], age[:n]
@@ -91,8 +88,7 @@ class Impressions:
     def forget(self, shopper_row: int) -> None:
         """Drop what a shopper was shown."""
         with self._lock:
-            if shopper_row < len(self._slot_of) and self._slot_of[shopper_row] >= 0:
-                self._vacate(int(self._slot_of[shopper_row]))
+            self._seats.leave(self._seats.find(shopper_row))
 
     def _reach(self, most: int) -> None:
         """Make room for the count of an item row."""
@@ -103,31 +99,15 @@ class Impressions:
 
     def _seated(self, row: int) -> int:
         """The place of a shopper, another's who was shown nothing for the longest if need be."""
-        if row >= len(self._slot_of):
-            more = np.full(max(row + 1, 2 * len(self._slot_of)), _ABSENT, np.int32)
-            more[: len(self._slot_of)] = self._slot_of
-            self._slot_of = more
-        slot = int(self._slot_of[row])
-        if slot >= 0:
-            return slot
-        while self._used[self._hand]:  # a second chance for those seen since the hand passed
-            self._used[self._hand] = False
-            self._hand = (self._hand + 1) % self.max_shoppers
-        slot = self._hand
-        self._hand = (slot + 1) % self.max_shoppers
-        self._vacate(slot)
-        self._item[slot] = NO_ROW
-        self._row_of[slot] = row
-        self._slot_of[row] = slot
+        slot = self._seats.find(row)
+        if slot < 0:
+            slot = self._seats.seat(row)
+            self._item[slot] = NO_ROW
         return slot
 
-    def _vacate(self, slot: int) -> None:
-        if self._row_of[slot] != NO_ROW:
-            self._slot_of[self._row_of[slot]] = _ABSENT
-        self._row_of[slot] = NO_ROW
+    def _clear(self, slot: int) -> None:
         self._item[slot] = NO_ROW
         self._next[slot] = 0
-        self._used[slot] = False
 
 
 @nb.njit(cache=True, nogil=True)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from habitue.facts import NO_ROW
 from habitue.store.contract import ActionColumns, Recent
+from habitue.store.seats import ABSENT, Seats
 
 __all__ = ["Load", "MemoryLiveState"]
 
@@ -29,7 +30,6 @@ _TIME_BITS, _KIND_BITS, _SEQ_BITS = 41, 7, 15  # 63: the sign stays free
 _LAST: Final = (1 << _TIME_BITS) - 1
 _LOW_SEQ: Final = (1 << _SEQ_BITS) - 1
 _LOW_KIND: Final = (1 << _KIND_BITS) - 1
-_ABSENT: Final = -1
 _BLOCK: Final = 8
 """Actions of a block. Most shoppers have few, and a cache line holds the times of one."""
 _PLACE: Final = _BLOCK - 1  # the bits of a position that say where in its block it is
@@ -47,7 +47,7 @@ def _packed(at_ms, kind, seq):  # type: ignore[no-untyped-def]
 def _take_block(following, pool):  # type: ignore[no-untyped-def]
     """A block that nobody has."""
     block = pool[_FREE]
-    if block == _ABSENT:
+    if block == ABSENT:
         block = pool[_UNUSED]
         pool[_UNUSED] += 1
     else:
@@ -147,14 +147,11 @@ class MemoryLiveState:
         self._word = np.zeros((most, _BLOCK), np.int64)  # pages are taken when first used
         self._item = np.zeros((most, _BLOCK), np.int32)
         self._following = np.zeros(most, np.int32)  # the next block of a list, or of those free
-        self._pool = np.array([0, _ABSENT])
+        self._pool = np.array([0, ABSENT])
         self._first = np.zeros(max_shoppers, np.int32)
         self._n = np.zeros(max_shoppers, np.int32)
         self._seen = np.zeros(max_shoppers, np.int64)
-        self._row_of = np.full(max_shoppers, NO_ROW, np.int32)
-        self._used = np.zeros(max_shoppers, np.bool_)
-        self._slot_of = np.full(1024, _ABSENT, np.int32)
-        self._hand = 0
+        self._seats = Seats(max_shoppers, self._clear)
         self._top_seq = 0
         self._loading: dict[int, list[list[tuple[int, int, int, int]]]] = {}
 
@@ -163,12 +160,12 @@ class MemoryLiveState:
         if not len(actions):
             return
         with self._lock:
-            self._reach(int(actions.shopper_row.max()))
+            self._seats.reach(int(actions.shopper_row.max()))
             in_order = int(actions.seq[0]) > self._top_seq
             self._top_seq = max(self._top_seq, int(actions.seq[-1]))
             # A first action needs no look at the store, unless a later one was told before it.
             for row in actions.shopper_row[actions.new_shopper].tolist() if in_order else ():
-                if self._slot_of[row] == _ABSENT and row not in self._loading:
+                if self._seats.slot_of[row] == ABSENT and row not in self._loading:
                     self._seat(row)
             self._take(actions)
             if self._loading:
@@ -203,8 +200,7 @@ class MemoryLiveState:
     def forget(self, shopper_row: int) -> None:
         """Drop everything held of a shopper."""
         with self._lock:
-            if shopper_row < len(self._slot_of):
-                self._vacate(int(self._slot_of[shopper_row]))
+            self._seats.leave(self._seats.find(shopper_row))
             for pending in self._loading.pop(shopper_row, ()):
                 pending.append((-1, 0, 0, 0))  # a load under way must not bring it back
 
@@ -215,17 +211,17 @@ class MemoryLiveState:
     def held(self) -> int:
         """How many shoppers are here now."""
         with self._lock:
-            return int((self._row_of != NO_ROW).sum())
+            return self._seats.taken()
 
     def held_bytes(self) -> int:
         """Memory taken so far: blocks, what is known of each shopper, and where each row is."""
         with self._lock:
             blocks = (self._word, self._item, self._following)
-            known = (self._first, self._n, self._seen, self._row_of, self._used)
+            known = (self._first, self._n, self._seen, self._seats.row_of, self._seats.used)
             return (
                 int(self._pool[_UNUSED]) * sum(int(one[0].nbytes) for one in blocks)
-                + int((self._row_of != NO_ROW).sum()) * sum(int(one.itemsize) for one in known)
-                + self._slot_of.nbytes
+                + self._seats.taken() * sum(int(one.itemsize) for one in known)
+                + self._seats.slot_of.nbytes
             )
 
     # -- inside ------------------------------------------------------------------------------
@@ -243,15 +239,14 @@ class MemoryLiveState:
             with self._lock:
                 wanted = self._finish(row, pending)
                 if loaded is not None and wanted and not self._here(row, out):
-                    self._reach(row)
                     self._seat(row)
                     self._take(_columns(row, [*loaded, *pending]))
                     self._here(row, out)
 
     def _here(self, row: int, out: Recent) -> bool:
-        if row >= len(self._slot_of) or (slot := self._slot_of.item(row)) < 0:
+        if (slot := self._seats.find(row)) < 0:
             return False
-        self._used[slot] = True
+        self._seats.used[slot] = True
         _gather(
             self._word, self._item, self._following, self._first, self._n, self._seen, slot,
             out.item_row, out.kind, out.at_ms, out.seen_seq,
@@ -287,37 +282,20 @@ class MemoryLiveState:
     def _take(self, actions: ActionColumns) -> None:
         _observe(
             self._word, self._item, self._following, self._pool,
-            self._first, self._n, self._seen, self.length, self._slot_of,
+            self._first, self._n, self._seen, self.length, self._seats.slot_of,
             actions.shopper_row, actions.item_row, actions.at_ms, actions.kind, actions.seq,
         )  # fmt: skip
 
-    def _reach(self, row: int) -> None:
-        if row >= len(self._slot_of):
-            more = np.full(max(row + 1, 2 * len(self._slot_of)), _ABSENT, np.int32)
-            more[: len(self._slot_of)] = self._slot_of
-            self._slot_of = more
-
     def _seat(self, row: int) -> None:
         """Give a shopper an empty place, another's who was not seen for the longest."""
-        while self._used[self._hand]:  # a second chance for those seen since the hand passed
-            self._used[self._hand] = False
-            self._hand = (self._hand + 1) % self.max_shoppers
-        slot = self._hand
-        self._hand = (slot + 1) % self.max_shoppers
-        self._vacate(slot)
+        slot = self._seats.seat(row)
         self._first[slot] = _take_block(self._following, self._pool)
-        self._row_of[slot] = row
-        self._slot_of[row] = slot
-        self._used[slot] = True
+        self._seats.used[slot] = True
 
-    def _vacate(self, slot: int) -> None:
-        if slot >= 0 and self._row_of[slot] != NO_ROW:
-            _give_back(self._following, self._pool, self._first[slot], self._n[slot])
-            self._slot_of[self._row_of[slot]] = _ABSENT
-            self._row_of[slot] = NO_ROW
-            self._n[slot] = 0
-            self._seen[slot] = 0
-            self._used[slot] = False
+    def _clear(self, slot: int) -> None:
+        _give_back(self._following, self._pool, self._first[slot], self._n[slot])
+        self._n[slot] = 0
+        self._seen[slot] = 0
 
 
 def _columns(row: int, actions: Sequence[tuple[int, int, int, int]]) -> ActionColumns:
