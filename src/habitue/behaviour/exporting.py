@@ -1,0 +1,88 @@
+"""A trained network as an ONNX graph, so that whoever serves needs no PyTorch."""
+
+from __future__ import annotations
+
+import copy
+import io
+import logging
+import warnings
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from habitue.behaviour.network import Attention, Inputs, Network
+from habitue.behaviour.streams import GAP_STEPS
+
+__all__ = ["exported", "input_names"]
+
+
+def input_names(network: Network) -> tuple[str, ...]:
+    """What the graph is fed: item vectors (B, L, dim), the last place (B,), and what it reads.
+
+    ``kind``, ``gap`` and ``price`` are (B, L) codes, ``waiting`` (B,) the step of time since the
+    last action. Rows shorter than L stand at its beginning; what follows ``end`` is not looked at.
+    """
+    names = ["vectors", "end"]
+    for name in ("kind", "gap", "price", "waiting"):
+        if getattr(network, name) is not None:
+            names.append(name)
+    return tuple(names)
+
+
+def exported(network: Network) -> bytes:
+    """The graph as bytes; its output ``query`` is (B, dim)."""
+    whole = copy.deepcopy(network).cpu().eval()
+    names = input_names(whole)
+    batch, length = torch.export.Dim("batch", min=1), torch.export.Dim("length", min=1)
+    rows, longest = 3, min(5, whole.config.length)
+    sample: dict[str, Tensor] = {
+        "vectors": torch.randn(rows, longest, whole.config.dim),
+        "end": torch.full((rows,), longest - 1, dtype=torch.int64),
+        "kind": torch.ones(rows, longest, dtype=torch.int64),
+        "gap": torch.ones(rows, longest, dtype=torch.int64),
+        "price": torch.ones(rows, longest, dtype=torch.int64),
+        "waiting": torch.full((rows,), GAP_STEPS // 2, dtype=torch.int64),
+    }
+    shapes: dict[str, Any] = {
+        name: {0: batch} if sample[name].dim() == 1 else {0: batch, 1: length} for name in names
+    }
+    written = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+        program = torch.onnx.export(
+            _Served(whole, names),
+            tuple(sample[name] for name in names),
+            dynamo=True,
+            input_names=list(names),
+            output_names=["query"],
+            dynamic_shapes=(tuple(shapes[name] for name in names),),
+            verbose=False,
+        )
+    assert program is not None
+    cast(Any, program).save(written)
+    return written.getvalue()
+
+
+class _Served(nn.Module):
+    """Padded rows in, one query a row out."""
+
+    def __init__(self, network: Network, names: tuple[str, ...]) -> None:
+        super().__init__()
+        self.network = network
+        self.names = names
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        told = dict(zip(self.names, inputs, strict=True))
+        network = self.network
+        x, end = told["vectors"], told["end"]
+        x = network.joined(x, Inputs(told.get("kind"), told.get("gap"), told.get("price")))
+        *before, last = network.layers
+        for layer in before:
+            x = layer.padded(x)
+        if isinstance(last, Attention):
+            state = last.at_end(x, end)
+        else:
+            state = last.padded(x)[torch.arange(x.shape[0]), end]
+        return network.wanted(network.after(state), told.get("waiting"))
