@@ -11,7 +11,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from habitue.behaviour.network import Attention, Inputs, Network
+from habitue.behaviour.network import Inputs, Network
 from habitue.behaviour.streams import GAP_STEPS
 
 __all__ = ["exported", "input_names"]
@@ -23,11 +23,8 @@ def input_names(network: Network) -> tuple[str, ...]:
     ``kind``, ``gap`` and ``price`` are (B, L) codes, ``waiting`` (B,) the step of time since the
     last action. Rows shorter than L stand at its beginning; what follows ``end`` is not looked at.
     """
-    names = ["vectors", "end"]
-    for name in ("kind", "gap", "price", "waiting"):
-        if getattr(network, name) is not None:
-            names.append(name)
-    return tuple(names)
+    beside = ("kind", "gap", "price", "waiting")
+    return ("vectors", "end", *(name for name in beside if getattr(network, name) is not None))
 
 
 def exported(network: Network) -> bytes:
@@ -61,7 +58,7 @@ def exported(network: Network) -> bytes:
             verbose=False,
         )
     assert program is not None
-    cast(Any, program).save(written)
+    cast("Any", program).save(written)
     return written.getvalue()
 
 
@@ -75,14 +72,5 @@ class _Served(nn.Module):
 
     def forward(self, *inputs: Tensor) -> Tensor:
         told = dict(zip(self.names, inputs, strict=True))
-        network = self.network
-        x, end = told["vectors"], told["end"]
-        x = network.joined(x, Inputs(told.get("kind"), told.get("gap"), told.get("price")))
-        *before, last = network.layers
-        for layer in before:
-            x = layer.padded(x)
-        if isinstance(last, Attention):
-            state = last.at_end(x, end)
-        else:
-            state = last.padded(x)[torch.arange(x.shape[0]), end]
-        return network.wanted(network.after(state), told.get("waiting"))
+        beside = Inputs(told.get("kind"), told.get("gap"), told.get("price"))
+        return self.network.expected(told["vectors"], told["end"], beside, told.get("waiting"))

@@ -14,15 +14,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from habitue.behaviour.beginnings import co_occurrence_vectors
-from habitue.behaviour.config import BehaviourConfig
+from habitue.behaviour.config import BehaviourConfig, ScheduleConfig
+from habitue.behaviour.layers import groups_of
 from habitue.behaviour.losses import softmax_against_all, softmax_against_sample
 from habitue.behaviour.negatives import Urn
-from habitue.behaviour.network import Inputs, Network, groups_of
+from habitue.behaviour.network import Inputs, Network
 from habitue.behaviour.packing import Pack, pack, shuffled
 from habitue.behaviour.streams import Streams, Windows, gap_step
 from habitue.metrics.ranks import mean_rank, ndcg_of_rank
 
-__all__ = ["Fitted", "Training", "Validated", "fit"]
+__all__ = ["Fitted", "Training", "Validated", "fit", "queries", "validate"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,7 @@ class Fitted:
     history: list[Validated] = field(default_factory=list)
     cpu_seconds: float = 0.0
     epoch_seconds: float = 0.0  # of processor, on average
+    epochs: int = 0
 
 
 Progress = Callable[[str, float, float], None]
@@ -193,12 +195,14 @@ def fit(
         began = time.process_time()
         loss = run.epoch(number)
         spent += time.process_time() - began
-        fitted.epoch_seconds = spent / (number + 1)
+        fitted.epoch_seconds, fitted.epochs = spent / (number + 1), number + 1
         if progress is not None:
             progress("epochs", number + 1, schedule.epochs)
         last = number + 1 == schedule.epochs
         due = number + 1 >= schedule.first_validation * schedule.epochs
-        if training.judged is None or not (last or (due and (number + 1) % schedule.validate_every == 0)):
+        if training.judged is None or not (
+            last or (due and (number + 1) % schedule.validate_every == 0)
+        ):
             continue
         held = _swap(run)
         ndcg = validate(run.network, training, config)
@@ -312,7 +316,9 @@ def _leave_out(
     begin = streams.start[stream]
     count = upto - begin
     row = np.repeat(np.arange(len(stream)), count)
-    token = np.repeat(begin, count) + np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)
+    token = (
+        np.repeat(begin, count) + np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)
+    )
     own = score[np.arange(len(target)), target].copy()
     score[row, streams.item_row[token]] = -np.inf
     score[np.arange(len(target)), target] = own
@@ -350,10 +356,7 @@ def _targets(streams: Streams) -> NDArray[np.bool_]:
     return wanted
 
 
-def _rate(schedule: object, step: int, steps: int) -> float:
-    from habitue.behaviour.config import ScheduleConfig
-
-    assert isinstance(schedule, ScheduleConfig)
+def _rate(schedule: ScheduleConfig, step: int, steps: int) -> float:
     rise = min(1.0, (step + 1) / max(1.0, schedule.warm_up * steps))
     fall = 0.5 * (1 + math.cos(math.pi * min(1.0, step / max(steps, 1))))
     return schedule.rate * rise * (schedule.floor + (1 - schedule.floor) * fall)
@@ -369,5 +372,5 @@ def _half(config: BehaviourConfig, device: torch.device) -> bool:
     if config.schedule.half != "auto":
         return config.schedule.half == "yes"
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
+        return bool(torch.cuda.is_bf16_supported())
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())

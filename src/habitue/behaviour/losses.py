@@ -22,7 +22,7 @@ class _Against(torch.autograd.Function):
     """Mean over tokens of ``-log(e^positive / (e^positive + sum e^(logits - correction)))``."""
 
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: Any,
         query: Tensor,  # (T, d)
         others: Tensor,  # (n, d)
@@ -89,9 +89,7 @@ def softmax_against_sample(
     often each is expected in a sample. Where a token's target is among the others, at
     ``hit_place`` for ``hit_token``, it does not compete with itself. Products must stay below 80.
     """
-    loss: Tensor = _Against.apply(
-        query, others, positive, correction, hit_token, hit_place, half
-    )  # type: ignore[no-untyped-call]
+    loss: Tensor = _Against.apply(query, others, positive, correction, hit_token, hit_place, half)  # type: ignore[no-untyped-call]
     return loss
 
 

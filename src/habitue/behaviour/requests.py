@@ -28,6 +28,12 @@ class Read:
     end: NDArray[np.int64]  # (B,) the place of the last token, -1 where there is none
     waiting: NDArray[np.int64]  # (B,) the step of time since then
 
+    def take(self, rows: NDArray[np.int64]) -> Read:
+        """Those requests, in that order."""
+        return Read(
+            self.item_row[rows], self.kind[rows], self.gap[rows], self.end[rows], self.waiting[rows]
+        )
+
 
 class RequestReader:
     """Reads the latest ``length`` actions of the kinds a model was taught.
@@ -116,6 +122,6 @@ def _read(
             else:
                 item[b, x] = recent_item[b, place]
                 kind[b, x] = recent_kind[b, place]
-            gap[b, x] = 0 if x == 0 else _step(before - age)
+            gap[b, x] = 0 if x == 0 else _step(float(before - age))
             before = age
-        waiting[b] = _step(before) if n else 0
+        waiting[b] = _step(float(before)) if n else 0

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from habitue.behaviour.requests import Read
 from habitue.errors import MissingPiece
 
-__all__ = ["Encoder", "OnnxEncoder"]
+__all__ = ["Encoder", "OnnxEncoder", "SilentEncoder", "load_encoder"]
 
 
 class Encoder(Protocol):
@@ -37,11 +37,6 @@ class OnnxEncoder:
         self._session = _session(graph)
         self._fed = {one.name for one in self._session.get_inputs()}
 
-    @classmethod
-    def load(cls, path: Path) -> OnnxEncoder:
-        """The graph in the file ``path``."""
-        return cls(path.read_bytes())
-
     def graph(self) -> bytes:
         """The graph it was made of."""
         return self._graph
@@ -59,6 +54,24 @@ class OnnxEncoder:
             None, {name: value for name, value in fed.items() if name in self._fed}
         )
         return np.asarray(query, np.float32)
+
+
+class SilentEncoder:
+    """What nothing could be learnt for: it expects nothing."""
+
+    def graph(self) -> bytes:
+        """No graph."""
+        return b""
+
+    def queries(self, vectors: NDArray[np.float32], read: Read) -> NDArray[np.float32]:
+        """Zeros (B, dim)."""
+        return np.zeros((len(read.end), vectors.shape[2]), np.float32)
+
+
+def load_encoder(path: Path) -> Encoder:
+    """The encoder whose graph is in the file ``path``."""
+    graph = path.read_bytes()
+    return OnnxEncoder(graph) if graph else SilentEncoder()
 
 
 def _session(graph: bytes) -> Any:

@@ -89,6 +89,21 @@ class Streams:
         last = last[which]
         return Windows(np.maximum(self.start[which], last - length), last)
 
+    def of(self, which: NDArray[np.int64]) -> Streams:
+        """The streams of the shoppers at those places, in that order."""
+        length = np.diff(self.start)[which]
+        start = np.zeros(len(which) + 1, np.int64)
+        np.cumsum(length, out=start[1:])
+        token = np.repeat(self.start[which] - start[:-1], length) + np.arange(int(start[-1]))
+        return Streams(
+            self.item_row[token],
+            self.kind[token],
+            self.at_ms[token],
+            start,
+            self.shopper_row[which],
+            self.n_items,
+        )
+
     def without_last(self, n: int) -> Streams:
         """The streams as they were ``n`` actions of each shopper earlier."""
         kept = np.maximum(np.diff(self.start) - n, 0)
@@ -113,7 +128,8 @@ def gap_step(gap_ms: NDArray[np.integer] | NDArray[np.floating]) -> NDArray[np.u
     array([ 1,  2,  6, 17], dtype=uint8)
     """
     seconds = np.maximum(np.asarray(gap_ms, np.float64) / 1000, 0)
-    return np.minimum(1 + np.floor(np.log2(seconds + 1)), GAP_STEPS - 1).astype(np.uint8)
+    step = np.minimum(1 + np.floor(np.log2(seconds + 1)), GAP_STEPS - 1)
+    return np.asarray(step, np.uint8)
 
 
 def streams_of(log: ActionLog, kinds: Iterable[ActionKind]) -> Streams:
