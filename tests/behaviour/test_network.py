@@ -69,7 +69,7 @@ def test_rows_and_flat_tokens_are_read_alike(form: str) -> None:
     np.testing.assert_allclose(rows, flat, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("form", ["softmax", "pointwise", "gru"])
+@pytest.mark.parametrize("form", FORMS)
 def test_the_graph_says_what_the_network_says(form: str) -> None:
     """Within 1e-4, with the same twenty items on top."""
     asked = network(form, n_items=200)

@@ -101,7 +101,7 @@ class Attention(Layer):
         parts = [self._attend(mixed[g.first : g.last, : 3 * dim], g) for g in groups]
         read = torch.cat(parts) if len(parts) > 1 else parts[0]
         if self.pointwise:
-            read = fn.layer_norm(read, (dim,)) * fn.silu(mixed[:, 3 * dim :])
+            read = fn.layer_norm(read, (self.out.in_features,)) * fn.silu(mixed[:, 3 * dim :])
         x = x + fn.dropout(self.out(read), self.dropout, self.training)
         return x + self._widen(x)
 
@@ -154,7 +154,9 @@ class Attention(Layer):
             weight = product.masked_fill(ahead, _NEVER).softmax(-1)
         read = (weight @ value).transpose(1, 2).reshape(n_rows, dim)
         if self.pointwise:
-            read = fn.layer_norm(read, (dim,)) * fn.silu(mixed[row, end, 3 * dim :])
+            read = fn.layer_norm(read, (self.out.in_features,)) * fn.silu(
+                mixed[row, end, 3 * dim :]
+            )
         after: Tensor = x[row, end] + self.out(read)
         return after + self._widen(after)
 
