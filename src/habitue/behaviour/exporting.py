@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import io
 import warnings
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -45,12 +46,13 @@ def exported(network: Network) -> bytes:
     axes = {0: "batch", 1: "length"}
     dynamic = {name: {a: axes[a] for a in range(min(2, sample[name].dim()))} for name in names}
     written = io.BytesIO()
+    place: Any = written  # the traced exporter writes into any file, whatever its annotation says
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(
             _Served(whole, names),
             tuple(sample[name] for name in names),
-            written,
+            place,
             dynamo=False,
             opset_version=17,
             input_names=list(names),
