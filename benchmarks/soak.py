@@ -6,12 +6,15 @@ A shop is made with ``--known`` actions and trained, in a process of its own. Th
 is opened and every further action is stored durably and told to live state as a commit is, as fast
 as it goes, with slates in between, many of them for shoppers who have left live state. Memory that
 is the process's own (``RssAnon``: mapped models are the kernel's to drop) is sampled all along,
-beside what each part says it holds.
+beside what each part says it holds. What others showed is recorded besides (``--shown`` slates a
+batch), and every 4M actions a campaign is sent, people make friends, and a page of people is asked
+for.
 
 Warm-up is the first third: every shopper has come by then. After it a line is fitted through
 memory, with a 95 % interval by a bootstrap of blocks. What nobody accounts for must not grow, and
 what came on top of libraries, items and models must stay within 1 KB a live shopper, 96 bytes a
-pair of shopper and item bought, and the caches of the store, which are bounded by themselves.
+pair of shopper and item bought, 800 bytes a shopper whose showings are followed, 72 a shopper who
+ever came (consents, showings, ties, names), and caches that are bounded by themselves.
 ``--http`` replays that many over HTTP into a server of its own, too.
 """
 
@@ -43,7 +46,9 @@ SLATES_A_BATCH = 5
 SAMPLES = 300
 KINDS = ("view_item", "add_to_cart", "purchase", "like", "not_interested")
 SHARES = (0.775, 0.08, 0.12, 0.02, 0.005)
-BOUND_SHOPPER, BOUND_PAIR = 1_000, 96  # bytes
+A_MOMENT = 200
+"""Batches between two campaigns, and between two times that people make friends."""
+BOUND_SHOPPER, BOUND_PAIR, BOUND_SHOWN, BOUND_EVER = 1_000, 96, 800, 72  # bytes
 BOUND_CACHES = 300e6
 """Bytes: SQLite's pages (128 MB to write with, 16 a reader), and a million names it has keyed."""
 NOISE: Final = 0.5
@@ -90,6 +95,8 @@ def prepare(folder: Path, told: argparse.Namespace) -> None:
 
     rng = np.random.default_rng(1)
     quick = TrainingConfig(evaluate=False, windows=1, visits=300, starts=1000)
+    from benchmarks.soak_people import newcomers
+
     with habitue.open(folder / "shop.db", overrides={"training": quick.model_dump()}) as shop:
         shop.ingest(
             [
@@ -104,6 +111,7 @@ def prepare(folder: Path, told: argparse.Namespace) -> None:
                 for x in range(told.items)
             ]
         )
+        shop.ingest(newcomers(told.shoppers, NOW_MS - 200 * DAY_MS))
         for since in range(0, told.known, BATCH):
             shop.ingest(batch(rng, since, min(BATCH, told.known - since), told))
         shop.train()
@@ -129,7 +137,9 @@ def holders(parts: Any) -> dict[str, float]:
         "live shoppers": float(parts.live_state.held_bytes()),
         "item statistics": counters.stats.bytes_per_item() * counters.stats.n_items,
         "who bought what": float(counters.held_bytes()),
-        "names of shoppers": 120.0 * live.people.held(),
+        "what was shown": float(live.impressions.held_bytes()),
+        "who knows whom": float(live.ties.held_bytes()),
+        "names and consents": 120.0 * live.people.held() + live.people.consent.held_bytes(),
     }
 
 
@@ -164,13 +174,14 @@ def slope(
 
 def soak(folder: Path, told: argparse.Namespace) -> dict[str, Any]:
     """Replay into the running shop of this process; the samples and what was done."""
+    from benchmarks.soak_people import Moments, shown_elsewhere
     from habitue.app import build, settings_for
-    from habitue.surfaces import SurfaceRequest
 
     rng, asking = np.random.default_rng(2), np.random.default_rng(3)
-    parts = build(settings_for(folder / "shop.db", overrides={"live.max_shoppers": told.live}))
+    parts = build(settings_for(folder / "shop.db", overrides=SETTINGS | _live(told)))
     slating = parts.come_alive(NOW_MS)
-    series, slates, every = Series(), 0, max(BATCH, told.actions // SAMPLES // BATCH * BATCH)
+    moments = Moments(parts, told.shoppers, memory)
+    series, every = Series(), max(BATCH, told.actions // SAMPLES // BATCH * BATCH)
     found = memory() | holders(parts)
     began = {"own at the start": found["own"], "models, mapped": found["mapped"]}
     wall, cpu = time.perf_counter(), time.process_time()
@@ -181,30 +192,51 @@ def soak(folder: Path, told: argparse.Namespace) -> dict[str, Any]:
         appended = parts.store.append_columns(table, received_at_ms=at_ms)
         assert appended.new == BATCH, appended.rejected[:3]
         slating.live.take((), appended, at_ms)
+        elsewhere = shown_elsewhere(asking, done, told.shown, told.shoppers, told.items, at_ms)
+        parts.store.append(elsewhere, received_at_ms=at_ms)
         now_ms = time.time_ns() // 1_000_000
         slating.live.catch_up(now_ms)
         slating.popular.refresh(now_ms)
-        for who in asking.integers(0, told.shoppers, SLATES_A_BATCH).tolist():
-            request = SurfaceRequest(surface="home", shopper=f"shopper-{who}", n=12)
-            slating.surfaces.recommend(request, at_ms, asking)
-            slates += 1
+        _ask(slating, told, at_ms, asking)
+        if done // BATCH % A_MOMENT == 0:
+            moments.pass_one(at_ms)
         if (done + BATCH) % every == 0:
             series.add(done + BATCH, memory() | holders(parts))
             if len(series.actions) % 10 == 0:
                 _say(done + BATCH, told.actions, wall, series.parts[-1])
-    held = slating.live_state.held()  # type: ignore[attr-defined]
+    assert slating.live.impressions is not None
     outcome = {
         "series": {"actions": series.actions, "parts": series.parts},
         **began,
         "seconds": time.perf_counter() - wall,
         "CPU seconds": time.process_time() - cpu,
-        "slates": slates,
-        "live shoppers held": held,
+        "slates": told.actions // BATCH * SLATES_A_BATCH,
+        "live shoppers held": slating.live_state.held(),  # type: ignore[attr-defined]
+        "shown to": slating.live.impressions.held(),
         "pairs": slating.live.counters.stats.n_pairs,
+        "moments": moments.told(),
         "problems": list(parts.problems),
     }
     parts.close()
     return outcome
+
+
+SETTINGS: Final = {"surfaces.home.rules.fatigue_shows": 3, "messages.per_week": 100,
+                   "messages.quiet_from": 0, "messages.quiet_until": 0}  # fmt: skip
+"""Showings are followed, and messages leave at any hour."""
+
+
+def _live(told: argparse.Namespace) -> dict[str, int]:
+    return {"live.max_shoppers": told.live}
+
+
+def _ask(slating: Any, told: argparse.Namespace, at_ms: int, rng: np.random.Generator) -> None:
+    """A few slates, most for shoppers who have left live state."""
+    from habitue.surfaces import SurfaceRequest
+
+    for who in rng.integers(0, told.shoppers, SLATES_A_BATCH).tolist():
+        request = SurfaceRequest(surface="home", shopper=f"shopper-{who}", n=12)
+        slating.surfaces.recommend(request, at_ms, rng)
 
 
 def _say(done: int, of: int, since: float, found: dict[str, float]) -> None:
@@ -244,11 +276,15 @@ def judge(outcome: dict[str, Any], told: argparse.Namespace) -> bool:
         )
     print(f"{'models, mapped':24}{'':10}{series.column('mapped')[-1] / 1e6:>12,.1f}")
     grown = own[-1] - outcome["own at the start"]
-    held, pairs = outcome["live shoppers held"], outcome["pairs"]
-    bound = BOUND_SHOPPER * held + BOUND_PAIR * pairs + BOUND_CACHES
+    held, pairs, shown = (outcome[name] for name in ("live shoppers held", "pairs", "shown to"))
+    bound = (
+        BOUND_SHOPPER * held + BOUND_PAIR * pairs + BOUND_SHOWN * shown
+        + BOUND_EVER * told.shoppers + BOUND_CACHES
+    )  # fmt: skip
     print(
-        f"{held:,} live shoppers and {pairs:,} pairs of shopper and item bought: "
-        f"{grown / 1e6:,.0f} MB more than {outcome['own at the start'] / 1e6:,.0f} MB at the start "
+        f"{held:,} live shoppers, {shown:,} whose showings are followed and {pairs:,} pairs of "
+        f"shopper and item bought: {outcome['moments']}; {grown / 1e6:,.0f} MB more "
+        f"than {outcome['own at the start'] / 1e6:,.0f} MB at the start "
         f"(bound {bound / 1e6:,.0f} MB)"
     )
     within, still = grown <= bound, verdict[1] <= NOISE
@@ -301,7 +337,7 @@ def over_http(folder: Path, told: argparse.Namespace) -> bool:
             sent[0] = (some + 1) * 100
             yield some, request("/v1/events", json.dumps({"actions": rows}).encode())
 
-    with Server(folder, {"live.max_shoppers": told.live}) as server:
+    with Server(folder, _live(told)) as server:
         assert server.process.pid is not None
         stop = threading.Event()
 
@@ -334,6 +370,7 @@ def main() -> None:
     parser.add_argument("--items", type=int, default=100_000)
     parser.add_argument("--known", type=int, default=400_000, help="actions trained on first")
     parser.add_argument("--live", type=int, default=100_000, help="live.max_shoppers")
+    parser.add_argument("--shown", type=int, default=250, help="slates of others a batch")
     parser.add_argument("--http", type=int, default=1_000_000, help="0: not over HTTP")
     parser.add_argument("--plot", type=Path, default=Path("var/soak.svg"))
     parser.add_argument("--step", choices=("prepare", "soak"), help=argparse.SUPPRESS)

@@ -126,3 +126,32 @@ def test_a_file_that_is_named_must_be_there() -> None:
 def test_settings_do_not_change() -> None:
     with pytest.raises(ValueError, match="frozen"):
         Settings().server.port = 1
+
+
+def test_a_surface_says_how_its_order_is_made() -> None:
+    Path("shop.toml").write_text(
+        '[surfaces.home]\nfuse = "sum"\nweights = { als = 1.0, popular = 0.5 }\n'
+        '[surfaces.side]\nbuilt_on = "item"\nfuse = "zscore"\n'
+    )
+    told = Settings.load("shop.toml").training_run()
+    assert {name: (one.fuse, one.weights) for name, one in told.fusion.items()} == {
+        "home": ("sum", {"als": 1.0, "popular": 0.5}),
+        "side": ("zscore", {}),
+    }
+    assert told.written_down() == ("home", "side")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('[surfaces.home]\nfuse = "sum"\n', "is a sum and says no weights"),
+        ("[surfaces.home]\nweights = { als = 1.0 }\n", "say fuse too"),
+        ('[surfaces.home]\nfuse = "zscore"\nobjective = "item"\n', "two orders"),
+        ('[surfaces.home]\nfuse = "sum"\nweights = { alz = 1.0 }\n', "surfaces.home weighs alz"),
+        ('[training.fusion.home]\nfuse = "zscore"\n', "no setting"),
+    ],
+)
+def test_an_order_that_cannot_be_is_refused(text: str, said: str) -> None:
+    Path("shop.toml").write_text(text)
+    with pytest.raises(BadSetting, match=said):
+        Settings.load("shop.toml")

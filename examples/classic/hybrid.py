@@ -61,7 +61,7 @@ def pipeline() -> Pipeline:
 
     A shop says the same in its ``habitue.toml``:
 
-        [training.fusion.home]
+        [surfaces.home]
         fuse = "sum"
         weights = { als = 1.0, popular = 1.0 }
     """

@@ -21,6 +21,7 @@ from pydantic import (
     StringConstraints,
     ValidationError,
     field_validator,
+    model_validator,
 )
 from pydantic_settings import (
     BaseSettings,
@@ -35,7 +36,7 @@ from habitue.facts import ActionKind, Purpose
 from habitue.facts.time import ClockConfig
 from habitue.portraits.config import PortraitConfig
 from habitue.surfaces.config import MessagesConfig, SurfacesConfig
-from habitue.training.config import TrainingConfig
+from habitue.training.config import TrainingConfig, TrainingSettings
 
 __all__ = [
     "EvaluationSettings",
@@ -238,7 +239,7 @@ class Settings(BaseSettings):
     surfaces: SurfacesConfig = SurfacesConfig()
     messages: MessagesConfig = MessagesConfig()
     portraits: PortraitConfig = PortraitConfig()
-    training: TrainingConfig = TrainingConfig()
+    training: TrainingSettings = TrainingSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
 
     shops: dict[ShopName, dict[str, Any]] = Field(
@@ -246,6 +247,16 @@ class Settings(BaseSettings):
         description="Several shops in one server, each as a table [shops.NAME] that says what is "
         "its own: a store, and any other setting of a shop.",
     )
+
+    @model_validator(mode="after")
+    def _orders_are_of_trained_sources(self) -> Self:
+        self.training_run()
+        return self
+
+    def training_run(self) -> TrainingConfig:
+        """What a training run is told: the settings of training, and the orders of surfaces."""
+        said = {name: getattr(self.training, name) for name in type(self.training).model_fields}
+        return TrainingConfig(**said, fusion=self.surfaces.fusion())
 
     @classmethod
     def settings_customise_sources(

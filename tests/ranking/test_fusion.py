@@ -20,6 +20,8 @@ from habitue.portraits import ItemColumns, ItemStats
 from habitue.ranking.blend import BlendRanker
 from habitue.ranking.features import FeatureMaker
 from habitue.ranking.fusion import FusionConfig, break_ties
+from habitue.settings import Settings
+from habitue.slates.serving import _as_their_kinds
 from habitue.training.config import TrainingConfig
 from habitue.training.serving import pipeline_of
 from habitue.training.train import BestFirst
@@ -108,11 +110,25 @@ def test_the_guide_shows_settings_that_can_be_used_and_a_sum_that_adds_up() -> N
     guide = (Path(__file__).parents[2] / "docs" / "guides" / "models.md").read_text("utf-8")
     blocks = re.findall(r"```toml\n(.*?)```", guide, re.DOTALL)
     assert len(blocks) == 3
-    told = [tomllib.loads(block)["training"] for block in blocks]
-    sources = told[0]["sources"]
-    assert TrainingConfig.model_validate(told[0]).sources[2].name == "linear"
-    TrainingConfig.model_validate(told[1])
-    more = {"sources": [*sources, {"source": "again"}, {"source": "user_knn"}]}
-    TrainingConfig.model_validate(told[2] | more)
+    told = [tomllib.loads(block) for block in blocks]
+    sources = told[0]["training"]["sources"]
+    assert Settings.model_validate(told[0]).training.sources[2].name == "linear"
+    assert Settings.model_validate(told[1]).training_run().written_down() == ("home",)
+    more = {"training": {"sources": [*sources, {"source": "again"}, {"source": "user_knn"}]}}
+    assert Settings.model_validate(told[2] | more).training_run().written_down() == ("home",)
     u, v, s = np.array([1, 2]), np.array([[0.3, 0.1], [0.1, 0.2], [0.2, 0.1]]), [2, 2, 4]
     assert (v @ u + 0.1 * np.array(s)).tolist() == pytest.approx([0.7, 0.7, 0.8])
+
+
+def test_a_surface_of_the_shops_own_keeps_the_order_written_down_for_it() -> None:
+    config = written("sum", {"popular_now": 1.0}).model_copy(
+        update={"fusion": {"side": FusionConfig(fuse="sum", weights={"viewed_viewed": 1.0})}}
+    )
+    stats, columns = ItemStats.as_of(shop.shop_log(), shop.CUT), ItemColumns.of(shop.CATALOGUE)
+    pipeline = pipeline_of(
+        config, shop.shop_sources(), {"home": shop.shop_ranker()}, stats, columns, BestFirst()
+    )
+    kinds = {"home": "home", "side": "home", "shelf": "home"}
+    quotas, objectives = _as_their_kinds(pipeline, kinds, {}, {})
+    assert objectives == {"shelf": "home"}
+    assert set(quotas) == {"side", "shelf"}

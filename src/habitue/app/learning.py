@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from habitue.app.shop import Progress
     from habitue.app.wiring import Parts
     from habitue.slates.pipeline import Pipeline
-    from habitue.training.config import TrainingConfig
+    from habitue.training.config import TrainingConfig, TrainingSettings
 
 __all__ = [
     "REPORT",
@@ -79,7 +79,7 @@ def train_snapshot(parts: Parts, *, now_ms: int, seed: int, progress: Progress) 
     """
     facts = facts_of(parts, progress)
     trained = train(
-        facts, parts.settings.training, rng=np.random.default_rng(seed), progress=progress
+        facts, parts.settings.training_run(), rng=np.random.default_rng(seed), progress=progress
     )
     last = parts.snapshots.active()
     parts.snapshots.sweep()
@@ -142,7 +142,7 @@ def evaluate_shop(
     _check_choice("curve", curve, get_args(CurveBy))
     facts = facts_of(parts, progress)
     settings = parts.settings
-    config = settings.training.model_copy(update={"evaluate": False, "rebuy": rebuy})
+    config = settings.training_run().model_copy(update={"evaluate": False, "rebuy": rebuy})
     kinds = conversions_of(parts)
     rng, drawn, dealt = np.random.default_rng(seed).spawn(3)
     judged = EvaluationConfig(n=n, length=config.recent_length)
@@ -223,7 +223,7 @@ def facts_of(parts: Parts, progress: Progress) -> ShopFacts:
     return facts
 
 
-def held_out_span(facts: ShopFacts, config: TrainingConfig) -> tuple[int, int]:
+def held_out_span(facts: ShopFacts, config: TrainingSettings) -> tuple[int, int]:
     """The span that is asked about: the last window, a quarter of the log at most."""
     until = _ended(facts)
     length = min(config.window_days * MS_PER_DAY, (until - int(facts.log.at_ms[0])) / 4)

@@ -55,9 +55,17 @@ def portray(parts: Parts, shopper: str, now_ms: int) -> Portrait:
 
 
 def portray_all(parts: Parts, now_ms: int) -> pl.DataFrame:
-    """The portraits of all who allow personalisation: ``portrait_columns``, with their ids."""
+    """The portraits of all who allow personalisation: ``portrait_columns``, with their ids.
+
+    Shoppers at rates no person has are left out, as training leaves them out.
+    """
     settings = parts.settings
-    facts = facts_of_store(parts.store, allowed_unless_said=settings.privacy.default_consent)
+    training = settings.training
+    facts = facts_of_store(
+        parts.store,
+        allowed_unless_said=settings.privacy.default_consent,
+        robots=training.robots if training.leave_out_robots else None,
+    )
     known = facts.as_of(now_ms)
     columns = ItemColumns.of(known.catalogue)
     kinds = conversions_of(parts)

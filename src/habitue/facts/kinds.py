@@ -61,7 +61,10 @@ ITEM_KINDS: Final[frozenset[ActionKind]] = frozenset(
         ActionKind.not_interested,
     }
 )
-"""Kinds that mean nothing without an item: an action of these kinds must name one."""
+"""Kinds that mean nothing without an item: an action of these kinds must name one.
+
+Only a refund may name its order instead: then all lines of it are taken back.
+"""
 
 CONVERSIONS: Final[frozenset[ActionKind]] = frozenset({ActionKind.purchase})
 """Kinds counted as conversions unless the shop's settings say otherwise."""

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat
 from habitue.errors import SnapshotError
 from habitue.facts import MS_PER_DAY, ActionKind, ActionLog
 from habitue.store.contract import ActionColumns
+from habitue.store.pages import pages, pages_like
 
 __all__ = ["CHANNELS", "ItemStats", "ItemStatsConfig"]
 
@@ -57,13 +58,16 @@ class _Table(NamedTuple):
 
     @classmethod
     def empty(cls, capacity: int, n_half_lives: int) -> _Table:
+        first, last, last_buy = (pages(capacity, np.int64) for _ in range(3))
+        first[:] = _NEVER
+        last[:] = last_buy[:] = _EVER
         return cls(
-            np.zeros((capacity, n_half_lives, len(CHANNELS))),
-            np.zeros((capacity, len(CHANNELS))),
-            np.full(capacity, _NEVER, np.int64),
-            np.full(capacity, _EVER, np.int64),
-            np.full(capacity, _EVER, np.int64),
-            np.zeros((capacity, 6)),
+            pages((capacity, n_half_lives, len(CHANNELS)), np.float64),
+            pages((capacity, len(CHANNELS)), np.float64),
+            first,
+            last,
+            last_buy,
+            pages((capacity, 6), np.float64),
         )
 
     def grown(self, capacity: int) -> _Table:
@@ -102,8 +106,8 @@ class ItemStats:
         self.watermark = 0
         self._ahead = np.empty(0, np.int64)
         self._table = _Table.empty(0, len(self.half_life_ms))
-        self._pair_key = np.zeros(1024, np.int64)
-        self._pair_first = np.zeros(1024, np.int64)
+        self._pair_key = pages(1024, np.int64)
+        self._pair_first = pages(1024, np.int64)
         self._n_pairs = 0
         self.totals = np.zeros(6)
 
@@ -164,7 +168,8 @@ class ItemStats:
         other = copy(self)
         other._table = self._table.grown(len(self._table.total))
         other.totals = self.totals.copy()
-        other._pair_key, other._pair_first = self._pair_key.copy(), self._pair_first.copy()
+        other._pair_key = pages_like(self._pair_key)
+        other._pair_first = pages_like(self._pair_first)
         return other
 
     def caught_up(self, seq: int) -> None:
@@ -211,7 +216,7 @@ class ItemStats:
 
     def _rehash(self, n_pairs: int) -> None:
         size = _slots(n_pairs)
-        key, first = np.zeros(size, np.int64), np.zeros(size, np.int64)
+        key, first = pages(size, np.int64), pages(size, np.int64)
         _reinsert(self._pair_key, self._pair_first, key, first)
         self._pair_key, self._pair_first = key, first
 
@@ -330,7 +335,7 @@ class ItemStats:
             config = ItemStatsConfig.model_validate_json((path / "config.json").read_text())
             with np.load(path / "stats.npz") as saved:
                 stats = cls(config)
-                stats._table = _Table(*(saved[name] for name in _Table._fields))
+                stats._table = _Table(*(pages_like(saved[name]) for name in _Table._fields))
                 stats.n_items = len(stats._table.total)
                 stats.totals = saved["totals"]
                 stats.epoch_ms = int(saved["epoch_ms"])
@@ -345,7 +350,7 @@ class ItemStats:
 
     def _restore_pairs(self, key: NDArray[np.int64], first: NDArray[np.int64]) -> None:
         size = _slots(len(key))
-        self._pair_key, self._pair_first = np.zeros(size, np.int64), np.zeros(size, np.int64)
+        self._pair_key, self._pair_first = pages(size, np.int64), pages(size, np.int64)
         _reinsert(key, first, self._pair_key, self._pair_first)
         self._n_pairs = len(key)
 

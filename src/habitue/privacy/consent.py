@@ -99,6 +99,11 @@ class ConsentGate:
         said = answer[row, place] if 0 <= row < len(answer) else _UNSAID
         return bool(self._default[place]) if said == _UNSAID else bool(said == _GRANTED)
 
+    def held_bytes(self) -> int:
+        """Memory taken by what was said, and by whom."""
+        held = {id(one): one.nbytes for one in (self._at, self._own, self._answer, self._person)}
+        return sum(held.values())
+
     def _grow(self, n: int) -> None:
         have = len(self._own)
         if n <= have:

@@ -90,6 +90,21 @@ class Impressions:
         with self._lock:
             self._seats.leave(self._seats.find(shopper_row))
 
+    def held(self) -> int:
+        """How many shoppers' showings are here now."""
+        with self._lock:
+            return self._seats.taken()
+
+    def held_bytes(self) -> int:
+        """Memory taken so far: showings, who they are of, where each row is, and counts."""
+        with self._lock:
+            a_shopper = (self._item, self._minute, self._next, self._seats.row_of, self._seats.used)
+            return (
+                self._seats.taken() * sum(int(one[0].nbytes) for one in a_shopper)
+                + self._seats.slot_of.nbytes
+                + self._times_shown.nbytes
+            )
+
     def _reach(self, most: int) -> None:
         """Make room for the count of an item row."""
         if most >= len(self._times_shown):

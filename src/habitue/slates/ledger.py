@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from habitue.errors import SnapshotError
 from habitue.facts import MS_PER_DAY, NO_ROW, ActionKind, ActionLog
 from habitue.store.contract import ActionColumns
+from habitue.store.pages import pages
 
 __all__ = ["Entries", "Ledger", "LedgerTable"]
 
@@ -114,15 +114,15 @@ class _Since(NamedTuple):
 
     @classmethod
     def empty(cls, capacity: int, n_shoppers: int, n_places: int) -> _Since:
-        latest, place = _pages(n_shoppers, np.int32), _pages(n_places, np.int32)
+        latest, place = pages(n_shoppers, np.int32), pages(n_places, np.int32)
         latest[:] = NO_ROW
         place[:] = NO_ROW
         return cls(
-            _pages(capacity, np.int32),
-            _pages(capacity, np.int32),
-            _pages(capacity, np.float32),
-            _pages(capacity, np.int64),
-            _pages(capacity, np.int32),
+            pages(capacity, np.int32),
+            pages(capacity, np.int32),
+            pages(capacity, np.float32),
+            pages(capacity, np.int64),
+            pages(capacity, np.int32),
             latest,
             place,
         )
@@ -144,18 +144,6 @@ class _Since(NamedTuple):
         more.latest[: len(self.latest)] = self.latest
         _place_all(more, used)
         return more
-
-
-def _pages(n: int, kind: type[np.number[Any]]) -> NDArray[Any]:
-    """Room for ``n`` numbers in pages of their own, all 0.
-
-    Let go, they are the system's again at once. On the heap each larger copy leaves the hole of the
-    one before: a million entries held 40 MB that nobody used.
-    """
-    held = mmap.mmap(
-        -1, max(n, 1) * np.dtype(kind).itemsize, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
-    )
-    return np.frombuffer(held, kind, n)
 
 
 def _by_entry(since: _Since) -> tuple[NDArray[Any], ...]:

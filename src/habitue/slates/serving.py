@@ -252,7 +252,7 @@ def _as_their_kinds(
     for name, kind in kinds.items():
         if name != kind and kind in pipeline.quotas:
             all_quotas.setdefault(name, pipeline.quotas[kind])
-        if name != kind and kind in pipeline.rankers:
+        if name != kind and kind in pipeline.rankers and name not in pipeline.rankers:
             all_objectives.setdefault(name, kind)
     return all_quotas, all_objectives
 

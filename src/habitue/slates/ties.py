@@ -85,6 +85,23 @@ class Ties:
             self._known = self._put_together(public, stored.seq) if len(public) else None
             self._mark, self._read_ms = mark, now_ms
 
+    def held_bytes(self) -> int:
+        """Memory taken: what the public and those tied to them like, and who knows whom.
+
+        9 to 17 bytes a shopper row, 24 a tie each way, 8 a pair of shopper and item liked and 12 a
+        pair of one of the public and an item; next to nothing without people on the shelf.
+        """
+        known, held = self._known, self._liked.nbytes + self._of_whom.nbytes
+        if known is None:
+            return held
+        told = (known.item, known.shopper, known.degree, known.rarity)
+        sparse = [
+            part
+            for one in (known.ties, known.reach, known.taste)
+            for part in (one.data, one.indices, one.indptr)
+        ]
+        return held + sum(int(one.nbytes) for one in (*told, *sparse))
+
     def _read_actions(self, until_seq: int, of_whom: NDArray[np.bool_]) -> None:
         """Add who liked what since, of those who matter; all anew where more of them do."""
         if (of_whom[: len(self._of_whom)] > self._of_whom[: len(of_whom)]).any():

@@ -136,6 +136,9 @@ def _wrong_rows(table: pa.Table) -> NDArray[np.int8]:
     mark(pc.or_kleene(pc.is_null(table["shopper"]), pc.equal(table["shopper"], "")), 2)
     needs = pc.is_in(table["kind"], _NEEDS_ITEM)
     names = table.column_names
+    if "order_id" in names:  # a refund may name its order instead
+        whole = pc.and_(pc.equal(table["kind"], "refund"), pc.is_valid(table["order_id"]))
+        needs = pc.and_(needs, pc.invert(whole))
     mark(pc.and_(needs, pc.is_null(table["item"])) if "item" in names else needs, 3)
     for name, (low, high) in _BOUNDS.items():
         if name in names:

@@ -15,7 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from habitue.errors import BadInput
-from habitue.facts import ITEM_KINDS, NAMES, Action, Fact, code_of
+from habitue.facts import ITEM_KINDS, NAMES, Action, ActionKind, Fact, code_of
 from habitue.facts.ids import uuid7s
 from habitue.facts.time import to_ms
 from habitue.store.contract import Rejection
@@ -25,6 +25,7 @@ __all__ = ["ActionBatch", "Unsound", "body_json", "clean", "columns_of", "joined
 _FIELDS: Final = Action.__struct_fields__
 _CODES: Final = {name: int(code_of(name)) for name in NAMES.values()}
 _NEEDS_ITEM: Final = frozenset(int(kind) for kind in ITEM_KINDS)
+_REFUND: Final = int(ActionKind.refund)  # of a whole order where it names no item
 FIRST_MS, LAST_MS = -62_135_596_800_000, 253_402_300_799_999  # years 1 to 9999
 _NUMBER: Final = frozenset({int, float})
 _TYPES: Final[dict[str, frozenset[type]]] = {
@@ -73,7 +74,8 @@ def columns_of(actions: Sequence[Action], received_at_ms: Sequence[int]) -> Acti
     if None in kinds:
         raise Unsound
     if None in items and any(
-        item is None and kind in _NEEDS_ITEM for item, kind in zip(items, kinds, strict=True)
+        item is None and kind in _NEEDS_ITEM and not (kind == _REFUND and order)
+        for item, kind, order in zip(items, kinds, values["order_id"], strict=True)
     ):
         raise Unsound
     at_ms, at_said = _times(values["at"], received_at_ms)
@@ -259,7 +261,8 @@ def _problem(fact: Fact, received_at_ms: int) -> tuple[str | None, str] | None:
         if isinstance(fact, Action):
             if fact.kind not in _CODES:
                 return "kind", f"{fact.kind!r} is no kind of action"
-            if fact.item is None and _CODES[fact.kind] in _NEEDS_ITEM:
+            whole_order = fact.kind == ActionKind.refund.name and fact.order_id
+            if fact.item is None and _CODES[fact.kind] in _NEEDS_ITEM and not whole_order:
                 return "item", f"{fact.kind} means nothing without an item; name one"
             columns_of([fact], [received_at_ms])
         elif not _storable(_ENCODE(fact).decode().replace("\\u0000", "\0")):

@@ -9,6 +9,7 @@ from typing import Literal, Self, get_args
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from habitue.policy import SurfaceRules
+from habitue.ranking.fusion import FusionConfig
 
 __all__ = ["MessagesConfig", "SurfaceConfig", "SurfaceKind", "SurfacesConfig"]
 
@@ -33,9 +34,27 @@ class SurfaceConfig(BaseModel):
         default=None,
         description="The trained ranker that orders this surface; none: its own order.",
     )
+    fuse: Literal["learned", "sum", "zscore"] = Field(
+        default="learned",
+        description="Its own order: learned (LambdaMART), sum (scores of sources as they are) or "
+        "zscore (measured by mean and spread first). It counts from the next training on.",
+    )
+    weights: dict[str, float] = Field(
+        default={}, description="Weight of each source in the sum; those not named count nothing."
+    )
     rules: SurfaceRules = Field(
         default=SurfaceRules(), description="What may be shown here, and how much is tried out."
     )
+
+    @model_validator(mode="after")
+    def _one_order(self) -> Self:
+        if self.fuse == "learned" and self.weights:
+            raise ValueError("weights are of a sum, and fuse is learned; say fuse too")
+        if self.fuse == "sum" and not any(self.weights.values()):
+            raise ValueError("it is a sum and says no weights")
+        if self.fuse != "learned" and self.objective is not None:
+            raise ValueError("fuse and objective are two orders; leave one of them out")
+        return self
 
 
 class SurfacesConfig(BaseModel):
@@ -98,6 +117,14 @@ class SurfacesConfig(BaseModel):
             for name, one in self.__pydantic_extra__.items()
         }
 
+    def fusion(self) -> dict[str, FusionConfig]:
+        """The orders that are written down rather than learnt, by surface."""
+        return {
+            name: FusionConfig(fuse=one.fuse, weights=one.weights)
+            for name, one in self.by_name().items()
+            if one.fuse != "learned"
+        }
+
     def kinds(self) -> dict[str, str]:
         """Which of the house's surfaces each works like, by name."""
         return {name: one.built_on or name for name, one in self.by_name().items()}
@@ -112,7 +139,9 @@ def _over(kind: SurfaceConfig, own: SurfaceConfig) -> SurfaceConfig:
     return SurfaceConfig(
         built_on=own.built_on,
         sources=kind.sources if own.sources is None else own.sources,
-        objective=kind.objective if own.objective is None else own.objective,
+        objective=own.objective if own.objective or own.fuse != "learned" else kind.objective,
+        fuse=own.fuse,
+        weights=own.weights,
         rules=kind.rules.model_copy(update=said),
     )
 

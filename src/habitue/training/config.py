@@ -13,7 +13,7 @@ from habitue.portraits import ItemStatsConfig
 from habitue.ranking.fusion import FusionConfig
 from habitue.ranking.lambdamart import LambdaMartConfig
 
-__all__ = ["DEFAULT_QUOTAS", "GateConfig", "TrainingConfig"]
+__all__ = ["DEFAULT_QUOTAS", "GateConfig", "TrainingConfig", "TrainingSettings"]
 
 DEFAULT_QUOTAS: Mapping[str, Mapping[str, int]] = {
     "home": {
@@ -49,7 +49,7 @@ class GateConfig(BaseModel):
     )
 
 
-class TrainingConfig(BaseModel):
+class TrainingSettings(BaseModel):
     """Which sources are fitted, and from what the ranker learns."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -66,10 +66,6 @@ class TrainingConfig(BaseModel):
     )
     item_stats: ItemStatsConfig = Field(ItemStatsConfig(), description="How counters forget.")
     ranker: LambdaMartConfig = Field(LambdaMartConfig(), description="How the order is learnt.")
-    fusion: dict[str, FusionConfig] = Field(
-        {},
-        description="How surfaces make one order of their sources, by name: learned if not said.",
-    )
     rebuy: bool = Field(
         True, description="Learn about items bought before, too; the policy says when they show."
     )
@@ -108,6 +104,22 @@ class TrainingConfig(BaseModel):
     evaluate: bool = Field(True, description="Hold the last span out first, and measure on it.")
     gate: GateConfig = Field(GateConfig(), description="When a new snapshot is refused.")
 
+    def quota(self, surface: str) -> dict[str, int]:
+        """The quotas of a surface, of the sources there are."""
+        names = {source.name for source in self.sources}
+        asked = self.quotas.get(surface, self.quotas["home"])
+        return {name: n for name, n in asked.items() if name in names}
+
+
+class TrainingConfig(TrainingSettings):
+    """What a training run is told: the settings, and the orders that are written down."""
+
+    fusion: dict[str, FusionConfig] = Field(
+        {},
+        description="How surfaces make one order of their sources, by name: learned if not said. "
+        "A shop says it as ``surfaces.<name>.fuse``.",
+    )
+
     @model_validator(mode="after")
     def _fusion_names_sources(self) -> Self:
         names = {source.name for source in self.sources}
@@ -115,19 +127,13 @@ class TrainingConfig(BaseModel):
             unknown = sorted(set(one.weights) - names)
             if unknown:
                 raise ValueError(
-                    f"fusion.{surface} weighs {', '.join(unknown)}, and there is no such source; "
+                    f"surfaces.{surface} weighs {', '.join(unknown)}, and there is no such source; "
                     f"there are {', '.join(sorted(names))}"
                 )
             if one.fuse == "sum" and not any(one.weights.values()):
-                raise ValueError(f"fusion.{surface} is a sum and says no weights")
+                raise ValueError(f"surfaces.{surface} is a sum and says no weights")
         return self
 
     def written_down(self) -> tuple[str, ...]:
         """The surfaces whose order is not learnt."""
         return tuple(name for name, one in self.fusion.items() if one.fuse != "learned")
-
-    def quota(self, surface: str) -> dict[str, int]:
-        """The quotas of a surface, of the sources there are."""
-        names = {source.name for source in self.sources}
-        asked = self.quotas.get(surface, self.quotas["home"])
-        return {name: n for name, n in asked.items() if name in names}

@@ -307,11 +307,13 @@ def _converted(frame: pl.DataFrame, rates: Rates) -> pl.DataFrame:
 
 
 def _voided(log: ActionLog) -> NDArray[np.int64]:
-    """When each purchase was wholly taken back by a refund."""
+    """When each purchase was wholly taken back by a refund, of its line or of its order."""
     void = np.full(len(log), NEVER_MS, np.int64)
     refunds = log.kind == int(ActionKind.refund)
     if not refunds.any():
         return void
+    _void_orders(log, refunds & (log.item_row == NO_ROW) & (log.order_row != NO_ROW), void)
+    refunds &= log.item_row != NO_ROW
     concerned = np.flatnonzero(refunds | (log.kind == int(ActionKind.purchase)))
     matched = match_cancellations(
         pl.DataFrame(
@@ -330,3 +332,17 @@ def _voided(log: ActionLog) -> NDArray[np.int64]:
     rows = taken["cancels_row"].to_numpy().astype(np.int64)
     np.minimum.at(void, rows, log.at_ms[taken["row"].to_numpy()])
     return void
+
+
+def _void_orders(log: ActionLog, whole: NDArray[np.bool_], void: NDArray[np.int64]) -> None:
+    """Note in ``void`` what refunds of ``whole`` orders took back: of the same shopper, before."""
+    if not whole.any():
+        return
+    key = log.order_row.astype(np.int64) << 32 | (log.shopper_row.astype(np.int64) & 0xFFFFFFFF)
+    order, place = np.unique(key[whole], return_inverse=True)
+    last = np.full(len(order), np.iinfo(np.int64).min)
+    np.maximum.at(last, place, log.at_ms[whole])
+    bought = np.flatnonzero((log.kind == int(ActionKind.purchase)) & (log.order_row != NO_ROW))
+    at = np.minimum(np.searchsorted(order, key[bought]), len(order) - 1)
+    taken = (order[at] == key[bought]) & (log.at_ms[bought] <= last[at])
+    void[bought[taken]] = last[at[taken]]

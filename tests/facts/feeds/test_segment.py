@@ -253,3 +253,8 @@ def test_a_browser_speaks_for_its_visitor_and_not_for_the_user_it_names() -> Non
 def test_what_is_no_body_is_said(body: object) -> None:
     with pytest.raises(BadInput):
         decode_segment(body, Terms(NOW))
+
+
+def test_a_refund_without_products_is_of_the_whole_order() -> None:
+    (refund,) = actions(send(track("Order Refunded", {"order_id": "o-1"})))
+    assert (refund.kind, refund.order_id, refund.item) == ("refund", "o-1", None)

@@ -257,7 +257,8 @@ def _why_refused(action: Action, now_ms: int, max_future_ms: int) -> tuple[str |
     """Field and reason of a well-formed action that still cannot be a fact."""
     if action.kind not in _KIND_NAMES:
         return "kind", f"{action.kind!r} is no kind of action{_nearest(action.kind, _KIND_NAMES)}"
-    if action.item is None and action.kind in _ITEM_KIND_NAMES:
+    whole_order = action.kind == "refund" and action.order_id
+    if action.item is None and action.kind in _ITEM_KIND_NAMES and not whole_order:
         return "item", f"a {action.kind} must name the item"
     if action.currency is not None and not is_currency(action.currency):
         return "currency", f"{action.currency!r} is no currency: three capital letters (ISO 4217)"

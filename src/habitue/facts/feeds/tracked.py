@@ -167,7 +167,8 @@ class Happening:
 
     def facts(self, terms: Terms) -> list[Fact]:
         """The actions, after the items they name where those are wanted; raises ``Wrong``."""
-        if not self.products and self.kind in _ITEM_KINDS:
+        whole_order = self.kind == "refund" and self.said.get("order_id")
+        if not self.products and self.kind in _ITEM_KINDS and not whole_order:
             raise Wrong("product_id", f"a {self.kind} must name its products")
         made: list[Fact] = []
         if terms.with_items:
