@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,9 @@ from habitue.errors import MissingPiece
 from habitue.facts import ActionLog, code_of
 
 __all__ = ["Learnt", "Progress", "learn", "with_held_out"]
+
+_ONE_AT_A_TIME = Lock()
+"""PyTorch draws from one generator for the whole process: two trainings would disturb each other."""
 
 Progress = Callable[[str, float, float], None]
 """Told (step, done, total) as work goes on."""
@@ -48,7 +52,7 @@ def learn(
     Raises ``MissingPiece`` where PyTorch is not installed.
     """
     try:
-        import torch  # noqa: F401
+        import torch
     except ImportError:
         raise MissingPiece(
             "Training a behaviour model needs PyTorch, which is not installed.",
@@ -63,7 +67,8 @@ def learn(
         return _nothing(n_items, config.dim)
     learnt_from, judged = with_held_out(streams, validation_share, rng)
     training = Training(learnt_from, content=content, judged=judged)
-    fitted = fit(training, config, seed=int(rng.integers(2**31 - 1)), progress=progress)
+    with _ONE_AT_A_TIME, torch.random.fork_rng():
+        fitted = fit(training, config, seed=int(rng.integers(2**31 - 1)), progress=progress)
     read, told = vectors_of(fitted.network)
     best = max((one.ndcg for one in fitted.history), default=0.0)
     encoder = TorchEncoder(fitted.network)

@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from habitue.behaviour.streams import GAP_STEPS
-from habitue.facts import ActionKind, Context
+from habitue.facts import ActionKind, Context, Owned
 
-__all__ = ["Read", "RequestReader"]
+__all__ = ["Read", "RequestReader", "warm"]
 
+_PLAIN: Final = ["C", "W"]  # one layout, so that the kernel is compiled once
 _ANCHOR_KIND: Final[Mapping[str, ActionKind]] = {"cart": ActionKind.add_to_cart}
 
 
@@ -57,8 +58,12 @@ class RequestReader:
         waiting = np.zeros(n, np.int64)
         personal = context.personal if len(context.personal) else np.ones(n, np.bool_)
         _read(
-            context.recent_item, context.recent_kind, context.recent_age_days,
-            context.anchor_item, personal, self._taught,
+            np.require(context.recent_item, np.int32, _PLAIN),
+            np.require(context.recent_kind, np.uint8, _PLAIN),
+            np.require(context.recent_age_days, np.float32, _PLAIN),
+            np.require(context.anchor_item, np.int32, _PLAIN),
+            np.require(personal, np.bool_, _PLAIN),
+            self._taught,
             int(_ANCHOR_KIND.get(context.surface, ActionKind.view_item)),
             item, kind, gap, end, waiting,
         )  # fmt: skip
@@ -125,3 +130,19 @@ def _read(
             gap[b, x] = 0 if x == 0 else _step(float(before - age))
             before = age
         waiting[b] = _step(float(before)) if n else 0
+
+
+def warm() -> None:
+    """Compile this module's kernel for the types requests bring, or read it from disk."""
+    nobody = np.zeros((1, 1), np.int32)
+    context = Context(
+        surface="home",
+        now_ms=np.zeros(1, np.int64),
+        shopper_row=np.zeros(1, np.int32),
+        recent_item=nobody,
+        recent_kind=np.zeros((1, 1), np.uint8),
+        recent_age_days=np.zeros((1, 1), np.float32),
+        anchor_item=nobody,
+        owned=Owned.nothing(1),
+    )
+    RequestReader([ActionKind.view_item], 1).read(context)

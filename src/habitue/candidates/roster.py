@@ -137,7 +137,8 @@ def load_source(path: Path) -> Source:
 
 def warm() -> None:
     """Compile every kernel that serves requests, or read it from the cache on disk."""
+    from habitue.behaviour import requests
     from habitue.candidates import again, descent, everybody, foldin, neighbours, products, profile
 
-    for module in (profile, neighbours, products, descent, foldin, everybody, again):
+    for module in (profile, neighbours, products, descent, foldin, everybody, again, requests):
         module.warm()
