@@ -109,7 +109,7 @@ def _columns(log: ActionLog):
 
 def test_the_source_proposes_the_chance_and_comes_back_from_its_folder(tmp_path: Path) -> None:
     facts = facts_of(weekly_shop())
-    source = AgainLearner(AgainConfig()).fit(facts, np.random.default_rng(0))
+    source = AgainLearner(AgainConfig(fades="cycle")).fit(facts, np.random.default_rng(0))
     asked = requests([[]], owned=[[(MILK, 5.0, 7.0), (SHIRT, 1.0, 40.0)]])
     found = source.propose(asked, 3)
     assert found.item_row.tolist() == [[MILK, SHIRT, -1]]

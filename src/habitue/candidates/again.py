@@ -34,7 +34,7 @@ class AgainConfig(BaseModel):
     source: Literal["again"] = "again"
     name: str = Field(default="again", min_length=1, description="its name in slates and features")
     fades: Literal["cycle", "half_life"] = Field(
-        default="cycle",
+        default="half_life",
         description="by how the time since the last purchase fits the cycle, or by half-lives",
     )
     half_life_days: float = Field(
