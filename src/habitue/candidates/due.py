@@ -76,7 +76,8 @@ class Due:
     def log_odds(self, owned: Owned) -> NDArray[np.float32]:
         """The log-odds that the next order holds each thing owned: (nnz,)."""
         out = np.empty(len(owned.item), np.float32)
-        _log_odds(*_read(self.cycles, owned), self.hazard, self.per_log_count, self.item, out)
+        learnt = (self.hazard, self.per_log_count, self.item)
+        _log_odds(*(*_read(self.cycles, owned), *learnt, out))
         return out
 
     def arrays(self) -> dict[str, NDArray[Any]]:
@@ -115,7 +116,7 @@ def _read(cycles: Cycles, owned: Owned) -> tuple[Any, ...]:
 def _places(cycles: Cycles, owned: Owned) -> NDArray[np.float32]:
     """Where among the knots each thing owned stands, from 0 to the last: (nnz,)."""
     out = np.empty(len(owned.item), np.float32)
-    _stand(*_read(cycles, owned), out)
+    _stand(*(*_read(cycles, owned), out))
     return out
 
 

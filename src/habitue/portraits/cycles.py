@@ -143,8 +143,8 @@ def cycle_ratio(
 ) -> float:
     """How many cycles ago a thing owned was last bought, as a power of two."""
     usual = log_days[item] if item < len(log_days) else shop_log_days
-    gaps = count - 1.0
+    gaps = float(count) - 1.0
     if gaps > 0.0:
-        own = np.log(max((first_age_days - age_days) / gaps, _LEAST_GAP_DAYS))
+        own = np.log(max(float(first_age_days - age_days) / gaps, _LEAST_GAP_DAYS))
         usual = (gaps * own + own_weight * usual) / (gaps + own_weight)
-    return float((np.log(max(age_days, _LEAST_AGE_DAYS)) - usual) / _LOG_2)
+    return float((np.log(max(float(age_days), _LEAST_AGE_DAYS)) - usual) / _LOG_2)

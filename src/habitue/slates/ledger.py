@@ -248,7 +248,7 @@ class Ledger:
         if not merged:
             return _NOTHING
         items = sorted(merged)
-        last, first = _ages(
+        last_age, first_age = _ages(
             np.array([merged[item][1] for item in items], np.int64),
             np.array([merged[item][2] for item in items], np.uint32),
             now_ms,
@@ -256,8 +256,8 @@ class Ledger:
         return Entries(
             np.array(items, np.int32),
             np.array([merged[item][0] for item in items], np.float32),
-            last,
-            first,
+            last_age,
+            first_age,
         )
 
 
@@ -361,10 +361,10 @@ def _ages(
     last, first = np.empty(len(last_ms), np.float32), np.empty(len(last_ms), np.float32)
     for x in range(len(last_ms)):
         last[x] = max(now_ms - last_ms[x], 0) / MS_PER_DAY
-        first_ms = np.int64(first_s[x]) * 1000
-        if last_ms[x] - first_ms < 1000:  # the same second: the same time
-            first_ms = last_ms[x]
-        first[x] = max(now_ms - first_ms, 0) / MS_PER_DAY
+        gap_ms = last_ms[x] - np.int64(first_s[x]) * 1000
+        first[x] = last[x]
+        if gap_ms >= 1000:  # in the same second: at the same time
+            first[x] = max(now_ms - last_ms[x] + gap_ms, 0) / MS_PER_DAY
     return last, first
 
 
