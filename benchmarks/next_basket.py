@@ -1,4 +1,4 @@
-"""Ta-Feng, the next basket: buy-again and user-kNN in one sum, beside personal top-frequency.
+"""Ta-Feng, the next basket: buying again and user-kNN in one sum, beside personal top-frequency.
 
     python -m benchmarks.next_basket
 
@@ -43,7 +43,7 @@ AT = 10
 BATCH = 256
 BOUGHT = {"purchase": 1.0}
 SOURCES = (
-    AgainConfig(half_life_days=1e9),
+    AgainConfig(fades="cycle"),
     UserKnnConfig(
         kind_weight=BOUGHT,
         neighbours=300,
@@ -54,7 +54,7 @@ SOURCES = (
     ),
     PopularConfig(counts="actions"),
 )
-WEIGHTS = {"again": 1.0, "user_knn": 6.0}
+WEIGHTS = {"again": 1.0, "user_knn": 0.25}
 Lists = Callable[["Baskets"], NDArray[np.int32]]  # (n_shoppers, AT)
 
 
@@ -204,13 +204,13 @@ def main() -> None:
     console = Console(width=120)
     if parser.parse_args().tune:
         data = read_baskets(earlier=True)
-        for weight in (1.0, 3.0, 6.0, 10.0):
+        for weight in (0.1, 0.2, 0.25, 0.3, 0.5, 1.0):
             found = judged(data, habitue({"again": 1.0, "user_knn": weight})(data))
             console.print(f"user_knn {weight}: recall {found[0]:.4f}")
         return
     data = read_baskets()
     rows: dict[str, Lists] = {
-        "Habitué: again + 6 user_knn": habitue(WEIGHTS),
+        "Habitué: again + 0.25 user_knn": habitue(WEIGHTS),
         "Habitué: again": habitue({"again": 1.0}),
         "Habitué: user_knn": habitue({"user_knn": 1.0}),
         "personal top-frequency": frequency,

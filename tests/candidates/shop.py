@@ -71,7 +71,7 @@ def requests(
 ) -> Context:
     """Requests from recent (item, kind, age in days), most recent first, of strangers by default.
 
-    ``owned`` is (item, orders, days since the last) of each.
+    ``owned`` is (item, orders, days since the last) of each, thirty days between orders.
     """
     n = len(recent)
     length = max((len(row) for row in recent), default=0)
@@ -105,6 +105,7 @@ def _owned(bought: Sequence[Sequence[tuple[int, float, float]]]) -> Owned:
         item=np.array([line[0] for line in lines], np.int32),
         count=np.array([line[1] for line in lines], np.float32),
         age_days=np.array([line[2] for line in lines], np.float32),
+        first_age_days=np.array([line[2] + 30 * (line[1] - 1) for line in lines], np.float32),
     )
 
 
@@ -115,6 +116,7 @@ def _owned_by(owned: Owned, b: int) -> Owned:
         owned.item[lines],
         owned.count[lines],
         owned.age_days[lines],
+        owned.first_age_days[lines],
     )
 
 

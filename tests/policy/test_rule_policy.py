@@ -55,6 +55,7 @@ def make_context(
             np.array(list(owned), np.int32),
             np.ones(len(owned), np.float32),
             np.array(list(owned.values()), np.float32),
+            np.array(list(owned.values()), np.float32),
         ),
     )
 
@@ -316,7 +317,7 @@ def test_a_batch_is_filled_context_by_context() -> None:
         recent_kind=np.concatenate([one.recent_kind, other.recent_kind]),
         recent_age_days=np.concatenate([one.recent_age_days, other.recent_age_days]),
         anchor_item=np.empty((2, 0), np.int32),
-        owned=Owned(np.array([0, 0, 1]), other.owned.item, other.owned.count, other.owned.age_days),
+        owned=replace(other.owned, indptr=np.array([0, 0, 1])),
     )
     policy = RulePolicy(rules(not_interested_damping=1.0), make_shelf())
     rows, score = np.arange(6, dtype=np.int32), np.arange(6, 0, -1, np.float32)

@@ -12,20 +12,23 @@ from tests.portraits.logs import DAY, N_SHOPPERS, Row, log_of, rows
 
 
 def read_plainly(given_rows: list[Row], shopper: int, now: int, length: int):
-    """Recent (item, kind, age) most recent first, and owned {item: (orders, age)}."""
+    """Recent (item, kind, age) most recent first, and owned {item: (orders, age, first age)}."""
     order = sorted(range(len(given_rows)), key=lambda x: (given_rows[x][0], x))
     mine = [
         given_rows[x] for x in order
         if given_rows[x][2] == shopper and given_rows[x][3] >= 0 and given_rows[x][0] < now
     ]  # fmt: skip
     recent = [(r[3], int(r[1]), (now - r[0]) / DAY) for r in reversed(mine)][:length]
-    owned: dict[int, tuple[set, int]] = {}
+    owned: dict[int, tuple[set, int, int]] = {}
     for number, (at, kind, _, item, held_in, _, _) in enumerate(mine):
         if kind == ActionKind.purchase:
-            orders, last = owned.get(item, (set(), 0))
+            orders, last, first = owned.get(item, (set(), 0, at))
             one = held_in if held_in >= 0 else ("line", number)
-            owned[item] = (orders | {one}, max(last, at))
-    return recent, {i: (len(o), (now - last) / DAY) for i, (o, last) in sorted(owned.items())}
+            owned[item] = (orders | {one}, max(last, at), min(first, at))
+    return recent, {
+        item: (len(orders), (now - last) / DAY, (now - first) / DAY)
+        for item, (orders, last, first) in sorted(owned.items())
+    }
 
 
 @given(rows(), st.lists(st.tuples(st.integers(0, N_SHOPPERS - 1), st.integers(1, 220))))
@@ -48,9 +51,13 @@ def test_a_context_is_what_lay_before_it(given_rows: list[Row], asked) -> None:
         np.testing.assert_allclose(context.recent_age_days[b, :n], [r[2] for r in recent], 1e-5)
         held = slice(context.owned.indptr[b], context.owned.indptr[b + 1])
         assert context.owned.item[held].tolist() == list(owned)
-        assert context.owned.count[held].tolist() == [count for count, _ in owned.values()]
-        ages = [age for _, age in owned.values()]
-        np.testing.assert_allclose(context.owned.age_days[held], ages, rtol=1e-5)
+        assert context.owned.count[held].tolist() == [one[0] for one in owned.values()]
+        np.testing.assert_allclose(
+            context.owned.age_days[held], [one[1] for one in owned.values()], rtol=1e-5
+        )
+        np.testing.assert_allclose(
+            context.owned.first_age_days[held], [one[2] for one in owned.values()], rtol=1e-5
+        )
 
 
 def test_strangers_have_no_past() -> None:

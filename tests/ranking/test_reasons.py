@@ -59,7 +59,7 @@ def removed(context: Context, row: int) -> Context:
     held = context.owned.item != row
     owned = Owned(
         np.array([0, held.sum()]), context.owned.item[held], context.owned.count[held],
-        context.owned.age_days[held],
+        context.owned.age_days[held], context.owned.first_age_days[held],
     )  # fmt: skip
     return replace(context, recent_item=item, recent_kind=kind, recent_age_days=age, owned=owned)
 
@@ -214,7 +214,7 @@ def only(context: Context, keep: list[int], held: np.ndarray) -> Context:
     age[0, : len(keep)] = context.recent_age_days[0, keep]
     owned = Owned(
         np.array([0, held.sum()]), context.owned.item[held], context.owned.count[held],
-        context.owned.age_days[held],
+        context.owned.age_days[held], context.owned.first_age_days[held],
     )  # fmt: skip
     return replace(context, recent_item=item, recent_kind=kind, recent_age_days=age, owned=owned)
 

@@ -73,6 +73,8 @@ def test_a_table_owns_what_a_context_of_the_past_owns(told: list[Told]) -> None:
         assert entries.item.tolist() == owned.item[since:until].tolist()
         assert entries.count.tolist() == owned.count[since:until].tolist()
         np.testing.assert_allclose(entries.age_days, owned.age_days[since:until], rtol=1e-6)
+        first = owned.first_age_days[since:until]
+        np.testing.assert_allclose(entries.first_age_days, first, rtol=1e-6)
 
 
 @given(TOLD, st.integers(0, 25))
@@ -87,6 +89,7 @@ def test_told_later_or_written_down_before_is_the_same(told: list[Told], cut: in
         assert a.item.tolist() == b.item.tolist()
         assert a.count.tolist() == b.count.tolist()
         np.testing.assert_allclose(a.age_days, b.age_days, rtol=1e-6)
+        np.testing.assert_allclose(a.first_age_days, b.first_age_days, rtol=1e-6)
 
 
 def test_two_lines_of_one_order_are_one_purchase() -> None:

@@ -22,7 +22,7 @@ def owned_by(items: list[set[int]]) -> Owned:
     flat = [i for one in items for i in sorted(one)]
     indptr = np.cumsum([0] + [len(one) for one in items])
     n = len(flat)
-    return Owned(indptr, np.array(flat, np.int32), np.ones(n, np.float32), np.ones(n, np.float32))
+    return Owned(indptr, np.array(flat, np.int32), *np.ones((3, n), np.float32))
 
 
 @given(

@@ -23,6 +23,7 @@ class Owned:
     item: NDArray[np.int32]  # (nnz,) item rows, ascending within a shopper
     count: NDArray[np.float32]  # (nnz,) orders that held the item
     age_days: NDArray[np.float32]  # (nnz,) days since it was last bought
+    first_age_days: NDArray[np.float32]  # (nnz,) days since it was first bought
 
     @classmethod
     def nothing(cls, n: int) -> Owned:
@@ -30,6 +31,7 @@ class Owned:
         return cls(
             np.zeros(n + 1, np.int64),
             np.empty(0, np.int32),
+            np.empty(0, np.float32),
             np.empty(0, np.float32),
             np.empty(0, np.float32),
         )

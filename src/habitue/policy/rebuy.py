@@ -7,7 +7,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from habitue.facts import MS_PER_DAY, ActionKind, ActionLog
+from habitue.facts import ActionLog
+from habitue.portraits import Gaps
 
 __all__ = ["usual_gap_days"]
 
@@ -23,15 +24,9 @@ def usual_gap_days(
     An item bought again too rarely takes its category's median (``category`` (n_items,), -1 for
     none); NaN where that is rare too. Purchases of the same item on one day are one.
     """
-    bought = log.of_kinds((ActionKind.purchase,))
-    bought = bought.take((bought.item_row >= 0) & (bought.shopper_row >= 0))
     n_items = max(log.n_items, len(category))
-    pair = bought.shopper_row.astype(np.int64) * max(n_items, 1) + bought.item_row
-    order = np.lexsort((bought.at_ms, pair))
-    pair, at_ms = pair[order], bought.at_ms[order]
-    gap = np.diff(at_ms) / MS_PER_DAY
-    again = (pair[1:] == pair[:-1]) & (gap >= 1)
-    item, gap = (pair[1:] % max(n_items, 1))[again], gap[again]
+    gaps = Gaps.of(log)
+    item, gap = gaps.item, gaps.days
     days = _medians(item, gap, n_items, min_gaps)
     of_item = np.full(n_items, -1, np.int64)
     of_item[: len(category)] = category

@@ -2,6 +2,7 @@
 
 from habitue.portraits.config import PortraitConfig
 from habitue.portraits.contexts import ShopperIndex, contexts_as_of, pick
+from habitue.portraits.cycles import Cycles, Gaps, cycle_ratio
 from habitue.portraits.item_columns import ItemColumns
 from habitue.portraits.item_stats import CHANNELS, ItemStats, ItemStatsConfig
 from habitue.portraits.norms import STAGES, ShopNorms
@@ -11,6 +12,8 @@ from habitue.portraits.shoppers import portrait_columns
 __all__ = [
     "CHANNELS",
     "STAGES",
+    "Cycles",
+    "Gaps",
     "ItemColumns",
     "ItemStats",
     "ItemStatsConfig",
@@ -19,6 +22,7 @@ __all__ = [
     "ShopNorms",
     "ShopperIndex",
     "contexts_as_of",
+    "cycle_ratio",
     "pick",
     "portrait_columns",
     "portrait_of",

@@ -146,7 +146,13 @@ def _owned(
     shopper: NDArray[np.int32],
     now: NDArray[np.int64],
     ends: NDArray[np.int64],
-) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]:
+) -> tuple[
+    NDArray[np.int64],
+    NDArray[np.int32],
+    NDArray[np.float32],
+    NDArray[np.float32],
+    NDArray[np.float32],
+]:
     n = len(shopper)
     total = 0
     for b in range(n):
@@ -157,6 +163,7 @@ def _owned(
     out_item = np.empty(total, np.int32)
     out_count = np.empty(total, np.float32)
     out_age = np.empty(total, np.float32)
+    out_first = np.empty(total, np.float32)
     at = 0
     for b in range(n):
         s = shopper[b]
@@ -175,7 +182,7 @@ def _owned(
         by_key = np.argsort(key[:m], kind="mergesort")
         last_item = NO_ROW
         last_order = np.int64(-1)
-        newest = np.int64(0)
+        newest = oldest = np.int64(0)
         for x in range(m):
             e = where[by_key[x]]
             order = np.int64(orders[e])
@@ -184,15 +191,23 @@ def _owned(
                 last_order = np.int64(-2)
                 out_item[at] = last_item
                 out_count[at] = 0
-                newest = at_ms[e]
+                newest = oldest = at_ms[e]
                 at += 1
             if order == NO_ROW or order != last_order:
                 out_count[at - 1] += 1
                 last_order = order
             newest = max(newest, at_ms[e])
+            oldest = min(oldest, at_ms[e])
             out_age[at - 1] = (now[b] - newest) / MS_PER_DAY
+            out_first[at - 1] = (now[b] - oldest) / MS_PER_DAY
         out_ptr[b + 1] = at
-    return out_ptr, out_item[:at].copy(), out_count[:at].copy(), out_age[:at].copy()
+    return (
+        out_ptr,
+        out_item[:at].copy(),
+        out_count[:at].copy(),
+        out_age[:at].copy(),
+        out_first[:at].copy(),
+    )
 
 
 def pick(context: Context, rows: NDArray[np.int64]) -> Context:
@@ -214,7 +229,13 @@ def pick(context: Context, rows: NDArray[np.int64]) -> Context:
         context.recent_kind[rows],
         context.recent_age_days[rows],
         context.anchor_item[rows],
-        Owned(indptr, owned.item[entries], owned.count[entries], owned.age_days[entries]),
+        Owned(
+            indptr,
+            owned.item[entries],
+            owned.count[entries],
+            owned.age_days[entries],
+            owned.first_age_days[entries],
+        ),
         texts(context.device),
         texts(context.locale),
         texts(context.query),

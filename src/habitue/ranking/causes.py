@@ -54,12 +54,12 @@ def take_away(
     )
     kind, age = np.empty(item.shape, np.uint8), np.empty(item.shape, np.float32)
     indptr, held = np.empty(n + 1, np.int64), np.empty(n * len(owned.item), np.int32)
-    amounts = np.empty((2, len(held)), np.float32)
+    amounts = np.empty((3, len(held)), np.float32)
     c, left, p = _take_away(
         recent, plain(context.recent_kind, np.uint8), plain(context.recent_age_days, np.float32),
         plain(owned.item, np.int32), plain(owned.count, np.float32),
-        plain(owned.age_days, np.float32), anchor, items, brand, category, n_recents, causes, pairs,
-        item, kind, age, anchors, indptr, held, amounts,
+        plain(owned.age_days, np.float32), plain(owned.first_age_days, np.float32), anchor, items,
+        brand, category, n_recents, causes, pairs, item, kind, age, anchors, indptr, held, amounts,
     )  # fmt: skip
     n = c + 1
     now, shopper = np.empty(n, np.int64), np.empty(n, np.int32)
@@ -67,7 +67,7 @@ def take_away(
     personal = context.personal
     variants = Context(
         context.surface, now, shopper, item[:n], kind[:n], age[:n], anchors[:n],
-        Owned(indptr[: n + 1], held[:left], amounts[0, :left], amounts[1, :left]),
+        Owned(indptr[: n + 1], held[:left], *amounts[:, :left]),
         personal=np.repeat(personal, n) if len(personal) else personal,
     )  # fmt: skip
     return Trials(causes[0, :c], causes[1, :c], variants, pairs[0, :p], pairs[1, :p])
@@ -81,6 +81,7 @@ def _take_away(
     owned: Codes,
     count: NDArray[np.float32],
     owned_age: NDArray[np.float32],
+    owned_first: NDArray[np.float32],
     anchor: Codes,
     items: Codes,
     brand: Codes,
@@ -103,8 +104,8 @@ def _take_away(
     )
     code, named = code[:n], named[:n]
     left = _without(
-        code, named, recent[0], kind[0], age[0], owned, count, owned_age, anchor[0], items, brand,
-        category, out_item, out_kind, out_age, out_anchor, indptr, held, amounts[0], amounts[1],
+        code, named, recent[0], kind[0], age[0], owned, count, owned_age, owned_first, anchor[0],
+        items, brand, category, out_item, out_kind, out_age, out_anchor, indptr, held, amounts,
     )  # fmt: skip
     return n, left, _concerned(code, named, items, owned, brand, category, pairs[0], pairs[1])
 
@@ -165,6 +166,7 @@ def _without(
     owned: Codes,
     count: NDArray[np.float32],
     owned_age: NDArray[np.float32],
+    owned_first: NDArray[np.float32],
     anchor: Codes,
     items: Codes,
     brand: Codes,
@@ -175,8 +177,7 @@ def _without(
     out_anchor: Codes,
     indptr: NDArray[np.int64],
     held: Codes,
-    held_count: NDArray[np.float32],
-    held_age: NDArray[np.float32],
+    amounts: NDArray[np.float32],
 ) -> int:
     """Fill what is left of actions, anchors and possessions, as they are and without each cause.
 
@@ -208,7 +209,9 @@ def _without(
         for e in range(n_owned):
             gone = 0 <= which <= _BOUGHT and owned[e] == what
             if not gone and not (which == _AGAIN and _among(owned[e], items)):
-                held[at], held_count[at], held_age[at] = owned[e], count[e], owned_age[e]
+                held[at] = owned[e]
+                amounts[0, at], amounts[1, at] = count[e], owned_age[e]
+                amounts[2, at] = owned_first[e]
                 at += 1
         indptr[v + 1] = at
         if which != _ANCHORS:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self
 
 import numba as nb
 import numpy as np
@@ -18,6 +18,8 @@ from habitue.store.pages import pages
 
 __all__ = ["Entries", "Ledger", "LedgerTable"]
 
+_LAST_SECOND: Final = 2**32 - 1  # of the year 2106
+
 
 @dataclass(frozen=True, slots=True)
 class Entries:
@@ -26,6 +28,7 @@ class Entries:
     item: NDArray[np.int32]  # (n,)
     count: NDArray[np.float32]  # (n,) orders that held the item, or times it was refused
     age_days: NDArray[np.float32]  # (n,) days since the last time
+    first_age_days: NDArray[np.float32]  # (n,) days since the first time
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,7 @@ class LedgerTable:
     item: NDArray[np.int32]  # (nnz,) ascending within a shopper
     count: NDArray[np.float32]  # (nnz,)
     last_ms: NDArray[np.int64]  # (nnz,)
+    first_s: NDArray[np.uint32]  # (nnz,) seconds: half the memory, and a cycle lasts days
 
     @classmethod
     def empty(cls) -> Self:
@@ -45,6 +49,7 @@ class LedgerTable:
             np.empty(0, np.int32),
             np.empty(0, np.float32),
             np.empty(0, np.int64),
+            np.empty(0, np.uint32),
         )
 
     @classmethod
@@ -71,6 +76,7 @@ class LedgerTable:
             (pair[start] % log.n_items).astype(np.int32),
             np.add.reduceat(new_order, start, dtype=np.float32),
             np.maximum.reduceat(at_ms, start),
+            _seconds(np.minimum.reduceat(at_ms, start)),
         )
 
     def save(self, path: Path) -> None:
@@ -94,8 +100,12 @@ class LedgerTable:
 
 def _columns(
     table: LedgerTable,
-) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.int64]]:
-    return table.item, table.count, table.last_ms
+) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.int64], NDArray[np.uint32]]:
+    return table.item, table.count, table.last_ms, table.first_s
+
+
+def _seconds(at_ms: NDArray[np.int64]) -> NDArray[np.uint32]:
+    return np.clip(at_ms // 1000, 0, _LAST_SECOND).astype(np.uint32)
 
 
 class _Since(NamedTuple):
@@ -108,6 +118,7 @@ class _Since(NamedTuple):
     item: NDArray[np.int32]  # (cap,) NO_ROW where the shopper was forgotten
     times: NDArray[np.float32]  # (cap,) how often it was told
     last_ms: NDArray[np.int64]  # (cap,)
+    first_s: NDArray[np.uint32]  # (cap,)
     before: NDArray[np.int32]  # (cap,) the same shopper's entry before this one, or NO_ROW
     latest: NDArray[np.int32]  # (n_shoppers and spare,) an entry, or NO_ROW
     place: NDArray[np.int32]  # (a power of two,) open-addressed entries, NO_ROW where free
@@ -122,6 +133,7 @@ class _Since(NamedTuple):
             pages(capacity, np.int32),
             pages(capacity, np.float32),
             pages(capacity, np.int64),
+            pages(capacity, np.uint32),
             pages(capacity, np.int32),
             latest,
             place,
@@ -147,13 +159,13 @@ class _Since(NamedTuple):
 
 
 def _by_entry(since: _Since) -> tuple[NDArray[Any], ...]:
-    return since.shopper, since.item, since.times, since.last_ms, since.before
+    return since.shopper, since.item, since.times, since.last_ms, since.first_s, since.before
 
 
 class Ledger:
     """A table and what was told since, by shopper row.
 
-    What is held beyond the table is 30 to 42 bytes an entry and 4 a shopper, until the next
+    What is held beyond the table is 34 to 46 bytes an entry and 4 a shopper, until the next
     snapshot's table.
     """
 
@@ -163,7 +175,7 @@ class Ledger:
         self._since = _Since.empty(64, 64, 128)
         self._used = 0
         # Compiled, or read from the cache, here: not while somebody waits for a slate.
-        _ages(self._table.last_ms[:0], 0)
+        _ages(self._table.last_ms[:0], self._table.first_s[:0], 0)
         _chain(self._since, 0)
 
     def add(self, actions: ActionColumns) -> None:
@@ -202,32 +214,38 @@ class Ledger:
             a, b = table.indptr.item(shopper), table.indptr.item(shopper + 1)
             if a == b:
                 return _NOTHING
-            return Entries(table.item[a:b], table.count[a:b], _ages(table.last_ms[a:b], now_ms))
+            last, first = _ages(table.last_ms[a:b], table.first_s[a:b], now_ms)
+            return Entries(table.item[a:b], table.count[a:b], last, first)
         return self._merged(shoppers, now_ms)
 
     def _merged(self, shoppers: Sequence[int], now_ms: int) -> Entries:
         table = self._table
-        merged: dict[int, tuple[float, int]] = {}
+        merged: dict[int, tuple[float, int, int]] = {}
         for shopper in shoppers:
-            held: list[tuple[int, tuple[float, int]]] = []
+            held: list[tuple[int, float, int, int]] = []
             if self._told(shopper):
                 told = (column.tolist() for column in _chain(self._since, shopper))
-                held = [(item, (count, last)) for item, count, last in zip(*told, strict=True)]
+                held = list(zip(*told, strict=True))
             if 0 <= shopper < len(table.indptr) - 1:
                 part = slice(table.indptr[shopper], table.indptr[shopper + 1])
                 columns = (column[part].tolist() for column in _columns(table))
-                held += [(item, (count, last)) for item, count, last in zip(*columns, strict=True)]
-            for item, (count, last_ms) in held:
-                before, last = merged.get(item, (0.0, last_ms))
-                merged[item] = (before + count, max(last, last_ms))
+                held += zip(*columns, strict=True)
+            for item, count, last_ms, first_s in held:
+                before, last, first = merged.get(item, (0.0, last_ms, first_s))
+                merged[item] = (before + count, max(last, last_ms), min(first, first_s))
         if not merged:
             return _NOTHING
         items = sorted(merged)
-        last_times = np.array([merged[item][1] for item in items], np.int64)
+        last_age, first_age = _ages(
+            np.array([merged[item][1] for item in items], np.int64),
+            np.array([merged[item][2] for item in items], np.uint32),
+            now_ms,
+        )
         return Entries(
             np.array(items, np.int32),
             np.array([merged[item][0] for item in items], np.float32),
-            _ages(last_times, now_ms),
+            last_age,
+            first_age,
         )
 
 
@@ -253,6 +271,11 @@ def _place_all(since: _Since, used: int) -> None:
 
 
 @nb.njit(cache=True, nogil=True)
+def _second(at_ms: int) -> np.uint32:
+    return np.uint32(min(max(at_ms // 1000, 0), _LAST_SECOND))
+
+
+@nb.njit(cache=True, nogil=True)
 def _tell(
     since: _Since,
     used: int,
@@ -267,11 +290,13 @@ def _tell(
         if entry >= 0:
             since.times[entry] += 1
             since.last_ms[entry] = max(since.last_ms[entry], at_ms[x])
+            since.first_s[entry] = min(since.first_s[entry], _second(at_ms[x]))
             continue
         since.shopper[used] = shopper[x]
         since.item[used] = item[x]
         since.times[used] = 1
         since.last_ms[used] = at_ms[x]
+        since.first_s[used] = _second(at_ms[x])
         since.before[used] = since.latest[shopper[x]]
         since.place[at] = used
         since.latest[shopper[x]] = used  # whole before anybody can come upon it
@@ -288,6 +313,7 @@ def _forget(since: _Since, shopper: int) -> None:
         since.item[entry] = NO_ROW
         since.times[entry] = 0
         since.last_ms[entry] = 0
+        since.first_s[entry] = 0
         since.shopper[entry] = NO_ROW
         entry = since.before[entry]
 
@@ -295,31 +321,41 @@ def _forget(since: _Since, shopper: int) -> None:
 @nb.njit(cache=True, nogil=True)
 def _chain(
     since: _Since, shopper: int
-) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.int64]]:
-    """Items, counts and last times of a shopper, the latest told first."""
+) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.int64], NDArray[np.uint32]]:
+    """Items, counts, last and first times of a shopper, the latest told first."""
     first, n = since.latest[shopper], 0
     entry = first
     while entry >= 0:
         n += 1
         entry = since.before[entry]
     item, count, last_ms = np.empty(n, np.int32), np.empty(n, np.float32), np.empty(n, np.int64)
+    first_s = np.empty(n, np.uint32)
     entry = first
     for x in range(n):
         item[x] = since.item[entry]
         count[x] = since.times[entry]
         last_ms[x] = since.last_ms[entry]
+        first_s[x] = since.first_s[entry]
         entry = since.before[entry]
     known = item >= 0
-    return item[known], count[known], last_ms[known]
+    return item[known], count[known], last_ms[known], first_s[known]
 
 
 @nb.njit(cache=True, nogil=True)
-def _ages(at_ms: NDArray[np.int64], now_ms: int) -> NDArray[np.float32]:
-    """Days since each time, none below zero."""
-    age = np.empty(len(at_ms), np.float32)
-    for x in range(len(at_ms)):
-        age[x] = max(now_ms - at_ms[x], 0) / MS_PER_DAY
-    return age
+def _ages(
+    last_ms: NDArray[np.int64], first_s: NDArray[np.uint32], now_ms: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Days since each last and each first time, none below zero and the first not the lesser."""
+    last, first = np.empty(len(last_ms), np.float32), np.empty(len(last_ms), np.float32)
+    for x in range(len(last_ms)):
+        last[x] = max(now_ms - last_ms[x], 0) / MS_PER_DAY
+        gap_ms = last_ms[x] - np.int64(first_s[x]) * 1000
+        first[x] = last[x]
+        if gap_ms >= 1000:  # in the same second: at the same time
+            first[x] = max(now_ms - last_ms[x] + gap_ms, 0) / MS_PER_DAY
+    return last, first
 
 
-_NOTHING = Entries(np.empty(0, np.int32), np.empty(0, np.float32), np.empty(0, np.float32))
+_NOTHING = Entries(
+    np.empty(0, np.int32), np.empty(0, np.float32), np.empty(0, np.float32), np.empty(0, np.float32)
+)

@@ -397,7 +397,7 @@ class LiveShop:
             kind,
             age,
             np.array([self.items.rows(asked.anchors)], np.int32) if asked.anchors else _NO_ANCHORS,
-            Owned(indptr, owned.item, owned.count, owned.age_days),
+            Owned(indptr, owned.item, owned.count, owned.age_days, owned.first_age_days),
             (asked.device,),
             (asked.locale,),
             (asked.query,),
@@ -431,6 +431,7 @@ def stacked(contexts: Sequence[Context]) -> Context:
             np.concatenate([one.item for one in owned]),
             np.concatenate([one.count for one in owned]),
             np.concatenate([one.age_days for one in owned]),
+            np.concatenate([one.first_age_days for one in owned]),
         ),
         tuple(one.device[0] for one in contexts),
         tuple(one.locale[0] for one in contexts),
@@ -454,7 +455,9 @@ _ABOUT_TO_BE_TOLD_SECONDS: Final = 0.1
 _NO_ANCHORS: Final = np.empty((1, 0), np.int32)
 _ALL: Final = np.ones(1, np.bool_)
 _NONE: Final = np.zeros(1, np.bool_)
-_NOTHING: Final = Entries(np.empty(0, np.int32), np.empty(0, np.float32), np.empty(0, np.float32))
+_NOTHING: Final = Entries(
+    np.empty(0, np.int32), np.empty(0, np.float32), np.empty(0, np.float32), np.empty(0, np.float32)
+)
 
 
 @nb.njit(cache=True, nogil=True)

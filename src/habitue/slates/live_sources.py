@@ -15,11 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from habitue.candidates.contract import Proposals
+from habitue.candidates.due import Due
 from habitue.errors import SnapshotError
 from habitue.facts import MS_PER_DAY, NO_ROW, Context
 from habitue.policy.contract import Policy
 from habitue.policy.rules import SurfaceRules
 from habitue.policy.shelf import DELETED, SOLD_OUT
+from habitue.portraits import Cycles
 from habitue.ranking.contract import Ranker
 from habitue.slates.fallback import PopularNow
 from habitue.slates.live import LiveShop
@@ -134,15 +136,13 @@ class BestSellers(LiveSource):
 
 
 class DueAgain(LiveSource):
-    """What each shopper bought, nearest to the end of its usual cycle and most often first."""
+    """What each shopper bought, the likeliest to be in the next order first."""
 
     name = "again"
     reason = "Time to buy it again"
 
-    def __init__(self, usual_gap_days: NDArray[np.float32] | None, default_days: float) -> None:
-        """``default_days`` is the cycle where none is known."""
-        self._gap = np.zeros(0, np.float32) if usual_gap_days is None else usual_gap_days
-        self._default_days = default_days
+    def __init__(self, due: Due) -> None:
+        self._due = due
 
     def rows(self, context: Context) -> NDArray[np.int32]:
         """All a shopper owns, best first."""
@@ -150,16 +150,16 @@ class DueAgain(LiveSource):
         count = np.diff(owned.indptr)
         rows = np.full((len(context), int(count.max(initial=0))), NO_ROW, np.int32)
         asker = np.repeat(np.arange(len(context)), count)
-        score = self._worth(owned.item, owned.count, owned.age_days)
+        score = self._due.log_odds(owned)
         order = np.lexsort((-score, asker))
         rows[asker, np.arange(len(asker)) - owned.indptr[asker]] = owned.item[order]
         return rows
 
     def score(self, context: Context, item_row: NDArray[np.int32]) -> NDArray[np.float32]:
-        """Log of one more than the orders, less how far the age is from the cycle, in e-folds."""
+        """The log-odds that the next order holds it (``candidates/due.py``)."""
         owned = context.owned
         score = np.full(item_row.shape, -np.inf, np.float32)
-        worth = self._worth(owned.item, owned.count, owned.age_days)
+        worth = self._due.log_odds(owned)
         for b in range(len(context)):
             mine = slice(owned.indptr[b], owned.indptr[b + 1])
             held = owned.item[mine]
@@ -167,16 +167,6 @@ class DueAgain(LiveSource):
                 at = np.minimum(np.searchsorted(held, item_row[b]), len(held) - 1)
                 score[b] = np.where(held[at] == item_row[b], worth[mine][at], -np.inf)
         return score
-
-    def _worth(
-        self, item: NDArray[np.int32], count: NDArray[np.float32], age_days: NDArray[np.float32]
-    ) -> NDArray[np.float32]:
-        gap = np.full(len(item), self._default_days)
-        known = item < len(self._gap)
-        gap[known] = self._gap[item[known]]
-        gap = np.where(gap > 0, gap, self._default_days)  # NaN, where none is known, is not
-        off = np.abs(np.log(np.maximum(age_days, 1 / 24) / gap))
-        return np.asarray(np.log1p(count) - off, np.float32)
 
 
 class Acquaintances(LiveSource):
@@ -226,12 +216,13 @@ def place_of(
     policy: Policy,
     *,
     usual_gap_days: NDArray[np.float32] | None = None,
+    due: Due | None = None,
     ranker: Ranker | None = None,
 ) -> Place:
     """A surface of one of the ``LIVE_KINDS``; ordered by its own source where no ranker is named.
 
     ``usual_gap_days`` (n_items,) is the usual time between two purchases of an item, NaN where none
-    is known.
+    is known: what is due again goes by it, unless ``due`` was learnt.
     """
     source: LiveSource
     match kind:
@@ -242,7 +233,9 @@ def place_of(
         case "people":
             source = Acquaintances(shop)
         case _:
-            source = DueAgain(usual_gap_days, rules.rebuy_days or _CYCLE_DAYS)
+            gaps = np.zeros(0, np.float32) if usual_gap_days is None else usual_gap_days
+            usual = Cycles.told(gaps, rules.rebuy_days or _CYCLE_DAYS)
+            source = DueAgain(due or Due.unlearnt(usual))
     pipeline = Pipeline(
         (source,), {"home": {source.name: _DEPTH}}, {"home": ranker or source}, policy, rebuy=True
     )

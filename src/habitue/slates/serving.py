@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from habitue.candidates.content import ContentSource
+from habitue.candidates.due import Due
 from habitue.errors import SnapshotRefused
 from habitue.facts import NO_ROW, Context
 from habitue.policy.contract import Policy
@@ -74,6 +75,11 @@ class Pieces(Protocol):
     @property
     def usual_gap_days(self) -> NDArray[np.float32]:
         """Usual days between two purchases of each item: (n_items,)."""
+        ...
+
+    @property
+    def due(self) -> Due | None:
+        """When things are bought again, as the source of it has learnt; none where it has not."""
         ...
 
     @property
@@ -165,6 +171,7 @@ def places_of(
     kinds: Mapping[str, str],
     usual_gap_days: NDArray[np.float32] | None = None,
     rankers: Mapping[str, Ranker] = _NO_RANKERS,
+    due: Due | None = None,
 ) -> dict[str, Place]:
     """The surfaces whose candidates are made of the running shop; ``rankers`` order some of them.
 
@@ -177,6 +184,7 @@ def places_of(
             policies[name].rules,
             policies[name],
             usual_gap_days=usual_gap_days,
+            due=due,
             ranker=rankers.get(name),
         )
         for name, kind in kinds.items()
@@ -224,7 +232,7 @@ def servable_of(
             policies,
             explainer(pipeline) if explainer else None,
             watermark,
-            places_of(shop, policies, own, pieces.usual_gap_days, rankers),
+            places_of(shop, policies, own, pieces.usual_gap_days, rankers, pieces.due),
         )
         _try(made, shop, now_ms)
     except Exception as problem:

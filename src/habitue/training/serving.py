@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from habitue.candidates.again import AgainSource
 from habitue.candidates.contract import Source
+from habitue.candidates.due import Due
 from habitue.candidates.roster import load_source
 from habitue.errors import SnapshotError
 from habitue.facts import ActionKind
@@ -43,6 +45,12 @@ class Pieces:
     usual_gap_days: NDArray[np.float32]  # (n_items,)
     bought: LedgerTable
     refused: LedgerTable
+
+    @property
+    def due(self) -> Due | None:
+        """When things are bought again, as the source ``again`` has learnt; none without it."""
+        learnt = (one.due for one in self.sources if isinstance(one, AgainSource))
+        return next((due for due in learnt if due is not None), None)
 
     def pipeline(
         self, policy: Policy, *, stats: ItemStats | None = None, columns: ItemColumns | None = None
