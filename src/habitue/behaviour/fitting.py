@@ -129,8 +129,8 @@ class _Run:
     def _loss(self, batch: Pack, rng: np.random.Generator) -> Tensor:
         network, device = self.network, self.device
         streams = self.training.streams
-        target = self._targets_of(batch.token, rng)
-        read, right = streams.item_row[batch.token], streams.item_row[target]
+        read = streams.item_row[batch.token]
+        right = streams.item_row[self._targets_of(batch.token, rng)]
         drawn = np.unique(self.urn.draw(rng))
         rows, place = np.unique(np.concatenate([read, right, drawn]), return_inverse=True)
         n = len(read)
@@ -171,7 +171,7 @@ class _Run:
         if not self.config.loss.ahead:
             return token + 1
         further = rng.geometric(1 - self.config.loss.ahead, len(token))
-        return np.minimum(token + further, self.end[token])
+        return np.asarray(np.minimum(token + further, self.end[token]), np.int64)
 
     def _beside(self, token: NDArray[np.int64]) -> Inputs:
         network, streams = self.network, self.training.streams

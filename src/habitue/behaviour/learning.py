@@ -18,7 +18,7 @@ from habitue.facts import ActionLog, code_of
 __all__ = ["Learnt", "Progress", "learn", "with_held_out"]
 
 _ONE_AT_A_TIME = Lock()
-"""PyTorch draws from one generator for the whole process: two trainings would disturb each other."""
+"""PyTorch draws from one generator for the whole process: two trainings would disturb it."""
 
 Progress = Callable[[str, float, float], None]
 """Told (step, done, total) as work goes on."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import numba as nb
 import numpy as np
@@ -15,7 +15,10 @@ from habitue.facts import ActionKind, Context, Owned
 
 __all__ = ["Read", "RequestReader", "warm"]
 
-_PLAIN: Final = ["C", "W"]  # one layout, so that the kernel is compiled once
+_PLAIN: Final[tuple[Literal["C"], Literal["W"]]] = (
+    "C",
+    "W",
+)  # one layout, so that the kernel is compiled once
 _ANCHOR_KIND: Final[Mapping[str, ActionKind]] = {"cart": ActionKind.add_to_cart}
 
 
