@@ -26,12 +26,6 @@ class LossConfig(BaseModel):
     temperature: float = Field(
         default=0.07, ge=0.02, le=1, description="cosines are divided by it: smaller is sharper"
     )
-    ahead: float = Field(
-        default=0.0,
-        ge=0,
-        lt=1,
-        description="chance that, instead of an action, the one after it is foretold; and so on",
-    )
     smoothing: float = Field(
         default=0.0, ge=0, lt=1, description="share of certainty spread over all items"
     )

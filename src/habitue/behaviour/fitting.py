@@ -69,7 +69,6 @@ class _Run:
         self.device = _device(config)
         self.half = _half(config, self.device)
         streams = training.streams
-        self.end = np.repeat(streams.start[1:] - 1, np.diff(streams.start))
         self.gaps = torch.from_numpy(streams.gaps().astype(np.int64))
         self.item = torch.from_numpy(streams.item_row.astype(np.int64))
         target = streams.item_row[_targets(streams)]
@@ -129,8 +128,7 @@ class _Run:
     def _loss(self, batch: Pack, rng: np.random.Generator) -> Tensor:
         network, device = self.network, self.device
         streams = self.training.streams
-        read = streams.item_row[batch.token]
-        right = streams.item_row[self._targets_of(batch.token, rng)]
+        read, right = streams.item_row[batch.token], streams.item_row[batch.token + 1]
         drawn = np.unique(self.urn.draw(rng))
         rows, place = np.unique(np.concatenate([read, right, drawn]), return_inverse=True)
         n = len(read)
@@ -165,13 +163,6 @@ class _Run:
             torch.from_numpy(hit[token]).to(device),
             half=self.half,
         )
-
-    def _targets_of(self, token: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
-        """The token each is to foretell: the next one, or by chance one further on."""
-        if not self.config.loss.ahead:
-            return token + 1
-        further = rng.geometric(1 - self.config.loss.ahead, len(token))
-        return np.asarray(np.minimum(token + further, self.end[token]), np.int64)
 
     def _beside(self, token: NDArray[np.int64]) -> Inputs:
         network, streams = self.network, self.training.streams
