@@ -25,13 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.beauty import BOUGHT, CONFIG, FORGETTING, LINEAR, read_beauty
-from benchmarks.leave_one_out import (
-    BATCH,
-    Scores,
-    Shoppers,
-    contexts,
-    training_facts,
-)  # isort: skip  (sets the number of threads before numpy is imported)
+from benchmarks.leave_one_out import BATCH, Scores, Shoppers, contexts, training_facts
 from habitue.behaviour.config import BehaviourConfig, LossConfig, ScheduleConfig
 from habitue.candidates.content import ContentConfig
 from habitue.candidates.contract import Source
