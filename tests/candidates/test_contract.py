@@ -10,12 +10,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from habitue.behaviour import BehaviourConfig
+from habitue.behaviour.config import ScheduleConfig
 from habitue.candidates import Proposals, Source, preparing
 from habitue.candidates.bpr import BprConfig
 from habitue.candidates.fresh import FreshConfig
 from habitue.candidates.item_knn import ItemKnnConfig
 from habitue.candidates.linear import LinearConfig
 from habitue.candidates.roster import DEFAULT_SOURCES, SourceConfig, learner_of, load_source
+from habitue.candidates.sequence import SequenceConfig
 from habitue.candidates.trending import TrendingConfig
 from habitue.candidates.user_knn import UserKnnConfig
 from habitue.errors import SchemaTooNew, SnapshotError
@@ -44,6 +47,9 @@ SOURCES: tuple[SourceConfig, ...] = (
     BprConfig(factors=8, passes=200),
     TrendingConfig(short_half_life_days=20.0, long_half_life_days=100.0),
     FreshConfig(oldest_days=1000.0),
+    SequenceConfig(
+        behaviour=BehaviourConfig(dim=16, schedule=ScheduleConfig(epochs=20, tokens=200))
+    ),
 )
 UNPERSONAL = ("popular", "popular_now", "new_buyers", "trending", "fresh")
 
@@ -74,6 +80,23 @@ MIXED = requests(
     anchors=[[2], [], [3, 5], [999]],
     owned=[[(4, 1, 3.0), (2, 2, 90.0)], [], [], [(3, 1, 1.0), (999, 1, 5.0)]],
 )
+
+
+INEXACT = ("sequence",)
+"""Networks: the last bits of a product depend on what it is worked out beside."""
+
+
+def close(source: Source, a: NDArray[np.float32], b: NDArray[np.float32]) -> None:
+    if source.name in INEXACT:
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
+    else:
+        np.testing.assert_array_equal(a, b)
+
+
+def alike(source: Source, a: Proposals, b: Proposals) -> None:
+    close(source, a.score, b.score)
+    if source.name not in INEXACT:
+        np.testing.assert_array_equal(a.item_row, b.item_row)
 
 
 def same(a: Proposals, b: Proposals) -> None:
@@ -125,10 +148,9 @@ def test_a_batch_is_its_requests_one_by_one(source: Source) -> None:
     score = source.score(MIXED, np.tile(np.arange(8, dtype=np.int32), (4, 1)))
     for b in range(4):
         alone = source.propose(one(MIXED, b), 6)
-        np.testing.assert_array_equal(alone.item_row[0], found.item_row[b])
-        np.testing.assert_array_equal(alone.score[0], found.score[b])
+        alike(source, alone, Proposals(found.item_row[b : b + 1], found.score[b : b + 1]))
         wanted = np.arange(8, dtype=np.int32)[None, :]
-        np.testing.assert_array_equal(source.score(one(MIXED, b), wanted)[0], score[b])
+        close(source, source.score(one(MIXED, b), wanted)[0], score[b])
 
 
 def test_an_empty_batch_gets_an_empty_answer(source: Source) -> None:
@@ -179,7 +201,7 @@ def test_it_comes_back_from_disk_as_it_was(source: Source, tmp_path: Path) -> No
     loaded = load_source(tmp_path / "source")
     assert type(loaded) is type(source)
     assert loaded.name == source.name
-    same(loaded.propose(MIXED, 9), source.propose(MIXED, 9))
+    alike(source, loaded.propose(MIXED, 9), source.propose(MIXED, 9))
 
 
 def test_the_same_seed_gives_the_same_model(config: SourceConfig, shop: TwoTastes) -> None:

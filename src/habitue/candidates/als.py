@@ -15,21 +15,17 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from habitue.candidates.contract import Prepared, PreparingSource, Proposals, TrainingFacts
-from habitue.candidates.descent import Descent
+from habitue.candidates.contract import PreparingSource, TrainingFacts
 from habitue.candidates.foldin import vectors_now
 from habitue.candidates.layout import plain, sealed
-from habitue.candidates.products import dot_score, dot_top
 from habitue.candidates.profile import ProfileConfig, Weigher
 from habitue.candidates.saved import Saved, read, write
-from habitue.candidates.vectors import VectorConfig, VectorIndex
+from habitue.candidates.search import ItemSearch, Sought
+from habitue.candidates.vectors import VectorConfig
 from habitue.facts import MS_PER_DAY, Context, code_of
 from habitue.facts.kind_names import KindName
 
 __all__ = ["AlsConfig", "AlsLearner", "AlsSource"]
-
-_ASKED = 64  # shoppers a search is tried with
-_DESCEND_SHARE = 0.4  # of the items looked at, up to which descending beats FAISS's codes
 
 
 class AlsConfig(BaseModel):
@@ -74,20 +70,18 @@ class AlsSource(PreparingSource):
         self,
         config: AlsConfig,
         shopper: NDArray[np.float32],
-        item: NDArray[np.float32],
-        index: VectorIndex,
+        search: ItemSearch,
         *,
         fitted_until_ms: int,
     ) -> None:
         self.config = config
         self.name = config.name
         self.fitted_until_ms = fitted_until_ms
-        self.item_factors = sealed(item, np.float32)  # (n_items, factors)
+        self.search = search
+        self.item_factors = search.vectors  # (n_items, factors)
         self.shopper_factors = sealed(shopper, np.float32)  # (n_shoppers, factors)
-        self.index = index
-        self.no_tail = sealed(np.empty((0, item.shape[1]), np.float32), np.float32)
         whole = self.item_factors.astype(np.float64)
-        self._gram = whole.T @ whole + config.regularisation * np.eye(item.shape[1])
+        self._gram = whole.T @ whole + config.regularisation * np.eye(search.dim)
         self._inverse = np.asarray(np.linalg.inv(self._gram), np.float64)
         self._weigher = Weigher(
             ProfileConfig(
@@ -100,13 +94,7 @@ class AlsSource(PreparingSource):
                 reads="both" if config.anchor_weight > 0 else "profile",
             )
         )
-        asked = self.shopper_factors[:: max(1, len(self.shopper_factors) // _ASKED)]
-        descent = Descent(self.item_factors, index.row, asked)
-        self._descent = descent if descent.share <= _DESCEND_SHARE else None
-        self.measured: dict[str, float] = {
-            "recall_at_100": index.recall,
-            "items": float(len(index)),
-        }
+        self.measured = search.measured
 
     def vectors(self, context: Context) -> NDArray[np.float32]:
         """The vector (B, factors) of each request's shopper as of now; 0 where nothing is known."""
@@ -135,78 +123,31 @@ class AlsSource(PreparingSource):
         )
         return out
 
-    def prepare(self, context: Context) -> _Shoppers:
+    def prepare(self, context: Context) -> Sought:
         """The vectors of the requests' shoppers."""
-        return _Shoppers(self, self.vectors(context))
-
-    def nearest(self, query: NDArray[np.float32], n: int) -> Proposals:
-        """The ``n`` items with the largest positive product with each vector (B, factors)."""
-        if self._descent is not None:
-            return self._descent.top(query, n)
-        wanted = self.index.candidates(query, n)
-        row = np.empty((len(query), n), np.int32)
-        score = np.empty((len(query), n), np.float32)
-        dot_top(query, self.item_factors, self.no_tail, wanted, 0.0, row, score)
-        return Proposals(row, score)
+        return Sought(self.search, self.vectors(context))
 
     def save(self, path: Path) -> None:
         """Write the model into the folder ``path``."""
-        path.mkdir(parents=True, exist_ok=True)
-        self.index.save(path / "items.faiss")
+        self.search.save(path)
         saved = Saved(
             source="als",
             config=self.config.model_dump(),
-            numbers={
-                "fitted_until_ms": self.fitted_until_ms,
-                "coded": int(self.index.coded),
-                "refine_factor": self.index.refine_factor,
-            },
+            numbers={"fitted_until_ms": self.fitted_until_ms, **self.search.numbers()},
             measured=self.measured,
         )
-        arrays = {
-            "shopper": self.shopper_factors,
-            "item": self.item_factors,
-            "indexed": self.index.row,
-        }
-        write(path, saved, arrays)
+        write(path, saved, {"shopper": self.shopper_factors, **self.search.arrays()})
 
     @classmethod
     def load(cls, path: Path) -> Self:
         """The model written there, its factors memory-mapped."""
         saved, arrays = read(path, "als")
-        index = VectorIndex.load(
-            path / "items.faiss",
-            arrays["indexed"],
-            coded=bool(saved.numbers["coded"]),
-            refine_factor=saved.numbers["refine_factor"],
-            recall=saved.measured["recall_at_100"],
-        )
         return cls(
             AlsConfig.model_validate(saved.config),
             arrays["shopper"],
-            arrays["item"],
-            index,
+            ItemSearch.load(path, arrays, saved.numbers, saved.measured["recall_at_100"]),
             fitted_until_ms=saved.numbers["fitted_until_ms"],
         )
-
-
-class _Shoppers(Prepared):
-    """The shoppers of a batch as vectors."""
-
-    __slots__ = ("_query", "_source")
-
-    def __init__(self, source: AlsSource, query: NDArray[np.float32]) -> None:
-        self._source = source
-        self._query = query  # (B, factors)
-
-    def propose(self, n: int) -> Proposals:
-        """The ``n`` items with the largest positive product."""
-        return self._source.nearest(self._query, n)
-
-    def fill(self, item_row: NDArray[np.int32], scores: NDArray[np.float32], place: int) -> None:
-        """The product for any items."""
-        source = self._source
-        dot_score(self._query, source.item_factors, source.no_tail, item_row, scores, place)
 
 
 class AlsLearner:
@@ -223,10 +164,8 @@ class AlsLearner:
         acted_on = np.flatnonzero(np.bincount(wanted.indices, minlength=wanted.shape[1]))
         acting = np.flatnonzero(np.diff(wanted.indptr))
         asked = rng.permutation(acting)[: config.vectors.measured_queries]
-        index = VectorIndex.build(
-            item[acted_on], acted_on.astype(np.int32), shopper[asked], config.vectors
-        )
-        return AlsSource(config, shopper, item, index, fitted_until_ms=facts.now_ms)
+        search = ItemSearch.build(item, acted_on.astype(np.int32), shopper[asked], config.vectors)
+        return AlsSource(config, shopper, search, fitted_until_ms=facts.now_ms)
 
 
 def _confidence(facts: TrainingFacts, config: AlsConfig) -> sp.csr_matrix:

@@ -19,6 +19,7 @@ from habitue.candidates.item_knn import ItemKnnConfig, ItemKnnLearner, ItemKnnSo
 from habitue.candidates.linear import LinearConfig, LinearLearner, LinearSource
 from habitue.candidates.popular import PopularConfig, PopularLearner, PopularSource
 from habitue.candidates.profile import ProfileConfig
+from habitue.candidates.sequence import SequenceConfig, SequenceLearner, SequenceSource
 from habitue.candidates.trending import TrendingConfig, TrendingLearner, TrendingSource
 from habitue.candidates.user_knn import UserKnnConfig, UserKnnLearner, UserKnnSource
 from habitue.errors import SnapshotError
@@ -36,7 +37,8 @@ SourceConfig = Annotated[
     | AlsConfig
     | BprConfig
     | ContentConfig
-    | AgainConfig,
+    | AgainConfig
+    | SequenceConfig,
     Field(discriminator="source"),
 ]
 """Any source's config; ``source`` says whose."""
@@ -102,6 +104,8 @@ def learner_of(config: SourceConfig) -> Learner[Source]:
             return ContentLearner(config)
         case AgainConfig():
             return AgainLearner(config)
+        case SequenceConfig():
+            return SequenceLearner(config)
 
 
 def load_source(path: Path) -> Source:
@@ -118,6 +122,7 @@ def load_source(path: Path) -> Source:
         "fresh": FreshSource,
         "content": ContentSource,
         "again": AgainSource,
+        "sequence": SequenceSource,
     }
     try:
         source = msgspec.json.decode((path / "source.json").read_bytes())["source"]
@@ -132,7 +137,8 @@ def load_source(path: Path) -> Source:
 
 def warm() -> None:
     """Compile every kernel that serves requests, or read it from the cache on disk."""
+    from habitue.behaviour import requests
     from habitue.candidates import again, descent, everybody, foldin, neighbours, products, profile
 
-    for module in (profile, neighbours, products, descent, foldin, everybody, again):
+    for module in (profile, neighbours, products, descent, foldin, everybody, again, requests):
         module.warm()

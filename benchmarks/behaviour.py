@@ -1,0 +1,256 @@
+"""The behaviour model beside every source, and all of them fused, leave-one-out.
+
+    python -m benchmarks.behaviour [--data beauty|movielens|games] [--seeds N]
+
+The protocol is that of ``leave_one_out``: fitted on the training part, full catalogue, seen items
+excluded, ties at mean rank, nothing refitted on the validation item. The fused order is learnt on
+the validation items (the sources have not seen them) and asked for the test items. Intervals are
+paired bootstraps over shoppers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import scipy.sparse as sp
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.beauty import BOUGHT, CONFIG, FORGETTING, LINEAR, read_beauty
+from benchmarks.leave_one_out import BATCH, Scores, Shoppers, contexts, training_facts
+from habitue.behaviour.config import BehaviourConfig, LossConfig, ScheduleConfig
+from habitue.candidates.content import ContentConfig
+from habitue.candidates.contract import Source
+from habitue.candidates.roster import SourceConfig, learner_of
+from habitue.candidates.sequence import SequenceConfig
+from habitue.candidates.user_knn import UserKnnConfig
+from habitue.facts import Catalogue
+from habitue.metrics.ranks import hit_of_rank, mean_rank, ndcg_of_rank
+from habitue.portraits import pick
+from habitue.ranking.lambdamart import LambdaMartConfig, LambdaMartLearner, RankingSet
+from tests.needs import data_folder
+
+BEAUTY = BehaviourConfig(
+    kinds=("purchase",),
+    unnamed=0.0,
+    loss=LossConfig(negatives=1024),
+    schedule=ScheduleConfig(
+        epochs=20, averaging=0.998, first_validation=0.7, validate_every=3, validation_shoppers=3000
+    ),
+)
+PROPOSED = 100  # candidates of each source that the fused order chooses from
+
+
+class Fitted:
+    """Sources fitted once on the training part, asked about any item held out."""
+
+    def __init__(self, data: Shoppers, configs: dict[str, SourceConfig], seed: int) -> None:
+        self.data = data
+        self.sources: dict[str, Source] = {}
+        self.seconds: dict[str, float] = {}
+        facts = training_facts(data)
+        for name, config in configs.items():
+            started = time.process_time()
+            self.sources[name] = learner_of(config).fit(facts, np.random.default_rng(seed))
+            self.seconds[name] = time.process_time() - started
+
+    def scores(self, name: str, asked: int) -> Scores:
+        """The scores of one source of everything, when ``asked`` items are held out."""
+        everyone = contexts(replace(self.data, asked=asked))
+        rows = np.arange(self.data.n_items, dtype=np.int32)
+        model = self.sources[name]
+
+        def scores(shoppers: slice) -> NDArray[np.float32]:
+            context = pick(everyone, np.arange(shoppers.start, shoppers.stop))
+            return model.score(context, np.broadcast_to(rows, (len(context), len(rows))))
+
+        return scores
+
+
+def batches(data: Shoppers) -> list[slice]:
+    return [
+        slice(first, min(first + BATCH, data.n_shoppers))
+        for first in range(0, data.n_shoppers, BATCH)
+    ]
+
+
+def asked_of(data: Shoppers, asked: int) -> tuple[NDArray[np.int32], sp.csr_matrix]:
+    """The item asked of each shopper, and what each had by then."""
+    target = data.item[data.from_end == asked - 1]
+    shopper, item, _ = data.upto(asked)
+    ones = np.ones(len(item), np.float32)
+    shape = (data.n_shoppers, data.n_items)
+    return target, sp.csr_matrix((ones, (shopper, item)), shape=shape)
+
+
+def ranks(data: Shoppers, scores: Scores, asked: int = 1) -> NDArray[np.float64]:
+    """The rank of each shopper's item."""
+    target, seen = asked_of(data, asked)
+    found = []
+    for shoppers in batches(data):
+        score = np.array(scores(shoppers), np.float32)
+        score[seen[shoppers].nonzero()] = -np.inf
+        found.append(mean_rank(score, target[shoppers]))
+    return np.concatenate(found)
+
+
+def candidates(
+    fitted: Fitted, asked: int, names: list[str]
+) -> tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.int64]]:
+    """Features, items and group sizes of the union of what the sources propose."""
+    data = fitted.data
+    _, seen = asked_of(data, asked)
+    popularity = np.log1p(np.bincount(data.upto(2)[1], minlength=data.n_items))
+    x, items, sizes = [], [], []
+    for shoppers in batches(data):
+        every = []
+        for name in names:
+            score = np.array(fitted.scores(name, asked)(shoppers), np.float32)
+            score[seen[shoppers].nonzero()] = -np.inf
+            every.append(score)
+        chosen = np.zeros(every[0].shape, np.bool_)
+        places = []
+        for score in every:
+            best = np.argpartition(-score, PROPOSED, axis=1)[:, :PROPOSED]
+            order = np.take_along_axis(
+                best, np.argsort(-np.take_along_axis(score, best, 1), axis=1), 1
+            )
+            place = np.full(score.shape, PROPOSED, np.float32)
+            np.put_along_axis(place, order, np.arange(PROPOSED, dtype=np.float32)[None, :], 1)
+            np.put_along_axis(chosen, order, np.ones((1, 1), np.bool_), 1)
+            places.append(place)
+        chosen &= np.isfinite(every[0])
+        row, item = np.nonzero(chosen)
+        had = np.asarray(seen[shoppers].sum(axis=1)).ravel()
+        top = [score.max(axis=1)[row] for score in every]
+        columns = [score[row, item] for score in every] + [place[row, item] for place in places]
+        columns += [score[row, item] - best for score, best in zip(every, top, strict=True)]
+        columns += [popularity[item], had[row]]
+        x.append(np.stack(columns, axis=1).astype(np.float32))
+        items.append(item.astype(np.int32))
+        sizes.append(np.bincount(row, minlength=shoppers.stop - shoppers.start))
+    return np.concatenate(x), np.concatenate(items), np.concatenate(sizes)
+
+
+def fused_ranks(fitted: Fitted, names: list[str], seed: int) -> NDArray[np.float64]:
+    """The ranks of the test items in the order learnt on the validation items."""
+    data = fitted.data
+    x, items, sizes = candidates(fitted, 2, names)
+    target, _ = asked_of(data, 2)
+    grade = (items == np.repeat(target, sizes)).astype(np.int8) * 3
+    group = np.repeat(np.arange(len(sizes)), sizes)
+    answered = np.bincount(group, grade, minlength=len(sizes)) > 0
+    kept = answered[group]
+    # a third of the rest is enough to tell right from wrong
+    kept &= (grade > 0) | (np.random.default_rng(seed).random(len(kept)) < 0.34)
+    config = LambdaMartConfig(
+        rounds=250, leaves=31, learning_rate=0.05, min_leaf_rows=200, truncation=10,
+        feature_share=0.6,
+    )  # fmt: skip
+    told = RankingSet(
+        x[kept], grade[kept], np.bincount(group[kept], minlength=len(sizes))[answered],
+        tuple(f"f{c}" for c in range(x.shape[1])),
+    )  # fmt: skip
+    ranker = LambdaMartLearner(config).fit(told, np.random.default_rng(seed))
+    x, items, sizes = candidates(fitted, 1, names)
+    score = ranker.forest.predict(x)
+    first = np.cumsum(sizes) - sizes
+
+    def scores(shoppers: slice) -> NDArray[np.float32]:
+        out = np.full((shoppers.stop - shoppers.start, data.n_items), -1e6, np.float32)
+        for place, shopper in enumerate(range(shoppers.start, shoppers.stop)):
+            rows = slice(first[shopper], first[shopper] + sizes[shopper])
+            out[place, items[rows]] = score[rows]
+        return out
+
+    return ranks(data, scores)
+
+
+def beauty() -> tuple[Shoppers, dict[str, SourceConfig]]:
+    """Amazon Beauty with its attributes as the words of titles."""
+    folder = data_folder() / "amazon_beauty_s3rec"
+    if not folder.exists():
+        sys.exit(f"{folder} is not there: set HABITUE_DATA to the folder of the public data sets")
+    data = read_beauty(folder / "Beauty.txt")
+    lines = (folder / "Beauty.txt").read_text().splitlines()
+    ids = np.unique(np.concatenate([np.array(line.split()[1:], np.int64) for line in lines]))
+    told = json.loads((folder / "Beauty_item2attributes.json").read_text())
+    titles = [" ".join(f"attribute{a}" for a in told.get(str(one), [])) for one in ids]
+    frame = pl.DataFrame(
+        {
+            "item_row": np.arange(len(ids), dtype=np.int32),
+            "id": [str(one) for one in ids],
+            "title": titles,
+            "description": pl.Series([None] * len(ids), dtype=pl.String),
+            "brand": pl.Series([None] * len(ids), dtype=pl.String),
+            "product_type": pl.Series([None] * len(ids), dtype=pl.String),
+            "price_micros": pl.Series([None] * len(ids), dtype=pl.Int64),
+            "attributes": pl.Series([None] * len(ids), dtype=pl.String),
+        }
+    )
+    told_in = FORGETTING.model_copy(update={"position_decay": 0.7})
+    return replace(data, catalogue=Catalogue(frame)), {
+        "sequence": SequenceConfig(behaviour=BEAUTY, validation_share=0.02),
+        "co-visitation": CONFIG,
+        "linear": LINEAR.model_copy(update={"exact_items": 3000}),
+        "user_knn": UserKnnConfig(
+            kind_weight=BOUGHT, shoppers_per_item=20_000, profile=FORGETTING
+        ),
+        "content": ContentConfig(profile=told_in, neighbours=300),
+    }  # fmt: skip
+
+
+DATA: dict[str, Callable[[], tuple[Shoppers, dict[str, SourceConfig]]]] = {"beauty": beauty}
+
+
+def interval(a: NDArray[np.float64], b: NDArray[np.float64]) -> str:
+    """The gain of ``a`` over ``b`` with its 95 % interval, paired over shoppers."""
+    rng = np.random.default_rng(0)
+    difference, n = ndcg_of_rank(a, 10) - ndcg_of_rank(b, 10), len(a)
+    drawn = [difference[rng.integers(0, n, n)].mean() for _ in range(1000)]
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    return f"{difference.mean():+.4f} [{low:+.4f}, {high:+.4f}]"
+
+
+def main() -> None:
+    """Print the table, one seed after the other."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", choices=DATA, default="beauty")
+    parser.add_argument("--seeds", type=int, default=1)
+    arguments = parser.parse_args()
+    console = Console(width=110)
+    data, configs = DATA[arguments.data]()
+    for seed in range(arguments.seeds):
+        fitted = Fitted(data, configs, seed)
+        table = Table(title=f"{arguments.data}, leave-one-out, seed {seed}")
+        for name in ("", "validation NDCG@10", "NDCG@10", "Recall@10", "Recall@20", "fit CPU-s"):
+            table.add_column(name, justify="left" if not name else "right")
+        rank = {name: ranks(data, fitted.scores(name, 1)) for name in configs}
+        started = time.process_time()
+        rank["fused"] = fused_ranks(fitted, list(configs), seed)
+        spent = {**fitted.seconds, "fused": time.process_time() - started}
+        for name, found in rank.items():
+            held = "" if name == "fused" else _mean(ranks(data, fitted.scores(name, 2), 2))
+            table.add_row(
+                name, held, _mean(found), f"{hit_of_rank(found, 10).mean():.4f}",
+                f"{hit_of_rank(found, 20).mean():.4f}", f"{spent[name]:.1f}",
+            )  # fmt: skip
+        console.print(table)
+        for name in configs:
+            console.print(f"fused over {name}: {interval(rank['fused'], rank[name])}")
+
+
+def _mean(rank: NDArray[np.float64]) -> str:
+    return f"{ndcg_of_rank(rank, 10).mean():.4f}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,147 @@
+"""How large a behaviour model is, what it reads, and how it is trained."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from habitue.facts.kind_names import KindName
+
+__all__ = ["SIZES", "BehaviourConfig", "HeadWeights", "LossConfig", "ScheduleConfig", "sized"]
+
+
+class LossConfig(BaseModel):
+    """What the next item is told apart from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    against: Literal["sample", "all"] = Field(
+        default="sample", description="a sample of items shared by a batch, or all items"
+    )
+    negatives: int = Field(default=1024, ge=1, description="items drawn for each batch")
+    popular_share: float = Field(
+        default=0.5, ge=0, le=1, description="share drawn by popularity; the rest uniformly"
+    )
+    temperature: float = Field(
+        default=0.07, ge=0.02, le=1, description="cosines are divided by it: smaller is sharper"
+    )
+    smoothing: float = Field(
+        default=0.0, ge=0, lt=1, description="share of certainty spread over all items"
+    )
+
+
+class HeadWeights(BaseModel):
+    """How much each head's loss counts; 0 leaves it out."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    next_item: float = Field(default=1.0, gt=0, description="which item is next")
+    next_kind: float = Field(default=0.1, ge=0, description="what is done with it")
+    purchase: float = Field(default=0.1, ge=0, description="when the next purchase comes")
+    comeback: float = Field(default=0.1, ge=0, description="when the next visit begins")
+
+
+class ScheduleConfig(BaseModel):
+    """How long training goes on, and how large its steps are."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    epochs: int = Field(default=20, ge=1, description="passes over all streams, at most")
+    tokens: int = Field(default=1500, ge=16, description="actions in a batch, about")
+    rate: float = Field(default=3e-3, gt=0, description="highest learning rate")
+    warm_up: float = Field(
+        default=0.05, ge=0, lt=1, description="share of the steps in which the rate rises"
+    )
+    floor: float = Field(
+        default=0.02, ge=0, le=1, description="share of the rate that is left at the end"
+    )
+    decay: float = Field(default=0.0, ge=0, description="weight decay of all but the item vectors")
+    clip: float = Field(default=0.0, ge=0, description="largest norm of a gradient; 0 for any")
+    averaging: float = Field(
+        default=0.0, ge=0, lt=1, description="share kept of the running mean of weights each step"
+    )
+    patience: int = Field(
+        default=3, ge=1, description="validations without a better figure before training ends"
+    )
+    first_validation: float = Field(
+        default=0.3, ge=0, le=1, description="share of the epochs before the first validation"
+    )
+    validate_every: int = Field(default=3, ge=1, description="epochs between validations")
+    validation_shoppers: int = Field(
+        default=5_000, ge=1, description="shoppers asked in a validation, at most"
+    )
+    threads: int = Field(default=1, ge=1, description="processor threads of the training")
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        default="auto", description="where it is trained: a GPU where there is one"
+    )
+    half: Literal["auto", "yes", "no"] = Field(
+        default="auto", description="products against many items in bfloat16, where that is quick"
+    )
+    checkpoint_minutes: float = Field(
+        default=3.0, gt=0, description="minutes between what a killed training goes on from"
+    )
+
+
+class BehaviourConfig(BaseModel):
+    """The model: its size, its inputs, its losses and its training."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kinds: tuple[KindName, ...] = Field(
+        default=("view_item", "select_item", "add_to_wishlist", "add_to_cart", "purchase",
+                 "like", "rate", "review"),
+        description="kinds of action that are read and foretold",
+    )  # fmt: skip
+    encoder: Literal["transformer", "gru", "lstm"] = Field(
+        default="transformer", description="what reads the actions"
+    )
+    attention: Literal["softmax", "pointwise"] = Field(
+        default="softmax", description="weights that sum to one, or HSTU's that need not"
+    )
+    dim: int = Field(default=128, ge=8, le=2048, description="length of a vector")
+    layers: int = Field(default=1, ge=1, le=48, description="layers of the encoder")
+    heads: int = Field(default=2, ge=1, le=64, description="heads of an attention")
+    widening: int = Field(default=2, ge=1, le=8, description="inner width of a layer, in vectors")
+    length: int = Field(default=50, ge=1, le=2048, description="most recent actions that are read")
+    dropout: float = Field(default=0.3, ge=0, lt=1, description="share dropped after each layer")
+    input_dropout: float = Field(default=0.3, ge=0, lt=1, description="share dropped of the input")
+    item_dropout: float = Field(
+        default=0.0, ge=0, lt=1, description="share of the actions read without their item"
+    )
+    unnamed: float = Field(
+        default=0.1, ge=0, lt=1,
+        description="share of items that a batch knows by their content alone",
+    )  # fmt: skip
+    content: bool = Field(default=True, description="items are known by what is told of them, too")
+    start: Literal["co-occurrence", "random"] = Field(
+        default="co-occurrence", description="where item vectors begin"
+    )
+    loss: LossConfig = Field(default=LossConfig(), description="how the next item is learnt")
+    weights: HeadWeights = Field(default=HeadWeights(), description="how heads are weighed")
+    schedule: ScheduleConfig = Field(default=ScheduleConfig(), description="how it is trained")
+
+    @model_validator(mode="after")
+    def _divides(self) -> Self:
+        if self.dim % self.heads:
+            raise ValueError(f"dim {self.dim} is no multiple of heads {self.heads}")
+        return self
+
+
+SIZES: dict[str, dict[str, int]] = {
+    "tiny": {"dim": 64, "layers": 2, "heads": 2},
+    "small": {"dim": 128, "layers": 2, "heads": 2},
+    "medium": {"dim": 256, "layers": 4, "heads": 4},
+    "big": {"dim": 512, "layers": 12, "heads": 8},
+    "large": {"dim": 1024, "layers": 24, "heads": 16},
+}
+"""Sizes by name: ``tiny`` for a laptop, ``large`` for a GPU."""
+
+
+def sized(size: str, config: BehaviourConfig | None = None) -> BehaviourConfig:
+    """The config in one of the ``SIZES``; raises ``KeyError`` for another name.
+
+    >>> sized("medium").dim
+    256
+    """
+    return (config or BehaviourConfig()).model_copy(update=SIZES[size])

@@ -1,0 +1,76 @@
+"""A trained network as an ONNX graph, so that whoever serves needs no PyTorch.
+
+The graph is traced (``dynamo=False``): half a second where the exporter that follows Python takes
+ten and writes a recurrence for one length only. That it says what the network says is tested.
+"""
+
+from __future__ import annotations
+
+import copy
+import io
+import warnings
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from habitue.behaviour.network import Inputs, Network
+from habitue.behaviour.streams import GAP_STEPS
+
+__all__ = ["exported", "input_names"]
+
+
+def input_names(network: Network) -> tuple[str, ...]:
+    """What the graph is fed: item vectors (B, L, dim), the last place (B,), and what it reads.
+
+    ``kind``, ``gap`` and ``price`` are (B, L) codes, ``waiting`` (B,) the step of time since the
+    last action. Rows shorter than L stand at its beginning; what follows ``end`` is not looked at.
+    """
+    beside = ("kind", "gap", "price", "waiting")
+    return ("vectors", "end", *(name for name in beside if getattr(network, name) is not None))
+
+
+def exported(network: Network) -> bytes:
+    """The graph as bytes; its output ``query`` is (B, dim)."""
+    whole = copy.deepcopy(network).cpu().eval()
+    names = input_names(whole)
+    rows, longest = 3, min(5, whole.config.length)
+    sample: dict[str, Tensor] = {
+        "vectors": torch.randn(rows, longest, whole.config.dim),
+        "end": torch.full((rows,), longest - 1, dtype=torch.int64),
+        "kind": torch.ones(rows, longest, dtype=torch.int64),
+        "gap": torch.ones(rows, longest, dtype=torch.int64),
+        "price": torch.ones(rows, longest, dtype=torch.int64),
+        "waiting": torch.full((rows,), GAP_STEPS // 2, dtype=torch.int64),
+    }
+    axes = {0: "batch", 1: "length"}
+    dynamic = {name: {a: axes[a] for a in range(min(2, sample[name].dim()))} for name in names}
+    written = io.BytesIO()
+    place: Any = written  # the traced exporter writes into any file, whatever its annotation says
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            _Served(whole, names),
+            tuple(sample[name] for name in names),
+            place,
+            dynamo=False,
+            opset_version=17,
+            input_names=list(names),
+            output_names=["query"],
+            dynamic_axes={**dynamic, "query": {0: "batch"}},
+        )
+    return written.getvalue()
+
+
+class _Served(nn.Module):
+    """Padded rows in, one query a row out."""
+
+    def __init__(self, network: Network, names: tuple[str, ...]) -> None:
+        super().__init__()
+        self.network = network
+        self.names = names
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        told = dict(zip(self.names, inputs, strict=True))
+        beside = Inputs(told.get("kind"), told.get("gap"), told.get("price"))
+        return self.network.expected(told["vectors"], told["end"], beside, told.get("waiting"))

@@ -1,0 +1,123 @@
+"""From a log to a trained behaviour model: its vectors, its encoder and its figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from threading import Lock
+
+import numpy as np
+from numpy.typing import NDArray
+
+from habitue.behaviour.config import BehaviourConfig
+from habitue.behaviour.served import Encoder, SilentEncoder
+from habitue.behaviour.streams import Streams, streams_of
+from habitue.errors import MissingPiece
+from habitue.facts import ActionLog, code_of
+
+__all__ = ["Learnt", "Progress", "learn", "with_held_out"]
+
+_ONE_AT_A_TIME = Lock()
+"""PyTorch draws from one generator for the whole process: two trainings would disturb it."""
+
+Progress = Callable[[str, float, float], None]
+"""Told (step, done, total) as work goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """A trained model as whoever asks it needs it."""
+
+    read: NDArray[np.float32]  # (n_items, dim) the vectors items are read by
+    told: NDArray[np.float32]  # (c, dim) from what is told of an item to such a vector
+    acted_on: NDArray[np.bool_]  # (n_items,)
+    queries: NDArray[np.float32]  # (Q, dim) a sample of what is asked
+    encoder: Encoder
+    measured: dict[str, float]
+
+
+def learn(
+    log: ActionLog,
+    n_items: int,
+    config: BehaviourConfig,
+    *,
+    content: NDArray[np.float32] | None = None,
+    validation_share: float = 0.1,
+    rng: np.random.Generator,
+    progress: Progress | None = None,
+) -> Learnt:
+    """Train on a log's streams; ``content`` (n_items, c) is what is told of items.
+
+    The last action of a ``validation_share`` of the shoppers is held out to know when to stop.
+    Raises ``MissingPiece`` where PyTorch is not installed.
+    """
+    try:
+        import torch
+    except ImportError:
+        raise MissingPiece(
+            "Training a behaviour model needs PyTorch, which is not installed.",
+            remedy="Install it with pip install 'habitue[deep]', or leave the source out of "
+            "training.sources.",
+        ) from None
+    from habitue.behaviour.fitting import Training, fit
+    from habitue.behaviour.torch_encoder import TorchEncoder, vectors_of
+
+    streams = replace(streams_of(log, [code_of(kind) for kind in config.kinds]), n_items=n_items)
+    if not len(streams.windows(config.length)):
+        return _nothing(n_items, config.dim)
+    learnt_from, judged = with_held_out(streams, validation_share, rng)
+    training = Training(learnt_from, content=content, judged=judged)
+    with _ONE_AT_A_TIME, torch.random.fork_rng():
+        fitted = fit(training, config, seed=int(rng.integers(2**31 - 1)), progress=progress)
+    read, told = vectors_of(fitted.network)
+    best = max((one.ndcg for one in fitted.history), default=0.0)
+    encoder = TorchEncoder(fitted.network)
+    return Learnt(
+        read,
+        told,
+        np.bincount(streams.item_row, minlength=n_items) > 0,
+        encoder.sample(streams, config.length),
+        encoder,
+        {
+            "validation_ndcg@10": best,
+            "epochs": float(fitted.epochs),
+            "cpu_seconds": fitted.cpu_seconds,
+            "tokens": float(len(streams)),
+        },
+    )
+
+
+def _nothing(n_items: int, dim: int) -> Learnt:
+    none = np.empty((0, dim), np.float32)
+    vectors = np.zeros((n_items, dim), np.float32)
+    return Learnt(vectors, none, np.zeros(n_items, np.bool_), none, SilentEncoder(), {})
+
+
+def with_held_out(
+    streams: Streams, share: float, rng: np.random.Generator
+) -> tuple[Streams, Streams | None]:
+    """Streams without the last action of a share of the shoppers, and the whole streams of those.
+
+    Only shoppers with three actions and more are asked; none is where nobody has so many.
+    """
+    length = np.diff(streams.start)
+    able = np.flatnonzero(length >= 3)
+    asked = np.sort(rng.permutation(able)[: int(np.ceil(len(able) * share))])
+    if not len(asked):
+        return streams, None
+    kept = np.ones(len(streams), np.bool_)
+    kept[streams.start[asked + 1] - 1] = False
+    length = length.copy()
+    length[asked] -= 1
+    start = np.zeros(len(length) + 1, np.int64)
+    np.cumsum(length, out=start[1:])
+    return (
+        replace(
+            streams,
+            item_row=streams.item_row[kept],
+            kind=streams.kind[kept],
+            at_ms=streams.at_ms[kept],
+            start=start,
+        ),
+        streams.of(asked),
+    )

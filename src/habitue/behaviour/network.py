@@ -1,0 +1,150 @@
+"""The behaviour network: item vectors, an encoder that reads actions, heads that foretell.
+
+Pre-norm layers with a bias for every distance between two actions instead of positions; items are
+read and foretold by the same vectors, compared by their cosine.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final, cast
+
+import torch
+import torch.nn.functional as fn
+from torch import Tensor, nn
+
+from habitue.behaviour.config import BehaviourConfig
+from habitue.behaviour.layers import Layer, PackedGroup, layer_of
+from habitue.behaviour.streams import GAP_STEPS
+
+__all__ = ["Inputs", "ItemTable", "Network"]
+
+_N_KINDS: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What stands beside the items of T flat tokens; None where the model does not read it."""
+
+    kind: Tensor | None  # (T,)
+    gap: Tensor | None  # (T,) steps since the action before
+    price: Tensor | None  # (T,) price steps
+
+
+class ItemTable(nn.Module):
+    """Item vectors: one learnt for each item, and one made of what is told of it."""
+
+    content: Tensor | None
+
+    def __init__(self, n_items: int, dim: int, content: Tensor | None) -> None:
+        super().__init__()
+        self.own = nn.Parameter(torch.randn(n_items, dim) * 0.05)
+        self.register_buffer("content", content, persistent=False)
+        self.told = None
+        if content is not None:
+            self.told = nn.Linear(content.shape[1], dim, bias=False)
+            nn.init.normal_(self.told.weight, std=0.05)
+
+    def rows(self, row: Tensor, named: Tensor | None = None) -> Tensor:
+        """The vectors (n, dim) of ``row`` (n,); where not ``named`` by their content alone."""
+        vectors = fn.embedding(row, self.own)
+        if self.told is None or self.content is None:
+            return vectors
+        if named is not None:
+            vectors = vectors * named[:, None]
+        told: Tensor = self.told(self.content.index_select(0, row))
+        return vectors + told
+
+    def everything(self) -> Tensor:
+        """All vectors: (n_items, dim)."""
+        if self.told is None or self.content is None:
+            return self.own
+        told: Tensor = self.told(self.content)
+        return self.own + told
+
+
+class Network(nn.Module):
+    """Actions in, vectors out that lie near the items that come next."""
+
+    def __init__(
+        self,
+        config: BehaviourConfig,
+        n_items: int,
+        *,
+        content: Tensor | None = None,
+        kinds: bool = False,
+        gaps: bool = False,
+        price_steps: int = 0,
+        n_spans: int = 0,
+    ) -> None:
+        """``n_spans`` spans of time are told apart by the heads of when; 0: there are none."""
+        super().__init__()
+        self.config = config
+        self.items = ItemTable(n_items, config.dim, content)
+        self.kind = _small(_N_KINDS, config.dim) if kinds else None
+        self.gap = _small(GAP_STEPS, config.dim) if gaps else None
+        self.price = _small(price_steps, config.dim) if price_steps else None
+        self.waiting = _small(GAP_STEPS, config.dim) if gaps else None
+        self.layers = nn.ModuleList([layer_of(config) for _ in range(config.layers)])
+        self.after = nn.LayerNorm(config.dim)
+        self.next_kind = nn.Linear(config.dim, _N_KINDS) if kinds else None
+        self.purchase = nn.Linear(config.dim, n_spans) if n_spans else None
+        self.comeback = nn.Linear(config.dim, n_spans) if n_spans else None
+        self._begin()
+
+    def _begin(self) -> None:
+        for module in self.layers.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.xavier_normal_(module.weight, gain=0.7)
+                nn.init.zeros_(module.bias)
+
+    def read(self, vectors: Tensor, beside: Inputs, groups: tuple[PackedGroup, ...]) -> Tensor:
+        """The state (T, dim) after each of T flat tokens, whose items have these ``vectors``."""
+        x = fn.dropout(self.joined(vectors, beside), self.config.input_dropout, self.training)
+        for layer in self._stack():
+            x = layer.forward(x, groups)
+        normed: Tensor = self.after(x)
+        return normed
+
+    def _stack(self) -> list[Layer]:
+        return [cast("Layer", layer) for layer in self.layers]
+
+    def joined(self, vectors: Tensor, beside: Inputs) -> Tensor:
+        """Item vectors (..., dim) with what stands beside them added."""
+        x = vectors
+        for table, code in (
+            (self.kind, beside.kind), (self.gap, beside.gap), (self.price, beside.price)
+        ):  # fmt: skip
+            if table is not None and code is not None:
+                x = x + table(code)
+        return x
+
+    def wanted(self, state: Tensor, waiting: Tensor | None) -> Tensor:
+        """Queries (T, dim): their products with unit item vectors are the scores.
+
+        ``waiting`` (T,) are steps of the time from the action until the request.
+        """
+        if self.waiting is not None and waiting is not None:
+            state = state + self.waiting(waiting)
+        return fn.normalize(state, dim=-1) / self.config.loss.temperature
+
+    def expected(
+        self, vectors: Tensor, end: Tensor, beside: Inputs, waiting: Tensor | None
+    ) -> Tensor:
+        """The queries (B, dim) of padded rows: vectors (B, L, dim), the last token at ``end``."""
+        x = self.joined(vectors, beside)
+        *before, last = self._stack()
+        for layer in before:
+            x = layer.padded(x)
+        return self.wanted(self.after(last.at_end(x, end)), waiting)
+
+    def item_vectors(self) -> Tensor:
+        """Unit vectors (n_items, dim) of all items."""
+        return fn.normalize(self.items.everything(), dim=1)
+
+
+def _small(n: int, dim: int) -> nn.Embedding:
+    table = nn.Embedding(n, dim)
+    nn.init.normal_(table.weight, std=0.05 / math.sqrt(2))
+    return table

@@ -1,0 +1,83 @@
+"""Streams of unequal length as batches without padding: flat tokens, attended to in groups.
+
+A batch holds about so many tokens, not so many shoppers. Its windows are sorted by length and cut
+into groups of nearly equal length; only inside a group, and only for the attention, is anything
+padded. On Beauty 4 % of the attended places are padding, where batches padded to 50 have 80 %.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from habitue.behaviour.streams import Windows
+
+__all__ = ["Group", "Pack", "pack", "shuffled"]
+
+_STRETCH: Final = 1.3  # the longest of a group beside the shortest
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """``n_rows`` windows of up to ``length`` tokens: flat tokens ``first`` to ``last``."""
+
+    first: int
+    last: int
+    n_rows: int
+    length: int
+    place: NDArray[np.int64] | None
+    """(last - first,) where each token stands in (n_rows, length), laid flat; None: all full."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pack:
+    """A batch of windows, shortest first."""
+
+    order: NDArray[np.int64]  # (W,) which of the windows asked for stands where
+    token: NDArray[np.int64]  # (T,) the places of the tokens in the streams
+    end: NDArray[np.int64]  # (W,) the last token of each window, in the batch
+    groups: tuple[Group, ...]
+
+    def __len__(self) -> int:
+        return len(self.token)
+
+
+def pack(windows: Windows) -> Pack:
+    """The windows as one batch; O(T)."""
+    order = np.argsort(windows.length, kind="stable")
+    length = windows.length[order]
+    end = np.cumsum(length)
+    begin = end - length
+    within = np.arange(int(end[-1]) if len(end) else 0) - np.repeat(begin, length)
+    token = np.repeat(windows.first[order], length) + within
+    groups = []
+    first = 0
+    while first < len(order):
+        most = max(int(length[first]) + 1, int(length[first] * _STRETCH))
+        last = int(np.searchsorted(length, most, side="right"))
+        groups.append(_group(length[first:last], int(begin[first]), int(end[last - 1])))
+        first = last
+    return Pack(order, token, end - 1, tuple(groups))
+
+
+def _group(length: NDArray[np.int64], first: int, last: int) -> Group:
+    longest = int(length[-1])
+    if length[0] == longest:
+        return Group(first, last, len(length), longest, None)
+    row = np.repeat(np.arange(len(length)), length)
+    within = np.arange(last - first) - np.repeat(np.cumsum(length) - length, length)
+    return Group(first, last, len(length), longest, row * longest + within)
+
+
+def shuffled(windows: Windows, tokens: int, rng: np.random.Generator) -> Iterator[Windows]:
+    """All windows in batches of about ``tokens`` tokens, in a random order."""
+    order = rng.permutation(len(windows))
+    batch = (np.cumsum(windows.length[order]) - 1) // tokens
+    cuts = np.flatnonzero(np.diff(batch)) + 1
+    for rows in np.split(order, cuts):
+        if len(rows):
+            yield windows.take(rows)

@@ -1,0 +1,150 @@
+"""What shoppers did, one action after the other: the behaviour model's text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from habitue.facts import ActionKind, ActionLog
+
+__all__ = ["GAP_STEPS", "VISIT_MS", "Streams", "Windows", "gap_step", "streams_of"]
+
+GAP_STEPS = 32
+"""How many steps a time gap can have."""
+VISIT_MS = 30 * 60_000
+"""So long a silence ends a visit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """Stretches of streams, (W,) each: tokens ``first`` to ``last``, the last one not included."""
+
+    first: NDArray[np.int64]
+    last: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+    @property
+    def length(self) -> NDArray[np.int64]:
+        """Tokens in each: (W,)."""
+        return self.last - self.first
+
+    def take(self, which: NDArray[np.int64]) -> Windows:
+        """Those windows, in that order."""
+        return Windows(self.first[which], self.last[which])
+
+
+@dataclass(frozen=True, slots=True)
+class Streams:
+    """Actions of S shoppers one shopper after the other, oldest first: T tokens."""
+
+    item_row: NDArray[np.int32]  # (T,)
+    kind: NDArray[np.uint8]  # (T,)
+    at_ms: NDArray[np.int64]  # (T,)
+    start: NDArray[np.int64]  # (S + 1,) where each shopper's tokens begin
+    shopper_row: NDArray[np.int32]  # (S,)
+    n_items: int
+
+    def __len__(self) -> int:
+        return len(self.item_row)
+
+    @property
+    def n_shoppers(self) -> int:
+        """Shoppers who did something."""
+        return len(self.shopper_row)
+
+    def stream(self) -> NDArray[np.int64]:
+        """The place in ``shopper_row`` of each token's shopper: (T,)."""
+        return np.repeat(np.arange(self.n_shoppers), np.diff(self.start))
+
+    def gaps(self) -> NDArray[np.uint8]:
+        """The step of time since the same shopper's action before: (T,), 0 for the first."""
+        gap = np.zeros(len(self), np.uint8)
+        if len(self):
+            gap[1:] = gap_step(np.diff(self.at_ms))
+            gap[self.start[:-1]] = 0
+        return gap
+
+    def windows(self, length: int) -> Windows:
+        """Stretches to learn from: each token but a shopper's first is foretold in one of them.
+
+        A stretch's inputs are its tokens and its targets the tokens one later; cut from the end of
+        a stream, so that the latest have the most before them. O(T / length).
+        """
+        inputs = np.maximum(np.diff(self.start) - 1, 0)
+        pieces = -(-inputs // length)
+        which = np.repeat(np.arange(self.n_shoppers), pieces)
+        piece = np.arange(len(which)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
+        last = self.start[which + 1] - 1 - piece * length
+        return Windows(np.maximum(self.start[which], last - length), last)
+
+    def ends(self, held_out: int, length: int) -> Windows:
+        """The ``length`` tokens before the last ``held_out`` of each shopper who has so many."""
+        last = self.start[1:] - held_out
+        which = np.flatnonzero(last > self.start[:-1])
+        last = last[which]
+        return Windows(np.maximum(self.start[which], last - length), last)
+
+    def of(self, which: NDArray[np.int64]) -> Streams:
+        """The streams of the shoppers at those places, in that order."""
+        length = np.diff(self.start)[which]
+        start = np.zeros(len(which) + 1, np.int64)
+        np.cumsum(length, out=start[1:])
+        token = np.repeat(self.start[which] - start[:-1], length) + np.arange(int(start[-1]))
+        return Streams(
+            self.item_row[token],
+            self.kind[token],
+            self.at_ms[token],
+            start,
+            self.shopper_row[which],
+            self.n_items,
+        )
+
+    def without_last(self, n: int) -> Streams:
+        """The streams as they were ``n`` actions of each shopper earlier."""
+        kept = np.maximum(np.diff(self.start) - n, 0)
+        place = np.arange(len(self)) - np.repeat(self.start[:-1], np.diff(self.start))
+        tokens = place < np.repeat(kept, np.diff(self.start))
+        start = np.zeros(len(kept) + 1, np.int64)
+        np.cumsum(kept, out=start[1:])
+        return Streams(
+            self.item_row[tokens],
+            self.kind[tokens],
+            self.at_ms[tokens],
+            start,
+            self.shopper_row,
+            self.n_items,
+        )
+
+
+def gap_step(gap_ms: NDArray[np.integer] | NDArray[np.floating]) -> NDArray[np.uint8]:
+    """The step of a time span: one more for each doubling of its seconds.
+
+    >>> gap_step(np.array([0, 1_000, 60_000, 86_400_000]))
+    array([ 1,  2,  6, 17], dtype=uint8)
+    """
+    seconds = np.maximum(np.asarray(gap_ms, np.float64) / 1000, 0)
+    step = np.minimum(1 + np.floor(np.log2(seconds + 1)), GAP_STEPS - 1)
+    return np.asarray(step, np.uint8)
+
+
+def streams_of(log: ActionLog, kinds: Iterable[ActionKind]) -> Streams:
+    """The streams of a log's actions of these kinds; those without item or shopper are left out."""
+    log = log.of_kinds(kinds)
+    log = log.take((log.item_row >= 0) & (log.shopper_row >= 0))
+    order = np.argsort(log.shopper_row, kind="stable")  # the log is in order of time
+    who, count = np.unique(log.shopper_row, return_counts=True)
+    start = np.zeros(len(who) + 1, np.int64)
+    np.cumsum(count, out=start[1:])
+    return Streams(
+        log.item_row[order],
+        log.kind[order],
+        log.at_ms[order],
+        start,
+        who.astype(np.int32),
+        log.n_items,
+    )

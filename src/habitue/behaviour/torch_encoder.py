@@ -1,0 +1,64 @@
+"""A network still in PyTorch, asked as the exported one is: for the process that trained it."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from habitue.behaviour.exporting import exported
+from habitue.behaviour.fitting import queries
+from habitue.behaviour.network import Inputs, Network
+from habitue.behaviour.requests import Read
+from habitue.behaviour.streams import Streams
+
+__all__ = ["TorchEncoder", "vectors_of"]
+
+_SAMPLE = 1024
+
+
+class TorchEncoder:
+    """Answers by the network itself; exports it when it is written down."""
+
+    def __init__(self, network: Network) -> None:
+        self.network = network.cpu().eval()
+        self._graph: bytes | None = None
+
+    def graph(self) -> bytes:
+        """The ONNX graph that does the same."""
+        if self._graph is None:
+            self._graph = exported(self.network)
+        return self._graph
+
+    @torch.no_grad()
+    def queries(self, vectors: NDArray[np.float32], read: Read) -> NDArray[np.float32]:
+        """(B, dim) from item vectors (B, L, dim) and what stands beside them."""
+        network = self.network
+        query = network.expected(
+            torch.from_numpy(np.ascontiguousarray(vectors)),
+            torch.from_numpy(read.end),
+            Inputs(
+                None if network.kind is None else torch.from_numpy(np.ascontiguousarray(read.kind)),
+                None if network.gap is None else torch.from_numpy(np.ascontiguousarray(read.gap)),
+                None,
+            ),
+            None if network.waiting is None else torch.from_numpy(read.waiting),
+        )
+        return np.asarray(query.numpy(), np.float32)
+
+    def sample(self, streams: Streams, length: int) -> NDArray[np.float32]:
+        """Queries of some of the shoppers, as their streams end."""
+        windows = streams.ends(0, length)
+        some = np.arange(len(windows))[:: max(1, len(windows) // _SAMPLE)]
+        waiting = np.ones(len(some), np.uint8)
+        return queries(self.network, streams, windows.take(some), waiting=waiting)
+
+
+def vectors_of(network: Network) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """What items are read by, (n_items, dim), and what makes it of their content, (c, dim)."""
+    with torch.no_grad():
+        read = network.items.everything().cpu().numpy().astype(np.float32)
+        if network.items.told is None:
+            return read, np.empty((0, read.shape[1]), np.float32)
+        told = network.items.told.weight.t().contiguous().cpu().numpy().astype(np.float32)
+    return read, told

@@ -1,0 +1,144 @@
+"""The items whose vectors have the largest products with a query, found the quickest way there is.
+
+Where lengths differ much, a descent down the lengths is exact and quickest; else FAISS finds
+candidates, which are scored exactly. Vectors of items that came later stand in a tail that is
+always looked at whole.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from habitue.candidates.contract import Prepared, Proposals
+from habitue.candidates.descent import Descent
+from habitue.candidates.layout import plain, sealed
+from habitue.candidates.products import dot_score, dot_top
+from habitue.candidates.vectors import VectorConfig, VectorIndex
+
+__all__ = ["ItemSearch", "Sought"]
+
+_ASKED: Final = 64  # queries a descent is tried with
+_DESCEND_SHARE: Final = 0.4  # of the items looked at, up to which descending beats FAISS
+
+
+class ItemSearch:
+    """Item vectors, those of them that are searched, and how."""
+
+    def __init__(
+        self,
+        vectors: NDArray[np.float32],
+        index: VectorIndex,
+        asked: NDArray[np.float32],
+        *,
+        tail: NDArray[np.float32] | None = None,
+    ) -> None:
+        """``vectors`` (n_items, dim), of which ``index`` finds some; ``asked`` are sample queries.
+
+        ``tail`` (n_tail, dim) are the vectors of the item rows after those.
+        """
+        self.vectors = sealed(vectors, np.float32)
+        self.index = index
+        self.asked = asked[:: max(1, len(asked) // _ASKED)]
+        none = np.empty((0, vectors.shape[1]), np.float32)
+        self.tail = sealed(none if tail is None else tail, np.float32)
+        descent = Descent(self.vectors, index.row, self.asked)
+        self._descent = descent if descent.share <= _DESCEND_SHARE else None
+
+    @classmethod
+    def build(
+        cls,
+        vectors: NDArray[np.float32],
+        row: NDArray[np.int32],
+        asked: NDArray[np.float32],
+        config: VectorConfig,
+    ) -> Self:
+        """A search of the item rows ``row``; recall is measured with the queries ``asked``."""
+        return cls(vectors, VectorIndex.build(vectors[row], row, asked, config), asked)
+
+    @property
+    def dim(self) -> int:
+        """Length of a vector."""
+        return int(self.vectors.shape[1])
+
+    @property
+    def measured(self) -> dict[str, float]:
+        """How well it finds what an exact search finds."""
+        return {"recall_at_100": self.index.recall, "items": float(len(self.index))}
+
+    def with_tail(self, tail: NDArray[np.float32]) -> Self:
+        """The same search with these vectors (n_tail, dim) after the others."""
+        return type(self)(self.vectors, self.index, self.asked, tail=tail)
+
+    def top(self, query: NDArray[np.float32], n: int) -> Proposals:
+        """The ``n`` items with the largest positive product with each query (B, dim)."""
+        if self._descent is not None:
+            found = self._descent.top(query, n)
+            if not len(self.tail):
+                return found
+            wanted = found.item_row
+        else:
+            wanted = self.index.candidates(query, n)
+        row = np.empty((len(query), n), np.int32)
+        score = np.empty((len(query), n), np.float32)
+        dot_top(query, self.vectors, self.tail, wanted, 0.0, row, score)
+        return Proposals(row, score)
+
+    def fill(
+        self,
+        query: NDArray[np.float32],
+        item_row: NDArray[np.int32],
+        scores: NDArray[np.float32],
+        place: int,
+    ) -> None:
+        """Write the products of ``item_row`` (B, n) at ``scores[:, :, place]``; 0: unknown."""
+        dot_score(query, self.vectors, self.tail, item_row, scores, place)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """What is written down beside the index."""
+        return {"item": self.vectors, "indexed": self.index.row, "asked": self.asked}
+
+    def numbers(self) -> dict[str, int]:
+        """The numbers that go with them."""
+        return {"coded": int(self.index.coded), "refine_factor": self.index.refine_factor}
+
+    def save(self, path: Path) -> None:
+        """Write the index into the folder ``path``; arrays and numbers are the caller's."""
+        path.mkdir(parents=True, exist_ok=True)
+        self.index.save(path / "items.faiss")
+
+    @classmethod
+    def load(
+        cls, path: Path, arrays: dict[str, NDArray[Any]], numbers: dict[str, int], recall: float
+    ) -> Self:
+        """The search written there, its vectors memory-mapped."""
+        index = VectorIndex.load(
+            path / "items.faiss",
+            arrays["indexed"],
+            coded=bool(numbers["coded"]),
+            refine_factor=numbers["refine_factor"],
+            recall=recall,
+        )
+        return cls(arrays["item"], index, arrays["asked"])
+
+
+class Sought(Prepared):
+    """What the queries of a batch find."""
+
+    __slots__ = ("_query", "_search")
+
+    def __init__(self, search: ItemSearch, query: NDArray[np.float32]) -> None:
+        """``query`` is (B, dim), 0 where nothing is known."""
+        self._search = search
+        self._query = plain(query, np.float32)
+
+    def propose(self, n: int) -> Proposals:
+        """The ``n`` items with the largest positive product."""
+        return self._search.top(self._query, n)
+
+    def fill(self, item_row: NDArray[np.int32], scores: NDArray[np.float32], place: int) -> None:
+        """The product for any items."""
+        self._search.fill(self._query, item_row, scores, place)

@@ -1,0 +1,207 @@
+"""What comes next, by a network that reads a shopper's actions in order.
+
+``behaviour`` trains the network; here it proposes. The query after the last action is compared with
+a vector of every item, and items that came after training have one by what is told of them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, Self
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from habitue.behaviour.config import BehaviourConfig
+from habitue.behaviour.requests import RequestReader
+from habitue.behaviour.served import Encoder, load_encoder
+from habitue.candidates.contract import PreparingSource, TrainingFacts
+from habitue.candidates.item_space import ItemSpace, SpaceConfig, fit_space
+from habitue.candidates.layout import sealed
+from habitue.candidates.profile import codes_of
+from habitue.candidates.saved import Saved, read, write
+from habitue.candidates.search import ItemSearch, Sought
+from habitue.candidates.vectors import VectorConfig
+from habitue.facts import Catalogue, Context
+
+__all__ = ["SequenceConfig", "SequenceLearner", "SequenceSource"]
+
+_ASKED = 256  # queries that recall is measured with
+
+
+class SequenceConfig(BaseModel):
+    """The network, what it knows of items, and how they are searched."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: Literal["sequence"] = "sequence"
+    name: str = Field(
+        default="sequence", min_length=1, description="its name in slates and features"
+    )
+    behaviour: BehaviourConfig = Field(default=BehaviourConfig(), description="the network")
+    space: SpaceConfig = Field(
+        default=SpaceConfig(), description="what is told of items, as vectors"
+    )
+    vectors: VectorConfig = Field(default=VectorConfig(), description="how items are searched")
+    validation_share: float = Field(
+        default=0.1,
+        gt=0,
+        le=1,
+        description="share of the shoppers whose last action is foretold to know when to stop",
+    )
+
+
+class SequenceSource(PreparingSource):
+    """Scores an item by its cosine with what the network expects next, over the temperature."""
+
+    def __init__(
+        self,
+        config: SequenceConfig,
+        encoder: Encoder,
+        search: ItemSearch,
+        read: NDArray[np.float32],
+        told: NDArray[np.float32],
+        space: ItemSpace | None,
+        measured: dict[str, float],
+        *,
+        read_tail: NDArray[np.float32] | None = None,
+    ) -> None:
+        """``read`` (n_items, dim) are the vectors items are read by; unit ones are searched.
+
+        ``told`` (c, dim) makes such a vector of what is told of an item, in the ``space``.
+        """
+        self.config = config
+        self.name = config.name
+        self.encoder = encoder
+        self.search = search
+        self.read_vectors = sealed(read, np.float32)
+        self.told = sealed(told, np.float32)
+        self.space = space
+        self.measured = measured
+        none = np.empty((0, read.shape[1]), np.float32)
+        self._read_tail = none if read_tail is None else read_tail
+        behaviour = config.behaviour
+        self._reader = RequestReader(codes_of(behaviour.kinds), behaviour.length)
+
+    def queries(self, context: Context) -> NDArray[np.float32]:
+        """What is expected next of each request: (B, dim), 0 where nothing is known."""
+        query = np.zeros((len(context), self.search.dim), np.float32)
+        tokens = self._reader.read(context)
+        some = np.flatnonzero(tokens.end >= 0)
+        if len(some):
+            tokens = tokens.take(some)
+            query[some] = self.encoder.queries(self._vectors_of(tokens.item_row), tokens)
+        return query
+
+    def _vectors_of(self, item_row: NDArray[np.int32]) -> NDArray[np.float32]:
+        n_base = len(self.read_vectors)
+        known = item_row < n_base
+        if known.all():
+            return np.asarray(self.read_vectors[item_row])
+        vectors = np.zeros((*item_row.shape, self.read_vectors.shape[1]), np.float32)
+        vectors[known] = self.read_vectors[item_row[known]]
+        later = ~known & (item_row < n_base + len(self._read_tail))
+        vectors[later] = self._read_tail[item_row[later] - n_base]
+        return vectors
+
+    def vector_of(self, items: pl.DataFrame) -> NDArray[np.float32]:
+        """Vectors (n, dim) of items nobody has acted on, from the columns of a catalogue."""
+        if self.space is None:
+            return np.zeros((items.height, self.search.dim), np.float32)
+        return np.asarray(self.space.vectors(items) @ self.told, np.float32)
+
+    def extend(self, catalogue_tail: Catalogue) -> SequenceSource:
+        """A source that also knows these items, whose rows lie beyond the fitted ones."""
+        known = len(self.read_vectors) + len(self._read_tail)
+        frame = catalogue_tail.frame.filter(pl.col("item_row") >= known)
+        if not frame.height:
+            return self
+        place = frame["item_row"].to_numpy() - len(self.read_vectors)
+        tail = np.zeros((int(place.max()) + 1, self.search.dim), np.float32)
+        tail[: len(self._read_tail)] = self._read_tail
+        tail[place] = self.vector_of(frame)
+        return SequenceSource(
+            self.config, self.encoder, self.search.with_tail(_units(tail)), self.read_vectors,
+            self.told, self.space, self.measured, read_tail=tail,
+        )  # fmt: skip
+
+    def prepare(self, context: Context) -> Sought:
+        """What is expected next of each request."""
+        return Sought(self.search, self.queries(context))
+
+    def save(self, path: Path) -> None:
+        """Write the model, its graph for ONNX Runtime included, into the folder ``path``."""
+        self.search.save(path)
+        if self.space is not None:
+            self.space.save(path / "space")
+        (path / "network.onnx").write_bytes(self.encoder.graph())
+        saved = Saved(
+            source="sequence",
+            config=self.config.model_dump(),
+            numbers={**self.search.numbers(), "content": int(self.space is not None)},
+            measured=self.measured,
+        )
+        write(path, saved, {**self.search.arrays(), "read": self.read_vectors, "told": self.told})
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """The model written there, its vectors memory-mapped."""
+        saved, arrays = read(path, "sequence")
+        config = SequenceConfig.model_validate(saved.config)
+        search = ItemSearch.load(path, arrays, saved.numbers, saved.measured["recall_at_100"])
+        space = ItemSpace.load(path / "space", config.space) if saved.numbers["content"] else None
+        return cls(
+            config, load_encoder(path / "network.onnx"), search, arrays["read"],
+            arrays["told"], space, saved.measured,
+        )  # fmt: skip
+
+
+class SequenceLearner:
+    """Trains the network on all streams; the extra ``deep`` brings what it needs."""
+
+    def __init__(self, config: SequenceConfig) -> None:
+        self.config = config
+
+    def fit(self, facts: TrainingFacts, rng: np.random.Generator) -> SequenceSource:
+        """The source of these facts. Raises ``MissingPiece`` where PyTorch is not installed."""
+        from habitue.behaviour.learning import learn
+
+        config = self.config
+        space, content = self._content(facts, rng)
+        learnt = learn(
+            facts.log,
+            max(facts.log.n_items, len(facts.catalogue)),
+            config.behaviour,
+            content=content,
+            validation_share=config.validation_share,
+            rng=rng,
+        )
+        acted_on = np.flatnonzero(learnt.acted_on | learnt.read.any(axis=1)).astype(np.int32)
+        units = _units(learnt.read)
+        asked = learnt.queries[: max(_ASKED, config.vectors.measured_queries)]
+        search = ItemSearch.build(units, acted_on, asked, config.vectors)
+        return SequenceSource(
+            config, learnt.encoder, search, learnt.read, learnt.told, space,
+            {**learnt.measured, **search.measured},
+        )  # fmt: skip
+
+    def _content(
+        self, facts: TrainingFacts, rng: np.random.Generator
+    ) -> tuple[ItemSpace | None, NDArray[np.float32] | None]:
+        """The space of what is told of items, and each one's place in it; none where little is."""
+        frame = facts.catalogue.frame
+        if not self.config.behaviour.content or "title" not in frame.columns:
+            return None, None
+        space, vectors, _ = fit_space(frame, self.config.space, rng)
+        if not vectors.any():
+            return None, None
+        content = np.zeros((max(facts.log.n_items, frame.height), space.dim), np.float32)
+        content[: frame.height] = vectors
+        return space, content
+
+
+def _units(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.maximum(length, 1e-9), np.float32)

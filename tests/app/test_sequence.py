@@ -1,0 +1,64 @@
+"""A shop that learns a network: trained in one process, served by another that has no PyTorch."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from habitue.app import open_shop
+from habitue.world import build_world
+from habitue.world.config import WorldConfig
+from tests.app.worlds import NOW_MS, SMALL_TRAINING, tell
+
+ROOT = Path(__file__).parents[2]
+SMALL = WorldConfig(n_items=100, n_shoppers=100, days=40, visits_per_day=0.3)
+SEQUENCE = {
+    **SMALL_TRAINING,
+    "training.sources": [
+        {"source": "popular"},
+        {"source": "content"},
+        {
+            "source": "sequence",
+            "behaviour": {"dim": 16, "length": 20, "schedule": {"epochs": 3, "tokens": 500}},
+        },
+    ],
+    "training.quotas": {"home": {"popular": 20, "content": 20, "sequence": 40}},
+}
+
+SERVE = """
+import json, sys
+from habitue.app import open_shop
+
+store, shopper, overrides = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
+with open_shop(store, overrides=overrides) as shop:
+    slate = shop.recommend(shopper, n=8)
+    print(json.dumps({
+        "snapshot": slate.snapshot,
+        "items": [slot.item for slot in slate.items],
+        "torch": "torch" in sys.modules,
+        "onnx": "onnxruntime" in sys.modules,
+    }))
+"""
+
+
+@pytest.mark.slow
+def test_a_network_learns_here_and_serves_there(tmp_path: Path) -> None:
+    store = tmp_path / "shop.db"
+    with open_shop(store, overrides=SEQUENCE) as shop:
+        world = tell(shop, build_world(NOW_MS, seed=3, config=SMALL))
+        made = shop.train()
+        shopper = next(iter(world.shoppers())).id
+    done = subprocess.run(
+        [sys.executable, "-c", SERVE, str(store), shopper, json.dumps(SEQUENCE)],
+        capture_output=True, text=True, check=False, cwd=ROOT,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    there = json.loads(done.stdout.splitlines()[-1])
+    assert there["snapshot"] == made.name
+    assert len(there["items"]) == 8
+    assert there["onnx"], "the network answered"
+    assert not there["torch"]

@@ -1,0 +1,103 @@
+"""Training: it learns what can be learnt, the same each time, and keeps its best."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from habitue.behaviour.beginnings import co_occurrence_vectors
+from habitue.behaviour.config import BehaviourConfig, LossConfig, ScheduleConfig, sized
+from habitue.behaviour.fitting import Training, Validated, fit, queries, validate
+from habitue.behaviour.learning import with_held_out
+from tests.behaviour.streams import rounds, streams
+
+SMALL = BehaviourConfig(
+    dim=16, dropout=0.1, input_dropout=0.1,
+    loss=LossConfig(negatives=8),
+    schedule=ScheduleConfig(epochs=12, tokens=100, rate=1e-2, validate_every=3),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("change", [
+    {}, {"attention": "pointwise"}, {"encoder": "gru"}, {"encoder": "lstm"},
+    {"loss": LossConfig(against="all")}, {"start": "random"}, {"layers": 2, "item_dropout": 0.1},
+], ids=str)  # fmt: skip
+def test_what_always_follows_is_foretold(change: dict[str, object]) -> None:
+    """Everybody walks in a circle, so the next item is certain."""
+    walk = rounds()
+    training = Training(walk.without_last(1), judged=walk, judged_without=False)
+    fitted = fit(training, SMALL.model_copy(update=change))
+    assert validate(fitted.network, training, SMALL) > 0.95
+
+
+def test_the_same_seed_is_the_same_network() -> None:
+    walk = rounds(40)
+    a, b, c = (fit(Training(walk), SMALL, seed=seed).network.item_vectors() for seed in (1, 1, 2))
+    assert torch.equal(a, b)
+    assert not torch.equal(a, c)
+
+
+def test_the_epoch_that_was_judged_best_is_kept() -> None:
+    """Noise is learnt by heart: later epochs are worse, and are not what is handed out."""
+    noise = streams([6] * 60, n_items=40)
+    training = Training(noise.without_last(1), judged=noise, judged_without=False)
+    told: list[Validated] = []
+    hard = SMALL.model_copy(update={
+        "dropout": 0.0, "input_dropout": 0.0,
+        "schedule": ScheduleConfig(epochs=40, tokens=60, rate=2e-2, validate_every=2,
+                                   patience=4, first_validation=0.0),
+    })  # fmt: skip
+    fitted = fit(training, hard, told=told.append)
+    best = max(one.ndcg for one in told)
+    assert validate(fitted.network, training, hard) == pytest.approx(best)
+    assert fitted.epochs < 40, "patience ended it"
+
+
+def test_an_item_known_by_what_is_told_of_it_is_foretold_unseen() -> None:
+    """Items come in pairs told alike; the one never acted on lies beside the other."""
+    walk = rounds(n_items=12)
+    content = np.zeros((24, 12), np.float32)
+    content[:12] = content[12:] = np.eye(12)
+    wide = replace(walk, n_items=24)
+    config = SMALL.model_copy(update={"unnamed": 0.5, "start": "random"})
+    network = fit(Training(wide, content=content), config).network
+    with torch.no_grad():
+        network.items.own[12:] = 0
+    found = queries(network, wide, wide.ends(0, 8), waiting=np.full(120, 17, np.uint8))
+    score = found @ network.item_vectors().detach().numpy().T
+    following = (walk.item_row[walk.start[1:] - 1] + 1) % 12
+    assert (np.argmax(score[:, 12:], axis=1) == following).mean() > 0.9
+
+
+def test_what_is_held_out_is_the_last_action_of_some() -> None:
+    some = streams([1, 2, 3, 4, 5, 6])
+    kept, judged = with_held_out(some, 0.5, np.random.default_rng(0))
+    assert judged is not None
+    assert judged.n_shoppers == 2, "half of the four who have three actions"
+    shorter = np.diff(some.start) - np.diff(kept.start)
+    assert some.shopper_row[shorter == 1].tolist() == judged.shopper_row.tolist()
+    assert (np.diff(judged.start) >= 3).all()
+    nobody, none = with_held_out(streams([1, 2]), 0.5, np.random.default_rng(0))
+    assert none is None
+    assert len(nobody) == 3
+
+
+def test_items_acted_on_together_begin_together() -> None:
+    halves = streams([20] * 30, n_items=10)
+    item = halves.item_row % 5 + 5 * (halves.stream() % 2).astype(np.int32)
+    vectors = co_occurrence_vectors(
+        replace(halves, item_row=item.astype(np.int32)), 2, np.random.default_rng(0)
+    )
+    near = vectors @ vectors.T
+    assert near[:5, :5].min() > near[:5, 5:].max()
+
+
+def test_sizes_have_names() -> None:
+    assert (sized("large").dim, sized("large").layers) == (1024, 24)
+    with pytest.raises(KeyError):
+        sized("huge")
+    with pytest.raises(ValueError, match="no multiple"):
+        BehaviourConfig(dim=10, heads=4)

@@ -1,0 +1,150 @@
+"""The network: asked flat, in rows or as a graph it says the same, and it never sees the future."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from habitue.behaviour.config import BehaviourConfig
+from habitue.behaviour.exporting import exported
+from habitue.behaviour.fitting import queries
+from habitue.behaviour.layers import groups_of
+from habitue.behaviour.losses import softmax_against_all, softmax_against_sample
+from habitue.behaviour.network import Inputs, Network
+from habitue.behaviour.packing import pack
+from habitue.behaviour.requests import Read
+from habitue.behaviour.served import OnnxEncoder
+from habitue.behaviour.streams import Windows
+from habitue.behaviour.torch_encoder import TorchEncoder
+from tests.behaviour.streams import streams
+
+FORMS = {
+    "softmax": {},
+    "pointwise": {"attention": "pointwise"},
+    "two layers": {"layers": 2},
+    "gru": {"encoder": "gru"},
+    "lstm": {"encoder": "lstm", "layers": 2},
+}
+LENGTHS = [1, 3, 3, 6, 9, 2]
+
+
+def network(form: str, n_items: int = 9) -> Network:
+    torch.manual_seed(0)
+    config = BehaviourConfig(dim=16, length=9).model_copy(update=FORMS[form])
+    made = Network(config, n_items, kinds=True, gaps=True)
+    with torch.no_grad():
+        for parameter in made.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.2)
+    return made.eval()
+
+
+def rows_read() -> tuple[Read, Windows]:
+    """The streams of six shoppers as a request reads them, and where they lie."""
+    some = streams(LENGTHS)
+    n, longest = len(LENGTHS), max(LENGTHS)
+    item, kind, gap = np.zeros((3, n, longest), np.int64)
+    gaps = some.gaps()
+    for row, (first, last) in enumerate(zip(some.start, some.start[1:], strict=False)):
+        item[row, : last - first] = some.item_row[first:last]
+        kind[row, : last - first] = some.kind[first:last]
+        gap[row, : last - first] = gaps[first:last]
+    waiting = np.arange(1, n + 1)
+    read = Read(item.astype(np.int32), kind, gap, np.array(LENGTHS) - 1, waiting)
+    return read, some.ends(0, longest)
+
+
+def vectors_read(asked: Network, read: Read) -> np.ndarray:
+    own = asked.items.everything().detach().numpy()
+    return np.asarray(own[read.item_row], np.float32)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_rows_and_flat_tokens_are_read_alike(form: str) -> None:
+    asked = network(form)
+    read, windows = rows_read()
+    flat = queries(asked, streams(LENGTHS), windows, waiting=read.waiting.astype(np.uint8))
+    rows = TorchEncoder(asked).queries(vectors_read(asked, read), read)
+    np.testing.assert_allclose(rows, flat, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_graph_says_what_the_network_says(form: str) -> None:
+    """Within 1e-4, with the same twenty items on top."""
+    asked = network(form, n_items=200)
+    read, _ = rows_read()
+    here = TorchEncoder(asked).queries(vectors_read(asked, read), read)
+    there = OnnxEncoder(exported(asked)).queries(vectors_read(asked, read), read)
+    np.testing.assert_allclose(there, here, rtol=1e-4, atol=1e-4)
+    items = asked.item_vectors().detach().numpy()
+    best = [np.argsort(-(query @ items.T), axis=1)[:, :20] for query in (here, there)]
+    np.testing.assert_array_equal(*best)
+    one = Read(read.item_row[:1, :1], read.kind[:1, :1], read.gap[:1, :1], read.end[:1],
+               read.waiting[:1])  # fmt: skip
+    alone = OnnxEncoder(exported(asked)).queries(vectors_read(asked, one), one)
+    np.testing.assert_allclose(alone, here[:1], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_what_comes_later_changes_nothing_before_it(form: str) -> None:
+    asked = network(form)
+    batch = pack(Windows(np.array([0]), np.array([9])))
+    groups = groups_of(batch, torch.device("cpu"))
+    vectors = torch.randn(9, 16)
+    changed = vectors.clone()
+    changed[5:] = torch.randn(4, 16)
+    beside = Inputs(None, None, None)
+    before, after = (asked.read(x, beside, groups) for x in (vectors, changed))
+    torch.testing.assert_close(before[:5], after[:5])
+    assert not torch.allclose(before[5:], after[5:])
+
+
+def _by_autograd(query: Tensor, others: Tensor, positive: Tensor, hit: list[tuple[int, int]],
+                 correction: Tensor) -> Tensor:  # fmt: skip
+    logits = query @ others.T - correction
+    for token, place in hit:
+        logits = logits.index_put((torch.tensor([token]), torch.tensor([place])),
+                                  torch.tensor([-torch.inf]))  # fmt: skip
+    own = (query * positive).sum(1, keepdim=True)
+    return -torch.log_softmax(torch.cat([own, logits], dim=1), dim=1)[:, 0].mean()
+
+
+def test_the_sampled_loss_and_its_gradients_are_those_of_autograd() -> None:
+    torch.manual_seed(1)
+    shapes = [(700, 8), (30, 8), (700, 8)]
+    ours = [torch.randn(*shape, requires_grad=True) for shape in shapes]
+    theirs = [x.detach().clone().requires_grad_() for x in ours]
+    correction = torch.randn(30)
+    hit = [(3, 5), (600, 29)]
+    token, place = (torch.tensor(side) for side in zip(*hit, strict=True))
+    loss = softmax_against_sample(*ours, correction, token, place, half=False)
+    expected = _by_autograd(*theirs, hit, correction)
+    torch.testing.assert_close(loss, expected)
+    (loss * 3).backward()
+    (expected * 3).backward()
+    for a, b in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(a.grad, b.grad, rtol=1e-4, atol=1e-6)
+
+
+def test_the_whole_loss_and_its_gradients_are_those_of_autograd() -> None:
+    torch.manual_seed(2)
+    query, items = torch.randn(40, 8, requires_grad=True), torch.randn(25, 8, requires_grad=True)
+    target = torch.randint(0, 25, (40,))
+    q, i = (x.detach().clone().requires_grad_() for x in (query, items))
+    loss = softmax_against_all(query, items, target, half=False)
+    expected = torch.nn.functional.cross_entropy(q @ i.T, target)
+    torch.testing.assert_close(loss, expected)
+    loss.backward()
+    expected.backward()
+    torch.testing.assert_close(query.grad, q.grad, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(items.grad, i.grad, rtol=1e-4, atol=1e-6)
+
+
+def test_half_precision_is_near() -> None:
+    torch.manual_seed(3)
+    query = torch.nn.functional.normalize(torch.randn(40, 32), dim=1) / 0.07
+    items = torch.nn.functional.normalize(torch.randn(500, 32), dim=1)
+    target = torch.randint(0, 500, (40,))
+    full, half = (softmax_against_all(query, items, target, half=h) for h in (False, True))
+    assert abs(float(full - half)) < 0.01 * float(full)
