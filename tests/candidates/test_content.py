@@ -212,11 +212,70 @@ def test_growing_step_by_step_is_growing_at_once(source: ContentSource) -> None:
     by_step = source
     for n, title in enumerate(titles):
         by_step = by_step.extend(tail(14 + n, title))
-    assert by_step.extend(tail(15, "ignored: known already")) is by_step
+    assert by_step.extend(tail(15, "tea pot")) is by_step, "told the same again"
+    assert by_step.extend(tail(3, "ignored: fitted already")) is by_step
     asked = requests([[(14, VIEW, 0.0)], [(1, VIEW, 0.0)]])
     a, b = at_once.propose(asked, 8), by_step.propose(asked, 8)
     np.testing.assert_array_equal(a.item_row, b.item_row)
     np.testing.assert_allclose(a.score, b.score, rtol=1e-6)
+
+
+TITLES = st.sampled_from(["coffee grinder", "tea pot", "green tea", "espresso cup", "unheard of"])
+
+
+@settings(max_examples=40)
+@given(
+    told=st.lists(st.tuples(st.integers(14, 22), TITLES), min_size=1, max_size=14),
+    cuts=st.sets(st.integers(1, 13)),
+)
+def test_in_whatever_steps_it_is_told_it_knows_what_was_told_last(
+    source: ContentSource, told: list[tuple[int, str]], cuts: set[int]
+) -> None:
+    last = dict(told)
+    frame = pl.DataFrame({"item_row": list(last), "title": list(last.values())})
+    at_once = source.extend(Catalogue(frame.with_columns(pl.col("item_row").cast(pl.Int32))))
+    by_step, before = source, source
+    edges = [0, *sorted(cut for cut in cuts if cut < len(told)), len(told)]
+    for first, end in pairwise(edges):
+        before = by_step
+        heard = source_rows(before)
+        for row, title in dict(told[first:end]).items():
+            by_step = by_step.extend(tail(row, title))
+        assert source_rows(before) == heard, "who asked the shorter one goes on undisturbed"
+    np.testing.assert_allclose(by_step.tail_vectors, at_once.tail_vectors, atol=1e-6)
+    assert source_rows(by_step) == source_rows(at_once)
+
+
+def source_rows(source: ContentSource) -> list[list[tuple[int, float]]]:
+    """The neighbours of every row of a source, tail included, in no order among equals."""
+    return [
+        sorted(
+            (round(float(strength), 4), int(row))
+            for row, strength in zip(*source.table.of(one), strict=True)
+        )
+        for one in range(source.table.n_rows)
+    ]  # type: ignore[misc]
+
+
+def test_a_step_costs_what_comes_not_what_is_there(source: ContentSource) -> None:
+    """Of 400 items told one by one, the tail moves to other memory a few times only."""
+    moved, grown = 0, source
+    for n in range(400):
+        before = grown.tail_vectors
+        grown = grown.extend(tail(14 + n, f"coffee grinder {n}"))
+        moved += not np.shares_memory(before, grown.tail_vectors)
+    assert len(grown.tail_vectors) == 400
+    assert 2 <= moved <= 8
+
+
+def test_items_named_but_not_described_are_a_tail_to_come() -> None:
+    facts = facts_of(
+        log_of([(1.0, VIEW, 0, 3, -1)]), catalogue_of(4, title=["tea pot", "tea cup", None, None])
+    )
+    source = ContentLearner(ContentConfig()).fit(facts, np.random.default_rng(0))
+    assert source.n_fitted == 2
+    grown = source.extend(tail(3, "tea tray"))
+    assert 3 in rows_of(grown.propose(requests([[(0, VIEW, 0.0)]]), 3).item_row[0])
 
 
 def test_rows_between_may_be_left_out(source: ContentSource) -> None:

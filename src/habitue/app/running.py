@@ -57,6 +57,7 @@ class RunningShop:
             self._keepers = [
                 threading.Thread(target=self._keep_house, name="habitue-house", daemon=True),
                 threading.Thread(target=self._retain_daily, name="habitue-retention", daemon=True),
+                threading.Thread(target=self._extend, name="habitue-tail", daemon=True),
             ]
             for keeper in self._keepers:
                 keeper.start()
@@ -159,6 +160,14 @@ class RunningShop:
                     self.shop.follow_snapshot()
             except (HabitueError, OSError) as problem:
                 self.parts.problems.note(problem)
+
+    def _extend(self) -> None:
+        """As soon as items are posted let the sources know: a snapshot's loading delays nothing."""
+        arrived = self.parts.live.items.arrived
+        while not self._stop.is_set():
+            if arrived.wait(_CATCH_UP_SECONDS):
+                arrived.clear()
+                self.shop.extend()
 
     def _stamp(self) -> None:
         """Write down when keys were last used."""

@@ -17,7 +17,7 @@ from habitue.app.secrets import reject_files
 from habitue.app.snapshots import SnapshotInfo, load, make_servable
 from habitue.app.turn import turn
 from habitue.app.wiring import Parts, build
-from habitue.errors import SnapshotError, SnapshotRefused
+from habitue.errors import SnapshotError, SnapshotRefused, StoreError
 from habitue.facts import Fact
 from habitue.privacy.erasure import erase
 from habitue.privacy.retention import Expiring, retain
@@ -359,6 +359,18 @@ class Shop:
         now_ms = clock_ms()
         self.parts.live.catch_up(now_ms)
         self.parts.popular.refresh(now_ms)
+        self.extend()
+
+    def extend(self) -> int:
+        """Let the sources that answer know what was posted; how many items.
+
+        Costs nothing where nothing was. What goes wrong is noted, and they answer as before.
+        """
+        try:
+            return self.parts.switch.current.extend(clock_ms())
+        except (SnapshotError, StoreError) as problem:
+            self.parts.problems.note(problem)
+            return 0
 
     def follow_snapshot(self) -> None:
         """Answer from the active snapshot where another process has changed which that is."""
@@ -377,4 +389,5 @@ class Shop:
         loaded = load(parts.snapshots.verify(name), parts.store.stored().lineage)
         servable = make_servable(loaded, parts.live, parts.settings, clock_ms())
         if servable is not None:
+            servable.extend(clock_ms())  # what was posted while it was loaded
             parts.switch.activate(servable)

@@ -42,10 +42,6 @@ class ShopStore(FactStore, GroupStore, Protocol):
         """The last item actions of a shopper, as (seq, at_ms, kind, item_row)."""
         ...
 
-    def items_in_force(self, ids: Sequence[str], now_ms: int) -> list[str | None]:
-        """Each item's version in force as JSON; ``None`` for a stranger and a deleted one."""
-        ...
-
 
 class Problems(list[str]):
     """The last things that went wrong beside a request, newest last."""

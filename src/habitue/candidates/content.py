@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from habitue.candidates.contract import Prepared, PreparingSource, Proposals, TrainingFacts
 from habitue.candidates.gather import gather_like
+from habitue.candidates.growing import Growing
 from habitue.candidates.item_space import ItemSpace, SpaceConfig, fit_space
 from habitue.candidates.layout import scratch, sealed
 from habitue.candidates.neighbours import NeighbourTable
@@ -58,40 +59,64 @@ class ContentSource(PreparingSource):
         table: NeighbourTable,
         measured: dict[str, float],
         *,
-        tail: NDArray[np.float32] | None = None,
+        tail: Growing | None = None,
     ) -> None:
+        """``tail`` (n_tail, dim) are the vectors of items beyond the fitted ones."""
         self.config = config
         self.name = config.name
         self.space = space
         self.table = table
         self.measured = measured
         self.item_vectors = sealed(vectors, np.float32)  # (n_items, dim), unit length or 0
-        none = np.empty((0, vectors.shape[1]), np.float32)
-        self.tail_vectors = sealed(none if tail is None else tail, np.float32)  # (n_tail, dim)
+        self._tail = tail or Growing(np.empty((0, vectors.shape[1]), np.float32))
+        self.tail_vectors: NDArray[np.float32] = self._tail.rows  # (n_tail, dim)
         self._weigher = Weigher(config.profile)
 
     def vector_of(self, items: pl.DataFrame) -> NDArray[np.float32]:
         """Vectors (n, dim) of items nobody has seen, from the columns of a catalogue's frame."""
         return self.space.vectors(items)
 
+    @property
+    def n_fitted(self) -> int:
+        """Rows it was fitted on."""
+        return len(self.item_vectors)
+
     def extend(self, catalogue_tail: Catalogue) -> ContentSource:
         """A source that also knows these items, whose rows lie beyond the fitted ones.
 
-        Rows this source knows already stay as they are; shares everything that was fitted.
+        Fitted rows stay as they are, and all that was fitted is shared. An item costs its words and
+        one look at every fitted vector; the tail is copied where an item in it now reads otherwise.
         """
-        frame = catalogue_tail.frame.filter(
-            pl.col("item_row") >= len(self.item_vectors) + len(self.tail_vectors)
-        )
+        frame = catalogue_tail.frame.filter(pl.col("item_row") >= self.n_fitted)
         if not frame.height:
             return self
-        place = frame["item_row"].to_numpy() - len(self.item_vectors)
-        tail = np.zeros((int(place.max()) + 1, self.item_vectors.shape[1]), np.float32)
-        tail[: len(self.tail_vectors)] = self.tail_vectors
-        tail[place] = self.space.vectors(frame)
-        near, likeness = nearest_of(
-            tail[len(self.tail_vectors) :], self.item_vectors, self.config.neighbours
-        )
-        table = self.table.with_more_tail(near, likeness)
+        place = frame["item_row"].to_numpy().astype(np.int64) - self.n_fitted
+        vectors = self.space.vectors(frame)
+        new = place >= len(self._tail)
+        return self._reread(place[~new], vectors[~new])._longer(place[new], vectors[new])
+
+    def _longer(self, place: NDArray[np.int64], vectors: NDArray[np.float32]) -> ContentSource:
+        """With vectors behind the tail; rows between them say nothing."""
+        if not len(place):
+            return self
+        n_tail = len(self._tail)
+        more = np.zeros((int(place.max()) + 1 - n_tail, vectors.shape[1]), np.float32)
+        more[place - n_tail] = vectors
+        near, likeness = nearest_of(more, self.item_vectors, self.config.neighbours)
+        return self._with(self.table.with_more_tail(near, likeness), self._tail.append(more))
+
+    def _reread(self, place: NDArray[np.int64], vectors: NDArray[np.float32]) -> ContentSource:
+        """With other vectors in the tail, where they are others."""
+        other = (self.tail_vectors[place] != vectors).any(axis=1)
+        if not other.any():
+            return self
+        place, vectors = place[other], vectors[other]
+        tail = self.tail_vectors.copy()
+        tail[place] = vectors
+        near, likeness = nearest_of(vectors, self.item_vectors, self.config.neighbours)
+        return self._with(self.table.with_other_tail(place, near, likeness), Growing(tail))
+
+    def _with(self, table: NeighbourTable, tail: Growing) -> ContentSource:
         return ContentSource(
             self.config, self.space, self.item_vectors, table, self.measured, tail=tail
         )
@@ -163,11 +188,10 @@ class ContentLearner:
     def fit(self, facts: TrainingFacts, rng: np.random.Generator) -> ContentSource:
         """The item space of this catalogue, and each item's nearest."""
         frame = facts.catalogue.frame
-        space, told_vectors, variance_kept = fit_space(frame, self.config.space, rng)
-        n_items = max(facts.log.n_items, frame.height)
-        vectors = np.zeros((n_items, space.dim), np.float32)
-        vectors[: frame.height] = told_vectors
+        space, vectors, variance_kept = fit_space(frame, self.config.space, rng)
         told = np.flatnonzero(vectors.any(axis=1)).astype(np.int32)
+        n_items = int(told.max(initial=-1)) + 1  # what comes behind is to be told of yet: a tail
+        vectors = vectors[:n_items]
         near, likeness, recall = nearest(vectors[told], self.config.neighbours, rng)
         item = np.repeat(told, near.shape[1])
         edge = near.ravel() >= 0

@@ -16,6 +16,7 @@ from habitue.candidates.layout import plain
 from habitue.facts import ActionLog, Catalogue, Context
 
 __all__ = [
+    "ExtendingSource",
     "Learner",
     "Prepared",
     "PreparingSource",
@@ -70,6 +71,30 @@ class Source(Protocol):
     @classmethod
     def load(cls, path: Path) -> Self:
         """The model written there, memory-mapped where it is large."""
+        ...
+
+
+@runtime_checkable
+class ExtendingSource(Source, Protocol):
+    """A source that can read items it was not fitted on, by what is said of them.
+
+    A running shop gives it what is posted, a moment after each posting, and asks the copy it gets
+    from then on: requests still in flight end with the source they began with.
+    """
+
+    @property
+    def n_fitted(self) -> int:
+        """Rows it was fitted on: it is told of rows from here on, and of no others."""
+        ...
+
+    def extend(self, catalogue_tail: Catalogue) -> Self:
+        """A copy that also knows these items; this source stays as it is.
+
+        ``catalogue_tail`` has a row for each item posted or told otherwise, in any order, with gaps
+        between; of a row that was told before, what is said now holds. The copy is the same in
+        whatever steps items come. A step may cost what its own items do, and not what the whole
+        tail does, but where what was told before has changed.
+        """
         ...
 
 

@@ -17,6 +17,7 @@ from habitue.candidates.gather import (
     gather_top,
     recall,
 )
+from habitue.candidates.growing import Growing
 from habitue.candidates.layout import scratch, sealed
 
 __all__ = ["NeighbourTable", "Walk", "warm"]
@@ -48,8 +49,8 @@ class NeighbourTable:
 
     indptr: NDArray[np.int64]  # (n_items + 1,)
     edge: NDArray[np.void]  # (nnz,) of EDGE
-    tail_indptr: NDArray[np.int64]  # (n_tail + 1,)
-    tail_edge: NDArray[np.void]
+    tail_indptr: Growing  # (n_tail + 1,) of int64
+    tail_edge: Growing  # of EDGE
     n_targets: int = 0
     signed: bool = False
 
@@ -58,9 +59,8 @@ class NeighbourTable:
         cls, arrays: Mapping[str, NDArray[Any]], *, n_targets: int = 0, signed: bool = False
     ) -> Self:
         """The table whose ``arrays()`` were saved; if they are mapped, they stay so."""
-        indptr, no_tail = sealed(arrays["indptr"], np.int64), np.zeros(1, np.int64)
-        no_edge = _held(np.empty(0, EDGE))
-        edge, no_tail = _held(arrays["edge"]), sealed(no_tail, np.int64)
+        indptr, edge = sealed(arrays["indptr"], np.int64), _held(arrays["edge"])
+        no_tail, no_edge = Growing(np.zeros(1, np.int64)), Growing(np.empty(0, EDGE))
         return cls(indptr, edge, no_tail, no_edge, n_targets, signed)
 
     @classmethod
@@ -112,14 +112,37 @@ class NeighbourTable:
         return max(self.n_rows, self.n_targets)
 
     def with_more_tail(self, neighbour: NDArray[np.int32], strength: NDArray[np.float32]) -> Self:
-        """This table with these rows (n, width) behind all it has; no strength, no edge."""
+        """This table with these rows (n, width) behind all it has; no strength, no edge.
+
+        Costs what the rows do, however long the tail.
+        """
         kept = strength > 0
-        length = self.tail_indptr[-1] + np.cumsum(kept.sum(axis=1))
+        length = len(self.tail_edge) + np.cumsum(kept.sum(axis=1))
         more = _edges(neighbour[kept], strength[kept])
         return replace(
             self,
-            tail_indptr=sealed(np.concatenate([self.tail_indptr, length]), np.int64),
-            tail_edge=_held(np.concatenate([self.tail_edge, more])),
+            tail_indptr=self.tail_indptr.append(length),
+            tail_edge=self.tail_edge.append(more),
+        )
+
+    def with_other_tail(
+        self, at: NDArray[np.int64], neighbour: NDArray[np.int32], strength: NDArray[np.float32]
+    ) -> Self:
+        """This table with these rows (n, width) in place of those ``at`` (n,) in its tail.
+
+        Reads the whole tail.
+        """
+        indptr, edge = self.tail_indptr.rows, self.tail_edge.rows
+        row = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))
+        stays, kept = ~np.isin(row, at), strength > 0
+        every_row = np.concatenate([row[stays], np.repeat(at, kept.sum(axis=1))])
+        every = np.concatenate([edge[stays], _edges(neighbour[kept], strength[kept])])
+        order = np.argsort(every_row, kind="stable")
+        begins = np.searchsorted(every_row[order], np.arange(len(indptr)))
+        return replace(
+            self,
+            tail_indptr=Growing(begins.astype(np.int64)),
+            tail_edge=Growing(every[order]),
         )
 
     def of(self, item_row: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
@@ -129,7 +152,8 @@ class NeighbourTable:
             edge = self.edge[self.indptr[item_row] : self.indptr[item_row + 1]]
         elif 0 <= item_row < self.n_rows:
             at = item_row - self.n_items
-            edge = self.tail_edge[self.tail_indptr[at] : self.tail_indptr[at + 1]]
+            indptr = self.tail_indptr.rows
+            edge = self.tail_edge.rows[indptr[at] : indptr[at + 1]]
         return edge["item"], edge["strength"]
 
     def top(self, items: NDArray[np.int32], weights: NDArray[np.float32], n: int) -> Proposals:
@@ -170,7 +194,7 @@ class NeighbourTable:
         self,
     ) -> tuple[NDArray[np.int64], NDArray[np.void], NDArray[np.int64], NDArray[np.void]]:
         """The table and its tail as kernels read them."""
-        return self.indptr, self.edge, self.tail_indptr, self.tail_edge
+        return self.indptr, self.edge, self.tail_indptr.rows, self.tail_edge.rows
 
 
 class Walk(Prepared):

@@ -7,6 +7,7 @@ always looked at whole.
 
 from __future__ import annotations
 
+from copy import copy
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -33,18 +34,13 @@ class ItemSearch:
         vectors: NDArray[np.float32],
         index: VectorIndex,
         asked: NDArray[np.float32],
-        *,
-        tail: NDArray[np.float32] | None = None,
     ) -> None:
-        """``vectors`` (n_items, dim), of which ``index`` finds some; ``asked`` are sample queries.
-
-        ``tail`` (n_tail, dim) are the vectors of the item rows after those.
-        """
+        """``vectors`` (n_items, dim), of which ``index`` finds some; ``asked``: sample queries."""
         self.vectors = sealed(vectors, np.float32)
         self.index = index
         self.asked = asked[:: max(1, len(asked) // _ASKED)]
-        none = np.empty((0, vectors.shape[1]), np.float32)
-        self.tail = sealed(none if tail is None else tail, np.float32)
+        self.tail = sealed(np.empty((0, vectors.shape[1]), np.float32), np.float32)
+        """Vectors (n_tail, dim) of the item rows after those."""
         descent = Descent(self.vectors, index.row, self.asked)
         self._descent = descent if descent.share <= _DESCEND_SHARE else None
 
@@ -70,8 +66,10 @@ class ItemSearch:
         return {"recall_at_100": self.index.recall, "items": float(len(self.index))}
 
     def with_tail(self, tail: NDArray[np.float32]) -> Self:
-        """The same search with these vectors (n_tail, dim) after the others."""
-        return type(self)(self.vectors, self.index, self.asked, tail=tail)
+        """The same search with these vectors (n_tail, dim) after the others; shares all else."""
+        longer = copy(self)
+        longer.tail = sealed(tail, np.float32)
+        return longer
 
     def top(self, query: NDArray[np.float32], n: int) -> Proposals:
         """The ``n`` items with the largest positive product with each query (B, dim)."""

@@ -18,6 +18,7 @@ from habitue.behaviour.config import BehaviourConfig
 from habitue.behaviour.requests import RequestReader
 from habitue.behaviour.served import Encoder, load_encoder
 from habitue.candidates.contract import PreparingSource, TrainingFacts
+from habitue.candidates.growing import Growing
 from habitue.candidates.item_space import ItemSpace, SpaceConfig, fit_space
 from habitue.candidates.layout import sealed
 from habitue.candidates.profile import codes_of
@@ -66,11 +67,13 @@ class SequenceSource(PreparingSource):
         space: ItemSpace | None,
         measured: dict[str, float],
         *,
-        read_tail: NDArray[np.float32] | None = None,
+        tail: Growing | None = None,
+        unit_tail: Growing | None = None,
     ) -> None:
         """``read`` (n_items, dim) are the vectors items are read by; unit ones are searched.
 
-        ``told`` (c, dim) makes such a vector of what is told of an item, in the ``space``.
+        ``told`` (c, dim) makes such a vector of what is told of an item, in the ``space``. ``tail``
+        (n_tail, dim) are the vectors of items beyond the fitted ones, ``unit_tail`` of unit length.
         """
         self.config = config
         self.name = config.name
@@ -80,8 +83,9 @@ class SequenceSource(PreparingSource):
         self.told = sealed(told, np.float32)
         self.space = space
         self.measured = measured
-        none = np.empty((0, read.shape[1]), np.float32)
-        self._read_tail = none if read_tail is None else read_tail
+        none = Growing(np.empty((0, read.shape[1]), np.float32))
+        self._tail = none if tail is None else tail
+        self._unit_tail = none if unit_tail is None else unit_tail
         behaviour = config.behaviour
         self._reader = RequestReader(codes_of(behaviour.kinds), behaviour.length)
 
@@ -102,8 +106,8 @@ class SequenceSource(PreparingSource):
             return np.asarray(self.read_vectors[item_row])
         vectors = np.zeros((*item_row.shape, self.read_vectors.shape[1]), np.float32)
         vectors[known] = self.read_vectors[item_row[known]]
-        later = ~known & (item_row < n_base + len(self._read_tail))
-        vectors[later] = self._read_tail[item_row[later] - n_base]
+        later = ~known & (item_row < n_base + len(self._tail))
+        vectors[later] = self._tail.rows[item_row[later] - n_base]
         return vectors
 
     def vector_of(self, items: pl.DataFrame) -> NDArray[np.float32]:
@@ -112,19 +116,28 @@ class SequenceSource(PreparingSource):
             return np.zeros((items.height, self.search.dim), np.float32)
         return np.asarray(self.space.vectors(items) @ self.told, np.float32)
 
+    @property
+    def n_fitted(self) -> int:
+        """Rows it was fitted on."""
+        return len(self.read_vectors)
+
     def extend(self, catalogue_tail: Catalogue) -> SequenceSource:
-        """A source that also knows these items, whose rows lie beyond the fitted ones."""
-        known = len(self.read_vectors) + len(self._read_tail)
-        frame = catalogue_tail.frame.filter(pl.col("item_row") >= known)
+        """A source that also knows these items, whose rows lie beyond the fitted ones.
+
+        An item costs its words; the tail is copied where an item in it now reads otherwise.
+        """
+        frame = catalogue_tail.frame.filter(pl.col("item_row") >= self.n_fitted)
         if not frame.height:
             return self
-        place = frame["item_row"].to_numpy() - len(self.read_vectors)
-        tail = np.zeros((int(place.max()) + 1, self.search.dim), np.float32)
-        tail[: len(self._read_tail)] = self._read_tail
-        tail[place] = self.vector_of(frame)
+        place = frame["item_row"].to_numpy().astype(np.int64) - self.n_fitted
+        vectors = self.vector_of(frame)
+        tail = _with_rows(self._tail, place, vectors)
+        if tail is self._tail:
+            return self
+        units = _with_rows(self._unit_tail, place, _units(vectors))
         return SequenceSource(
-            self.config, self.encoder, self.search.with_tail(_units(tail)), self.read_vectors,
-            self.told, self.space, self.measured, read_tail=tail,
+            self.config, self.encoder, self.search.with_tail(units.rows), self.read_vectors,
+            self.told, self.space, self.measured, tail=tail, unit_tail=units,
         )  # fmt: skip
 
     def prepare(self, context: Context) -> Sought:
@@ -205,3 +218,20 @@ class SequenceLearner:
 def _units(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
     return np.asarray(vectors / np.maximum(length, 1e-9), np.float32)
+
+
+def _with_rows(tail: Growing, place: NDArray[np.int64], vectors: NDArray[np.float32]) -> Growing:
+    """The tail with these vectors (n, dim) at their places; the same one where they were there.
+
+    Rows between them are 0.
+    """
+    new = place >= len(tail)
+    if (tail.rows[place[~new]] != vectors[~new]).any():
+        other = tail.rows.copy()
+        other[place[~new]] = vectors[~new]
+        tail = Growing(other)
+    if not new.any():
+        return tail
+    more = np.zeros((int(place.max()) + 1 - len(tail), vectors.shape[1]), np.float32)
+    more[place[new] - len(tail)] = vectors[new]
+    return tail.append(more)

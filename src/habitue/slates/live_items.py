@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
+from threading import Event, Lock
 from typing import Final
 
 import numpy as np
@@ -35,6 +36,10 @@ class LiveItems:
         self._begins_ms = np.empty(0, np.int64)  # of the version in force, (n_items,) and spare
         self._coming: list[tuple[int, int, int, Item | Listed]] = []  # a heap by time, then arrival
         self._n_came = 0
+        self._followers: tuple[Callable[[NDArray[np.int32]], None], ...] = ()
+        self._following = Lock()  # over who follows
+        self.arrived = Event()
+        """Set when versions come into force; for who waits for them to clear."""
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -60,6 +65,16 @@ class LiveItems:
     def title(self, row: int) -> str:
         """What to call an item before a shopper: its title, or its id."""
         return self.shelf.title(row) or self._ids[row]
+
+    def follow(self, told: Callable[[NDArray[np.int32]], None]) -> None:
+        """Tell of the rows of which another version is in force, in the thread that puts it up."""
+        with self._following:
+            self._followers = (*self._followers, told)
+
+    def unfollow(self, told: Callable[[NDArray[np.int32]], None]) -> None:
+        """Tell no more."""
+        with self._following:
+            self._followers = tuple(one for one in self._followers if one != told)
 
     def extend(self, store: FactStore) -> None:
         """Learn the ids of items that got a row since."""
@@ -138,3 +153,6 @@ class LiveItems:
         self._begins_ms[row] = begins_ms
         self.columns.put(row, items, first_ms)  # first: what watches the shelf reads these
         self.shelf.put_many(row, items)
+        for told in self._followers:
+            told(row)
+        self.arrived.set()

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from habitue.candidates.content import ContentSource
+from habitue.candidates.contract import Source
 from habitue.candidates.due import Due
 from habitue.errors import SnapshotRefused
 from habitue.facts import NO_ROW, Context
@@ -23,6 +24,7 @@ from habitue.slates.counters import Counters
 from habitue.slates.ledger import LedgerTable
 from habitue.slates.live import Asked, LiveShop
 from habitue.slates.live_sources import LIVE_KINDS, Place, place_of
+from habitue.slates.live_tail import LiveTail
 from habitue.slates.pipeline import Pipeline, Slates
 
 __all__ = [
@@ -92,10 +94,20 @@ class Pieces(Protocol):
         """What every shopper has refused."""
         ...
 
+    @property
+    def sources(self) -> Sequence[Source]:
+        """The sources as they were fitted."""
+        ...
+
     def pipeline(
-        self, policy: Policy, *, stats: ItemStats | None = None, columns: ItemColumns | None = None
+        self,
+        policy: Policy,
+        *,
+        sources: Sequence[Source] | None = None,
+        stats: ItemStats | None = None,
+        columns: ItemColumns | None = None,
     ) -> Pipeline:
-        """The pipeline over live statistics and columns."""
+        """The pipeline over live sources, statistics and columns."""
         ...
 
 
@@ -110,6 +122,8 @@ class Servable:
     watermark: int = 0
     places: Mapping[str, Place] = field(default_factory=dict)
     """Surfaces with candidates of their own, by name."""
+    tail: LiveTail | None = None
+    """What keeps its sources up with the items posted."""
 
     def recommend(
         self, surface: str, context: Context, n: int, rng: np.random.Generator, policy: Policy
@@ -124,8 +138,14 @@ class Servable:
         place = self.places.get(surface)
         return "" if place is None else place.reason
 
+    def extend(self, now_ms: int) -> int:
+        """Let its sources know what was posted; how many items. Raises as ``LiveTail.catch_up``."""
+        return 0 if self.tail is None else self.tail.catch_up(now_ms)
+
     def close(self) -> None:
-        """Stop following the shelf; requests still in flight end with what they hold."""
+        """Stop following shelf and items; requests still in flight end with what they hold."""
+        if self.tail is not None:
+            self.tail.close()
         for policy in self.policies.values():
             policy.close()
 
@@ -208,22 +228,26 @@ def servable_of(
 ) -> Servable:
     """Make a loaded snapshot answer over the running shop, and try it out.
 
-    Its counters are brought up to now and become the shop's; requests meanwhile are answered as
-    before. ``counters`` are given where the shop was started on this snapshot's; ``quotas`` and
-    ``objectives`` are what the shop's surfaces say otherwise than it was trained with, ``kinds``
-    which of the house's surfaces each works like. Raises ``SnapshotRefused`` if it fails on a
-    request, and then nothing has changed.
+    Its counters are brought up to now and become the shop's, and its sources learn of what was
+    posted since they were fitted; requests meanwhile are answered as before. ``counters`` are given
+    where the shop was started on this snapshot's; ``quotas`` and ``objectives`` are what the shop's
+    surfaces say otherwise than it was trained with, ``kinds`` which of the house's surfaces each
+    works like. Raises ``SnapshotRefused`` if it fails on a request, and then nothing has changed.
     """
     fresh = counters or shop.prepare(
         Counters.of_snapshot(watermark, pieces.stats, pieces.bought, pieces.refused)
     )
     policies = policies_of(shop, rules, pieces.usual_gap_days)
     first = next(iter(policies.values()))
+    tail = LiveTail(pieces.sources, shop.items, shop.store)
     try:
-        pipeline = pieces.pipeline(first, stats=fresh.stats, columns=shop.columns)
+        tail.catch_up(now_ms)
+        pipeline = pieces.pipeline(
+            first, sources=tail.sources, stats=fresh.stats, columns=shop.columns
+        )
         kinds, objectives, quotas = kinds or {}, objectives or {}, quotas or {}
         pipeline = pipeline.on_surfaces(*_as_their_kinds(pipeline, kinds, quotas, objectives))
-        _compare_by_content(pipeline, policies)
+        _compare_by_content(pieces.sources, policies)
         own = {name: kind for name, kind in kinds.items() if name not in quotas}
         rankers = {name: pipeline.rankers[name] for name in objectives}
         made = Servable(
@@ -233,9 +257,11 @@ def servable_of(
             explainer(pipeline) if explainer else None,
             watermark,
             places_of(shop, policies, own, pieces.usual_gap_days, rankers, pieces.due),
+            tail,
         )
         _try(made, shop, now_ms)
     except Exception as problem:
+        tail.close()
         for policy in policies.values():
             policy.close()
         if isinstance(problem, SnapshotRefused):
@@ -265,9 +291,9 @@ def _as_their_kinds(
     return all_quotas, all_objectives
 
 
-def _compare_by_content(pipeline: Pipeline, policies: Mapping[str, RulePolicy]) -> None:
+def _compare_by_content(sources: Sequence[Source], policies: Mapping[str, RulePolicy]) -> None:
     """Let policies that spread a page tell items apart by what is said of them."""
-    for source in pipeline.sources:
+    for source in sources:
         if isinstance(source, ContentSource):
             for policy in policies.values():
                 policy.compare_by(source.item_vectors)

@@ -137,6 +137,10 @@ class FactStore(Protocol):
         """Item ids in row order, from ``since_row`` on."""
         ...
 
+    def items_in_force(self, ids: Sequence[str], now_ms: int) -> list[str | None]:
+        """Each item's version in force as JSON; ``None`` for a stranger and a deleted one."""
+        ...
+
     def shopper_ids(self, since_row: int = 0) -> list[str | None]:
         """Shopper ids in row order; ``None`` for the erased."""
         ...

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 import numpy as np
@@ -21,6 +21,7 @@ from habitue.facts import NO_ROW, ActionKind, ActionLog, Catalogue, Item, Purpos
 from habitue.facts.cleaning.cancellations import match_cancellations
 from habitue.facts.cleaning.robots import RobotConfig
 from habitue.facts.cleaning.robots import robots as find_robots
+from habitue.facts.described import item_columns
 from habitue.facts.money import Rates
 from habitue.privacy.consent import ConsentGate
 from habitue.store.contract import FactStore
@@ -38,9 +39,6 @@ _COLUMNS: Final = (
     "currency", "order_id", "rating", "extra",
 )  # fmt: skip
 _ITEM: Final = msgspec.json.Decoder(Item)
-_FIELDS: Final = tuple(
-    name for name in Item.__struct_fields__ if name not in ("id", "deleted", "valid_from")
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +89,6 @@ class ItemVersions:
         np.minimum.at(first, self.item_row[known], self.valid_from_ms[known])
         seen = first < now_ms
         items = [_ITEM.decode(self.body[v]) if v >= 0 else None for v in last.tolist()]
-        columns: dict[str, Any] = {
-            name: pl.Series(name, [_plain(item, name) for item in items], dtype)
-            for name, dtype in _DTYPES.items()
-        }
         deleted = np.zeros(n_items, np.bool_)
         deleted[last >= 0] = self.deleted[last[last >= 0]]
         return Catalogue(
@@ -106,38 +100,10 @@ class ItemVersions:
                         pl.Series(seen), pl.Series([None] * n_items, dtype=pl.Int64)
                     ),
                     "deleted": deleted,
-                    **columns,
+                    **item_columns(items),
                 }
             )
         )
-
-
-def _dtypes() -> dict[str, pl.DataType]:
-    integers = {"price_micros", "sale_price_micros", "cost_micros", "stock"}
-    kinds: dict[str, pl.DataType] = {}
-    for name in _FIELDS:
-        if name in integers:
-            kinds[name] = pl.Int64()
-        elif name == "adult":
-            kinds[name] = pl.Boolean()
-        elif name == "additional_image_link":
-            kinds[name] = pl.List(pl.String())
-        elif name != "published_at":
-            kinds[name] = pl.String()
-    return kinds
-
-
-_DTYPES: Final = _dtypes()
-
-
-def _plain(item: Item | None, name: str) -> Any:
-    """A field as a column holds it: free attributes as JSON."""
-    if item is None:
-        return None
-    value = getattr(item, name)
-    if name == "attributes" and value is not None:
-        return msgspec.json.encode(value).decode()
-    return value
 
 
 @dataclass(frozen=True, slots=True)

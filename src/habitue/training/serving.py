@@ -53,12 +53,17 @@ class Pieces:
         return next((due for due in learnt if due is not None), None)
 
     def pipeline(
-        self, policy: Policy, *, stats: ItemStats | None = None, columns: ItemColumns | None = None
+        self,
+        policy: Policy,
+        *,
+        sources: Sequence[Source] | None = None,
+        stats: ItemStats | None = None,
+        columns: ItemColumns | None = None,
     ) -> Pipeline:
-        """The pipeline of this snapshot over live statistics, or over its own."""
+        """The pipeline of this snapshot over live sources, statistics and columns, or its own."""
         return pipeline_of(
-            self.config, self.sources, self.rankers, stats or self.stats, columns or self.columns,
-            policy,
+            self.config, sources or self.sources, self.rankers, stats or self.stats,
+            columns or self.columns, policy,
         )  # fmt: skip
 
 
