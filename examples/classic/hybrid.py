@@ -19,7 +19,8 @@ import numpy as np
 
 from habitue.candidates.als import AlsConfig, AlsSource
 from habitue.candidates.popular import PopularConfig, PopularSource
-from habitue.candidates.vectors import VectorConfig, VectorIndex
+from habitue.candidates.search import ItemSearch
+from habitue.candidates.vectors import VectorConfig
 from habitue.facts import Context, Owned
 from habitue.portraits import ItemColumns, ItemStats
 from habitue.ranking.fusion import FusionConfig
@@ -70,8 +71,8 @@ def pipeline() -> Pipeline:
         quotas={"home": {"als": 3, "popular": 3}},
         fusion={"home": FusionConfig(fuse="sum", weights={"als": 1.0, "popular": 1.0})},
     )
-    index = VectorIndex.build(V, np.arange(len(ITEMS), dtype=np.int32), U, VectorConfig())
-    collaborative = AlsSource(AlsConfig(factors=2), U, V, index, fitted_until_ms=0)
+    search = ItemSearch.build(V, np.arange(len(ITEMS), dtype=np.int32), U, VectorConfig())
+    collaborative = AlsSource(AlsConfig(factors=2), U, search, fitted_until_ms=0)
     popular = PopularSource(PopularConfig(), S)
     stats, columns = ItemStats(), ItemColumns()
     stats.grow(len(ITEMS))

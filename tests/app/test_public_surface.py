@@ -38,6 +38,7 @@ def test_the_methods_of_a_shop() -> None:
         "compare": ["first", "second", "n", "seed", "progress"],
         "evaluate": ["split", "rebuy", "n", "seed", "folds", "curve", "progress"],
         "export": ["shopper"],
+        "extend": [],
         "follow_snapshot": [],
         "forget": ["shopper"],
         "ingest": ["what", "mapping", "query", "rejects", "progress"],
