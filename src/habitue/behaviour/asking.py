@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from habitue.behaviour.config import BehaviourConfig
 from habitue.behaviour.layers import groups_of
@@ -13,9 +14,30 @@ from habitue.behaviour.packing import pack
 from habitue.behaviour.streams import Streams, Windows, gap_step
 from habitue.metrics.ranks import mean_rank, ndcg_of_rank
 
-__all__ = ["queries", "validate"]
+__all__ = ["inputs_of", "queries", "validate"]
 
 _AT_ONCE = 1024  # shoppers ranked in one product
+
+
+def inputs_of(
+    network: Network,
+    streams: Streams,
+    gaps: NDArray[np.uint8],
+    token: NDArray[np.int64],
+    price_step: NDArray[np.uint8] | None,
+) -> Inputs:
+    """What the network reads beside the items of the tokens (T,); ``gaps`` are the streams'."""
+    device = network.items.own.device
+
+    def there(code: NDArray[np.uint8]) -> Tensor:
+        return torch.from_numpy(code.astype(np.int64)).to(device)
+
+    steps = None if price_step is None else price_step[streams.item_row[token]]
+    return Inputs(
+        None if network.kind is None else there(streams.kind[token]),
+        None if network.gap is None else there(gaps[token]),
+        None if network.price is None or steps is None else there(steps),
+    )
 
 
 @torch.no_grad()
@@ -37,14 +59,10 @@ def queries(
     for rows in np.split(np.arange(len(windows)), cuts):
         batch = pack(windows.take(rows))
         item = torch.from_numpy(streams.item_row[batch.token].astype(np.int64)).to(device)
-        kind = torch.from_numpy(streams.kind[batch.token].astype(np.int64)).to(device)
-        gap = torch.from_numpy(gaps[batch.token].astype(np.int64)).to(device)
-        price = None
-        if network.price is not None and price_step is not None:
-            step = price_step[streams.item_row[batch.token]].astype(np.int64)
-            price = torch.from_numpy(step).to(device)
         state = network.read(
-            network.items.rows(item), Inputs(kind, gap, price), groups_of(batch, device)
+            network.items.rows(item),
+            inputs_of(network, streams, gaps, batch.token, price_step),
+            groups_of(batch, device),
         )[torch.from_numpy(batch.end).to(device)]
         asked = None
         if waiting is not None:

@@ -115,19 +115,4 @@ def with_held_out(
     asked = np.sort(rng.permutation(able)[: int(np.ceil(len(able) * share))])
     if not len(asked):
         return streams, None
-    kept = np.ones(len(streams), np.bool_)
-    kept[streams.start[asked + 1] - 1] = False
-    length = length.copy()
-    length[asked] -= 1
-    start = np.zeros(len(length) + 1, np.int64)
-    np.cumsum(length, out=start[1:])
-    return (
-        replace(
-            streams,
-            item_row=streams.item_row[kept],
-            kind=streams.kind[kept],
-            at_ms=streams.at_ms[kept],
-            start=start,
-        ),
-        streams.of(asked),
-    )
+    return streams.without(streams.start[asked + 1] - 1), streams.of(asked)

@@ -12,12 +12,13 @@ import torch.nn.functional as fn
 from numpy.typing import NDArray
 from torch import Tensor
 
+from habitue.behaviour.asking import inputs_of
 from habitue.behaviour.beginnings import co_occurrence_vectors
 from habitue.behaviour.config import BehaviourConfig, ScheduleConfig
 from habitue.behaviour.layers import groups_of
 from habitue.behaviour.losses import softmax_against_all, softmax_against_sample
 from habitue.behaviour.negatives import Urn
-from habitue.behaviour.network import Inputs, Network
+from habitue.behaviour.network import Network
 from habitue.behaviour.packing import Pack, pack, shuffled
 from habitue.behaviour.streams import Streams, Windows
 
@@ -123,7 +124,8 @@ class Teacher:
         if self.config.item_dropout:
             kept = rng.random(len(read)) >= self.config.item_dropout
             x = x * self._there(kept.astype(np.float32))[:, None]
-        state = network.read(x, self._beside(batch.token), groups_of(batch, self.device))
+        beside = inputs_of(network, streams, self.gaps, batch.token, self.training.price_step)
+        state = network.read(x, beside, groups_of(batch, self.device))
         waiting = self._there(self.gaps[batch.token + 1]) if network.waiting is not None else None
         query = network.wanted(state, waiting)
         if self.config.loss.against == "all":
@@ -176,17 +178,6 @@ class Teacher:
         """An array on the device; integers as PyTorch looks up by them."""
         whole = array.astype(np.int64) if array.dtype.kind in "iu" else array
         return torch.from_numpy(whole).to(self.device)
-
-    def _beside(self, token: NDArray[np.int64]) -> Inputs:
-        network, streams = self.network, self.training.streams
-        price = None
-        if network.price is not None and self.training.price_step is not None:
-            price = self._there(self.training.price_step[streams.item_row[token]])
-        return Inputs(
-            None if network.kind is None else self._there(streams.kind[token]),
-            None if network.gap is None else self._there(self.gaps[token]),
-            price,
-        )
 
 
 def _network(training: Training, config: BehaviourConfig, rng: np.random.Generator) -> Network:
