@@ -31,6 +31,7 @@ from benchmarks.leave_one_out import (
 from habitue.candidates.als import AlsConfig
 from habitue.candidates.bpr import BprConfig
 from habitue.candidates.covisit import CovisitConfig
+from habitue.candidates.graph import GraphConfig
 from habitue.candidates.item_knn import ItemKnnConfig
 from habitue.candidates.linear import LinearConfig
 from habitue.candidates.popular import PopularConfig
@@ -74,6 +75,17 @@ ALS = AlsConfig(  # a confidence of 1 + alpha; implicit's is alpha
     kind_weight=BOUGHT,
     half_life_days=1e9,
     max_recent=1000,
+)
+
+
+GRAPH = GraphConfig(  # chosen on the validation item: tried_graph.md
+    kind_weight=BOUGHT,
+    half_life_days=1e9,
+    max_recent=1000,
+    hops=2,
+    batch=4096,
+    rate=0.02,
+    epochs=8,
 )
 
 
@@ -131,6 +143,7 @@ def main() -> None:
         ),
         "item-kNN (implicit)": item_knn(1000),
         "Habitué als": source(ALS, strangers=True),
+        "Habitué graph": source(GRAPH, strangers=True),
         "ALS (implicit)": als(256, 0.1, 40.0),
         "Habitué user_knn": source(
             UserKnnConfig(kind_weight=BOUGHT, shoppers_per_item=20_000, profile=FORGETTING)
