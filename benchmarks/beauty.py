@@ -3,7 +3,8 @@
     python -m benchmarks.beauty [--quick]
 
 Shoppers' items have an order and no times: they are told one day apart. Settings of co-visitation,
-item-kNN and ALS are the best of a search on the validation item; EASE's penalty is untuned.
+item-kNN and ALS are the best of a search on the validation item; EASE's penalty is untuned, and
+`graph` hardly tuned (tried_graph.md).
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from benchmarks.leave_one_out import (
 from habitue.candidates.als import AlsConfig
 from habitue.candidates.bpr import BprConfig
 from habitue.candidates.covisit import CovisitConfig
+from habitue.candidates.graph import GraphConfig
 from habitue.candidates.item_knn import ItemKnnConfig
 from habitue.candidates.linear import LinearConfig
 from habitue.candidates.popular import PopularConfig
@@ -74,6 +76,17 @@ ALS = AlsConfig(  # a confidence of 1 + alpha; implicit's is alpha
     kind_weight=BOUGHT,
     half_life_days=1e9,
     max_recent=1000,
+)
+
+
+GRAPH = GraphConfig(  # chosen on the validation item: tried_graph.md
+    kind_weight=BOUGHT,
+    half_life_days=1e9,
+    max_recent=1000,
+    hops=2,
+    batch=4096,
+    rate=0.02,
+    epochs=8,
 )
 
 
@@ -131,6 +144,7 @@ def main() -> None:
         ),
         "item-kNN (implicit)": item_knn(1000),
         "Habitué als": source(ALS, strangers=True),
+        "Habitué graph": source(GRAPH, strangers=True),
         "ALS (implicit)": als(256, 0.1, 40.0),
         "Habitué user_knn": source(
             UserKnnConfig(kind_weight=BOUGHT, shoppers_per_item=20_000, profile=FORGETTING)

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from habitue.behaviour.asking import queries, validate
 from habitue.behaviour.beginnings import co_occurrence_vectors
+from habitue.behaviour.checkpoints import Checkpoint
 from habitue.behaviour.config import BehaviourConfig, LossConfig, ScheduleConfig, sized
-from habitue.behaviour.fitting import Training, Validated, fit, queries, validate
+from habitue.behaviour.fitting import Training, Validated, fit
 from habitue.behaviour.learning import with_held_out
+from habitue.behaviour.streams import Windows
+from habitue.behaviour.teaching import Teacher
 from tests.behaviour.streams import rounds, streams
 
 SMALL = BehaviourConfig(
@@ -23,14 +28,16 @@ SMALL = BehaviourConfig(
 
 @pytest.mark.parametrize("change", [
     {}, {"attention": "pointwise"}, {"encoder": "gru"}, {"encoder": "lstm"},
-    {"loss": LossConfig(against="all")}, {"start": "random"}, {"layers": 2, "item_dropout": 0.1},
+    {"loss": LossConfig(against="all", smoothing=0.1)},
+    {"loss": LossConfig(negatives=8, smoothing=0.1)}, {"start": "random"},
+    {"layers": 2, "item_dropout": 0.1},
 ], ids=str)  # fmt: skip
 def test_what_always_follows_is_foretold(change: dict[str, object]) -> None:
     """Everybody walks in a circle, so the next item is certain."""
     walk = rounds()
     training = Training(walk.without_last(1), judged=walk, judged_without=False)
     fitted = fit(training, SMALL.model_copy(update=change))
-    assert validate(fitted.network, training, SMALL) > 0.95
+    assert validate(fitted.network, walk, SMALL, without_seen=False) > 0.95
 
 
 def test_the_same_seed_is_the_same_network() -> None:
@@ -38,6 +45,50 @@ def test_the_same_seed_is_the_same_network() -> None:
     a, b, c = (fit(Training(walk), SMALL, seed=seed).network.item_vectors() for seed in (1, 1, 2))
     assert torch.equal(a, b)
     assert not torch.equal(a, c)
+
+
+def test_a_training_that_was_killed_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
+    """It is killed in the middle of a pass, twice, and goes on from what it had written."""
+    walk = rounds(60)
+    training = Training(walk.without_last(1), judged=walk, judged_without=False)
+    schedule = SMALL.schedule.model_copy(update={"checkpoint_minutes": 1e-9, "averaging": 0.9})
+    config = SMALL.model_copy(update={"schedule": schedule})
+    whole = fit(training, config, seed=5)
+
+    class Killed(Exception):
+        pass
+
+    steps = 0
+
+    def learn(self: Teacher, windows: Windows, rng: np.random.Generator) -> float:
+        nonlocal steps
+        steps += 1
+        if steps in (8, 21):
+            raise Killed
+        return taught(self, windows, rng)
+
+    taught = Teacher.learn
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Teacher, "learn", learn)
+        for _ in range(2):
+            with pytest.raises(Killed):
+                fit(training, config, seed=5, checkpoints=tmp_path)
+            assert len(list(tmp_path.iterdir())) == 1
+            torch.manual_seed(99)
+        resumed = fit(training, config, seed=5, checkpoints=tmp_path)
+    assert torch.equal(whole.network.item_vectors(), resumed.network.item_vectors())
+    assert [one.ndcg for one in whole.history] == [one.ndcg for one in resumed.history]
+    assert list(tmp_path.iterdir()) == [], "what is done needs no going on"
+
+
+def test_another_training_does_not_go_on_from_it(tmp_path: Path) -> None:
+    names = {
+        Checkpoint.of(tmp_path, Training(walk), config, seed).path
+        for walk in (rounds(20), rounds(21))
+        for config in (SMALL, SMALL.model_copy(update={"dim": 32}))
+        for seed in (0, 1)
+    }
+    assert len(names) == 8
 
 
 def test_the_epoch_that_was_judged_best_is_kept() -> None:
@@ -52,7 +103,7 @@ def test_the_epoch_that_was_judged_best_is_kept() -> None:
     })  # fmt: skip
     fitted = fit(training, hard, told=told.append)
     best = max(one.ndcg for one in told)
-    assert validate(fitted.network, training, hard) == pytest.approx(best)
+    assert validate(fitted.network, noise, hard, without_seen=False) == pytest.approx(best)
     assert fitted.epochs < 40, "patience ended it"
 
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from habitue.behaviour.asking import queries
 from habitue.behaviour.config import BehaviourConfig
 from habitue.behaviour.exporting import exported
-from habitue.behaviour.fitting import queries
 from habitue.behaviour.layers import groups_of
 from habitue.behaviour.losses import softmax_against_all, softmax_against_sample
 from habitue.behaviour.network import Inputs, Network

@@ -15,6 +15,7 @@ from habitue.behaviour.config import ScheduleConfig
 from habitue.candidates import Proposals, Source, preparing
 from habitue.candidates.bpr import BprConfig
 from habitue.candidates.fresh import FreshConfig
+from habitue.candidates.graph import GraphConfig
 from habitue.candidates.item_knn import ItemKnnConfig
 from habitue.candidates.linear import LinearConfig
 from habitue.candidates.roster import DEFAULT_SOURCES, SourceConfig, learner_of, load_source
@@ -50,6 +51,7 @@ SOURCES: tuple[SourceConfig, ...] = (
     SequenceConfig(
         behaviour=BehaviourConfig(dim=16, schedule=ScheduleConfig(epochs=20, tokens=200))
     ),
+    GraphConfig(dim=16, negatives=32, batch=64, epochs=20, rate=0.03),
 )
 UNPERSONAL = ("popular", "popular_now", "new_buyers", "trending", "fresh")
 

@@ -12,7 +12,7 @@ SCRIPT = """
 import numpy as np
 from numba.core.dispatcher import Dispatcher
 from habitue.candidates import (
-    again, best, descent, everybody, foldin, gather, products, profile
+    again, best, descent, everybody, foldin, gather, graph_step, products, profile
 )
 from habitue.candidates.roster import learner_of, load_source, warm
 from tests.candidates.test_contract import SOURCES
@@ -23,7 +23,9 @@ import sys
 def compiled():
     return {
         (module.__name__, name, signature)
-        for module in (again, best, descent, everybody, foldin, gather, products, profile)
+        for module in (
+            again, best, descent, everybody, foldin, gather, graph_step, products, profile
+        )
         for name, kernel in vars(module).items()
         if isinstance(kernel, Dispatcher)
         for signature in kernel.signatures

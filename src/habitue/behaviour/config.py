@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from habitue.facts.kind_names import KindName
 
-__all__ = ["SIZES", "BehaviourConfig", "HeadWeights", "LossConfig", "ScheduleConfig", "sized"]
+__all__ = ["SIZES", "BehaviourConfig", "LossConfig", "ScheduleConfig", "sized"]
 
 
 class LossConfig(BaseModel):
@@ -29,17 +29,6 @@ class LossConfig(BaseModel):
     smoothing: float = Field(
         default=0.0, ge=0, lt=1, description="share of certainty spread over all items"
     )
-
-
-class HeadWeights(BaseModel):
-    """How much each head's loss counts; 0 leaves it out."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    next_item: float = Field(default=1.0, gt=0, description="which item is next")
-    next_kind: float = Field(default=0.1, ge=0, description="what is done with it")
-    purchase: float = Field(default=0.1, ge=0, description="when the next purchase comes")
-    comeback: float = Field(default=0.1, ge=0, description="when the next visit begins")
 
 
 class ScheduleConfig(BaseModel):
@@ -118,7 +107,6 @@ class BehaviourConfig(BaseModel):
         default="co-occurrence", description="where item vectors begin"
     )
     loss: LossConfig = Field(default=LossConfig(), description="how the next item is learnt")
-    weights: HeadWeights = Field(default=HeadWeights(), description="how heads are weighed")
     schedule: ScheduleConfig = Field(default=ScheduleConfig(), description="how it is trained")
 
     @model_validator(mode="after")

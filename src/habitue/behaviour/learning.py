@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from threading import Lock
 
 import numpy as np
@@ -44,9 +45,12 @@ def learn(
     content: NDArray[np.float32] | None = None,
     validation_share: float = 0.1,
     rng: np.random.Generator,
+    checkpoints: Path | None = None,
     progress: Progress | None = None,
 ) -> Learnt:
     """Train on a log's streams; ``content`` (n_items, c) is what is told of items.
+
+    A training that was killed goes on from what it wrote into the folder ``checkpoints``.
 
     The last action of a ``validation_share`` of the shoppers is held out to know when to stop.
     Raises ``MissingPiece`` where PyTorch is not installed.
@@ -68,7 +72,13 @@ def learn(
     learnt_from, judged = with_held_out(streams, validation_share, rng)
     training = Training(learnt_from, content=content, judged=judged)
     with _ONE_AT_A_TIME, torch.random.fork_rng():
-        fitted = fit(training, config, seed=int(rng.integers(2**31 - 1)), progress=progress)
+        fitted = fit(
+            training,
+            config,
+            seed=int(rng.integers(2**31 - 1)),
+            checkpoints=checkpoints,
+            progress=progress,
+        )
     read, told = vectors_of(fitted.network)
     best = max((one.ndcg for one in fitted.history), default=0.0)
     encoder = TorchEncoder(fitted.network)
@@ -105,19 +115,4 @@ def with_held_out(
     asked = np.sort(rng.permutation(able)[: int(np.ceil(len(able) * share))])
     if not len(asked):
         return streams, None
-    kept = np.ones(len(streams), np.bool_)
-    kept[streams.start[asked + 1] - 1] = False
-    length = length.copy()
-    length[asked] -= 1
-    start = np.zeros(len(length) + 1, np.int64)
-    np.cumsum(length, out=start[1:])
-    return (
-        replace(
-            streams,
-            item_row=streams.item_row[kept],
-            kind=streams.kind[kept],
-            at_ms=streams.at_ms[kept],
-            start=start,
-        ),
-        streams.of(asked),
-    )
+    return streams.without(streams.start[asked + 1] - 1), streams.of(asked)

@@ -76,9 +76,8 @@ class Network(nn.Module):
         kinds: bool = False,
         gaps: bool = False,
         price_steps: int = 0,
-        n_spans: int = 0,
     ) -> None:
-        """``n_spans`` spans of time are told apart by the heads of when; 0: there are none."""
+        """``content`` (n_items, c) is what is told of items; what has no table is not read."""
         super().__init__()
         self.config = config
         self.items = ItemTable(n_items, config.dim, content)
@@ -88,9 +87,6 @@ class Network(nn.Module):
         self.waiting = _small(GAP_STEPS, config.dim) if gaps else None
         self.layers = nn.ModuleList([layer_of(config) for _ in range(config.layers)])
         self.after = nn.LayerNorm(config.dim)
-        self.next_kind = nn.Linear(config.dim, _N_KINDS) if kinds else None
-        self.purchase = nn.Linear(config.dim, n_spans) if n_spans else None
-        self.comeback = nn.Linear(config.dim, n_spans) if n_spans else None
         self._begin()
 
     def _begin(self) -> None:

@@ -95,12 +95,28 @@ class Streams:
         start = np.zeros(len(which) + 1, np.int64)
         np.cumsum(length, out=start[1:])
         token = np.repeat(self.start[which] - start[:-1], length) + np.arange(int(start[-1]))
+        return self._taken(token, start, self.shopper_row[which])
+
+    def without(self, token: NDArray[np.int64]) -> Streams:
+        """The streams without those tokens."""
+        kept = np.ones(len(self), np.bool_)
+        kept[token] = False
+        start = np.zeros(len(self.start), np.int64)
+        start[1:] = np.cumsum(kept)[self.start[1:] - 1]
+        return self._taken(np.flatnonzero(kept), start, self.shopper_row)
+
+    def _taken(
+        self,
+        token: NDArray[np.int64],
+        start: NDArray[np.int64],
+        shopper_row: NDArray[np.int32],
+    ) -> Streams:
         return Streams(
             self.item_row[token],
             self.kind[token],
             self.at_ms[token],
             start,
-            self.shopper_row[which],
+            shopper_row,
             self.n_items,
         )
 
@@ -111,14 +127,7 @@ class Streams:
         tokens = place < np.repeat(kept, np.diff(self.start))
         start = np.zeros(len(kept) + 1, np.int64)
         np.cumsum(kept, out=start[1:])
-        return Streams(
-            self.item_row[tokens],
-            self.kind[tokens],
-            self.at_ms[tokens],
-            start,
-            self.shopper_row,
-            self.n_items,
-        )
+        return self._taken(np.flatnonzero(tokens), start, self.shopper_row)
 
 
 def gap_step(gap_ms: NDArray[np.integer] | NDArray[np.floating]) -> NDArray[np.uint8]:

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from habitue.behaviour.asking import queries
 from habitue.behaviour.exporting import exported
-from habitue.behaviour.fitting import queries
 from habitue.behaviour.network import Inputs, Network
 from habitue.behaviour.requests import Read
 from habitue.behaviour.streams import Streams

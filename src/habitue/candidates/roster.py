@@ -15,6 +15,7 @@ from habitue.candidates.content import ContentConfig, ContentLearner, ContentSou
 from habitue.candidates.contract import Learner, Source
 from habitue.candidates.covisit import CovisitConfig, CovisitLearner, CovisitSource
 from habitue.candidates.fresh import FreshConfig, FreshLearner, FreshSource
+from habitue.candidates.graph import GraphConfig, GraphLearner, GraphSource
 from habitue.candidates.item_knn import ItemKnnConfig, ItemKnnLearner, ItemKnnSource
 from habitue.candidates.linear import LinearConfig, LinearLearner, LinearSource
 from habitue.candidates.popular import PopularConfig, PopularLearner, PopularSource
@@ -38,7 +39,8 @@ SourceConfig = Annotated[
     | BprConfig
     | ContentConfig
     | AgainConfig
-    | SequenceConfig,
+    | SequenceConfig
+    | GraphConfig,
     Field(discriminator="source"),
 ]
 """Any source's config; ``source`` says whose."""
@@ -106,6 +108,8 @@ def learner_of(config: SourceConfig) -> Learner[Source]:
             return AgainLearner(config)
         case SequenceConfig():
             return SequenceLearner(config)
+        case GraphConfig():
+            return GraphLearner(config)
 
 
 def load_source(path: Path) -> Source:
@@ -123,6 +127,7 @@ def load_source(path: Path) -> Source:
         "content": ContentSource,
         "again": AgainSource,
         "sequence": SequenceSource,
+        "graph": GraphSource,
     }
     try:
         source = msgspec.json.decode((path / "source.json").read_bytes())["source"]
@@ -138,7 +143,18 @@ def load_source(path: Path) -> Source:
 def warm() -> None:
     """Compile every kernel that serves requests, or read it from the cache on disk."""
     from habitue.behaviour import requests
-    from habitue.candidates import again, descent, everybody, foldin, neighbours, products, profile
+    from habitue.candidates import (
+        again,
+        descent,
+        everybody,
+        foldin,
+        graph_step,
+        neighbours,
+        products,
+        profile,
+    )
 
-    for module in (profile, neighbours, products, descent, foldin, everybody, again, requests):
+    for module in (
+        profile, neighbours, products, descent, foldin, graph_step, everybody, again, requests
+    ):  # fmt: skip
         module.warm()

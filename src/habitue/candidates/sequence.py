@@ -46,6 +46,9 @@ class SequenceConfig(BaseModel):
         default=SpaceConfig(), description="what is told of items, as vectors"
     )
     vectors: VectorConfig = Field(default=VectorConfig(), description="how items are searched")
+    checkpoints: Path | None = Field(
+        default=None, description="folder that a training killed on the way goes on from"
+    )
     validation_share: float = Field(
         default=0.1,
         gt=0,
@@ -152,7 +155,7 @@ class SequenceSource(PreparingSource):
         (path / "network.onnx").write_bytes(self.encoder.graph())
         saved = Saved(
             source="sequence",
-            config=self.config.model_dump(),
+            config=self.config.model_dump(mode="json"),
             numbers={**self.search.numbers(), "content": int(self.space is not None)},
             measured=self.measured,
         )
@@ -190,6 +193,7 @@ class SequenceLearner:
             content=content,
             validation_share=config.validation_share,
             rng=rng,
+            checkpoints=config.checkpoints,
         )
         acted_on = np.flatnonzero(learnt.acted_on | learnt.read.any(axis=1)).astype(np.int32)
         units = _units(learnt.read)

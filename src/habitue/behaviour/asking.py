@@ -1,0 +1,125 @@
+"""Asking a network: what it expects after a stretch of actions, and how often that is right."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from habitue.behaviour.config import BehaviourConfig
+from habitue.behaviour.layers import groups_of
+from habitue.behaviour.network import Inputs, Network
+from habitue.behaviour.packing import pack
+from habitue.behaviour.streams import Streams, Windows, gap_step
+from habitue.metrics.ranks import mean_rank, ndcg_of_rank
+
+__all__ = ["inputs_of", "queries", "validate"]
+
+_AT_ONCE = 1024  # shoppers ranked in one product
+
+
+def inputs_of(
+    network: Network,
+    streams: Streams,
+    gaps: NDArray[np.uint8],
+    token: NDArray[np.int64],
+    price_step: NDArray[np.uint8] | None,
+) -> Inputs:
+    """What the network reads beside the items of the tokens (T,); ``gaps`` are the streams'."""
+    device = network.items.own.device
+
+    def there(code: NDArray[np.uint8]) -> Tensor:
+        return torch.from_numpy(code.astype(np.int64)).to(device)
+
+    steps = None if price_step is None else price_step[streams.item_row[token]]
+    return Inputs(
+        None if network.kind is None else there(streams.kind[token]),
+        None if network.gap is None else there(gaps[token]),
+        None if network.price is None or steps is None else there(steps),
+    )
+
+
+@torch.no_grad()
+def queries(
+    network: Network,
+    streams: Streams,
+    windows: Windows,
+    price_step: NDArray[np.uint8] | None = None,
+    waiting: NDArray[np.uint8] | None = None,
+    *,
+    tokens: int = 40_000,
+) -> NDArray[np.float32]:
+    """The query after the last token of each window: (W, dim). ``waiting`` are steps until then."""
+    network.eval()
+    device = network.items.own.device
+    found = np.empty((len(windows), network.config.dim), np.float32)
+    gaps = streams.gaps()
+    cuts = np.flatnonzero(np.diff((np.cumsum(windows.length) - 1) // tokens)) + 1
+    for rows in np.split(np.arange(len(windows)), cuts):
+        batch = pack(windows.take(rows))
+        item = torch.from_numpy(streams.item_row[batch.token].astype(np.int64)).to(device)
+        state = network.read(
+            network.items.rows(item),
+            inputs_of(network, streams, gaps, batch.token, price_step),
+            groups_of(batch, device),
+        )[torch.from_numpy(batch.end).to(device)]
+        asked = None
+        if waiting is not None:
+            asked = torch.from_numpy(waiting[rows[batch.order]].astype(np.int64)).to(device)
+        found[rows[batch.order]] = network.wanted(state, asked).cpu().numpy()
+    return found
+
+
+@torch.no_grad()
+def validate(
+    network: Network,
+    judged: Streams,
+    config: BehaviourConfig,
+    *,
+    without_seen: bool = True,
+    price_step: NDArray[np.uint8] | None = None,
+) -> float:
+    """NDCG@10 of the last action of each of the ``judged`` shoppers, among all items.
+
+    ``without_seen`` leaves out what a shopper acted on before, unless that is the answer.
+    """
+    windows = judged.ends(1, config.length)
+    target_at = windows.last
+    some = np.arange(len(windows))
+    most = config.schedule.validation_shoppers
+    if len(some) > most:
+        some = np.sort(np.random.default_rng(0).permutation(len(some))[:most])
+    windows, target_at = windows.take(some), target_at[some]
+    waiting = gap_step(judged.at_ms[target_at] - judged.at_ms[target_at - 1])
+    query = queries(network, judged, windows, price_step, waiting)
+    items = network.item_vectors().cpu().numpy()
+    stream = np.searchsorted(judged.start, target_at, side="right") - 1
+    total = 0.0
+    for first in range(0, len(query), _AT_ONCE):
+        rows = slice(first, min(first + _AT_ONCE, len(query)))
+        score = query[rows] @ items.T
+        target = judged.item_row[target_at[rows]]
+        if without_seen:
+            _leave_out(score, judged, stream[rows], target_at[rows], target)
+        total += float(ndcg_of_rank(mean_rank(score, target), 10).sum())
+    return total / max(len(query), 1)
+
+
+def _leave_out(
+    score: NDArray[np.float32],
+    streams: Streams,
+    stream: NDArray[np.int64],
+    upto: NDArray[np.int64],
+    target: NDArray[np.int32],
+) -> None:
+    """What each shopper has already does not compete, unless it is the target."""
+    begin = streams.start[stream]
+    count = upto - begin
+    row = np.repeat(np.arange(len(stream)), count)
+    token = (
+        np.repeat(begin, count) + np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)
+    )
+    own = score[np.arange(len(target)), target].copy()
+    score[row, streams.item_row[token]] = -np.inf
+    score[np.arange(len(target)), target] = own

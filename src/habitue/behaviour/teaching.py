@@ -1,0 +1,232 @@
+"""One step of training: a batch of windows, its loss, and what the weights become."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as fn
+from numpy.typing import NDArray
+from torch import Tensor
+
+from habitue.behaviour.asking import inputs_of
+from habitue.behaviour.beginnings import co_occurrence_vectors
+from habitue.behaviour.config import BehaviourConfig, ScheduleConfig
+from habitue.behaviour.layers import groups_of
+from habitue.behaviour.losses import softmax_against_all, softmax_against_sample
+from habitue.behaviour.negatives import Urn
+from habitue.behaviour.network import Network
+from habitue.behaviour.packing import Pack, pack, shuffled
+from habitue.behaviour.streams import Streams, Windows
+
+__all__ = ["Teacher", "Training"]
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """What is learnt from, and what it is judged by."""
+
+    streams: Streams
+    content: NDArray[np.float32] | None = None  # (n_items, c) what is told of items; 0: nothing
+    price_step: NDArray[np.uint8] | None = None  # (n_items,) 0: not known
+    judged: Streams | None = None  # the last action of each shopper is asked for
+    judged_without: bool = True  # items a shopper has already are not asked about
+
+
+class Teacher:
+    """A network that is being taught, its optimiser, and the running mean of its weights."""
+
+    def __init__(self, training: Training, config: BehaviourConfig, seed: int) -> None:
+        """A new network; draws from PyTorch's own generator from here on."""
+        self.config, self.training, self.seed = config, training, seed
+        self.device = _device(config)
+        self.half = _half(config, self.device)
+        streams = training.streams
+        self.gaps = streams.gaps()
+        target = streams.item_row[_targets(streams)]
+        count = np.bincount(target, minlength=streams.n_items)
+        loss = config.loss
+        self.urn = Urn(count, loss.negatives, loss.popular_share)
+        torch.manual_seed(seed)
+        self.network = _network(training, config, np.random.default_rng([seed, 1]))
+        self.network.to(self.device)
+        self.windows = streams.windows(config.length)
+        self.steps = config.schedule.epochs * max(
+            1, -(-int(self.windows.length.sum()) // config.schedule.tokens)
+        )
+        table = [p for name, p in self.network.named_parameters() if name == "items.own"]
+        others = [p for name, p in self.network.named_parameters() if name != "items.own"]
+        self.optimiser = torch.optim.AdamW(
+            [{"params": others, "weight_decay": config.schedule.decay},
+             {"params": table, "weight_decay": 0.0}],
+            lr=config.schedule.rate, betas=(0.9, 0.98), fused=True,
+        )  # fmt: skip
+        self.step = 0
+        self.mean = (
+            [p.detach().clone() for p in self.network.parameters()]
+            if config.schedule.averaging
+            else None
+        )
+
+    def batches(self, epoch: int) -> tuple[list[Windows], np.random.Generator]:
+        """The batches of an epoch, and what its draws come from."""
+        rng = np.random.default_rng([self.seed, 2, epoch])
+        return list(shuffled(self.windows, self.config.schedule.tokens, rng)), rng
+
+    def learn(self, windows: Windows, rng: np.random.Generator) -> float:
+        """One step; the loss before it."""
+        schedule = self.config.schedule
+        for group in self.optimiser.param_groups:
+            group["lr"] = _rate(schedule, self.step, self.steps)
+        loss = self._loss(pack(windows), rng)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        if schedule.clip:
+            torch.nn.utils.clip_grad_norm_(self.network.parameters(), schedule.clip)
+        self.optimiser.step()
+        self.step += 1
+        if self.mean is not None:
+            with torch.no_grad():
+                torch._foreach_lerp_(
+                    self.mean, list(self.network.parameters()), 1 - schedule.averaging
+                )
+        return float(loss.detach())
+
+    def averaged(self) -> list[Tensor] | None:
+        """Put the running mean of the weights in place; the weights that stood there."""
+        if self.mean is None:
+            return None
+        held = [p.detach().clone() for p in self.network.parameters()]
+        self.put(self.mean)
+        return held
+
+    def put(self, weights: list[Tensor] | None) -> None:
+        """Put these weights in place, if there are any."""
+        if weights is not None:
+            with torch.no_grad():
+                for parameter, weight in zip(self.network.parameters(), weights, strict=True):
+                    parameter.copy_(weight)
+
+    def _loss(self, batch: Pack, rng: np.random.Generator) -> Tensor:
+        """The loss of foretelling what follows each token of a batch."""
+        network, streams = self.network, self.training.streams
+        read, right = streams.item_row[batch.token], streams.item_row[batch.token + 1]
+        drawn = np.unique(self.urn.draw(rng))
+        rows, place = np.unique(np.concatenate([read, right, drawn]), return_inverse=True)
+        vectors = network.items.rows(self._there(rows), self._named(len(rows), rng))
+        reading, targets, others = torch.split(
+            self._there(place), [len(read), len(right), len(drawn)]
+        )
+        x = vectors.index_select(0, reading)
+        if self.config.item_dropout:
+            kept = rng.random(len(read)) >= self.config.item_dropout
+            x = x * self._there(kept.astype(np.float32))[:, None]
+        beside = inputs_of(network, streams, self.gaps, batch.token, self.training.price_step)
+        state = network.read(x, beside, groups_of(batch, self.device))
+        waiting = self._there(self.gaps[batch.token + 1]) if network.waiting is not None else None
+        query = network.wanted(state, waiting)
+        if self.config.loss.against == "all":
+            return self._against_all(query, right)
+        units = fn.normalize(vectors, dim=1)
+        positive = units.index_select(0, targets)
+        return self._against_sample(query, positive, units.index_select(0, others), right, drawn)
+
+    def _against_all(self, query: Tensor, right: NDArray[np.int32]) -> Tensor:
+        items, target = self.network.item_vectors(), self._there(right)
+        loss = softmax_against_all(query, items, target, half=self.half)
+        return loss + self._spread(query, items.index_select(0, target), items.mean(dim=0))
+
+    def _against_sample(
+        self,
+        query: Tensor,
+        positive: Tensor,
+        others: Tensor,
+        right: NDArray[np.int32],
+        drawn: NDArray[np.int64],
+    ) -> Tensor:
+        where = np.full(self.training.streams.n_items, -1)
+        where[drawn] = np.arange(len(drawn))
+        hit = where[right]
+        token = np.flatnonzero(hit >= 0)
+        expected = self.urn.log_expected[drawn]
+        loss = softmax_against_sample(
+            query, others, positive, self._there(expected),
+            self._there(token), self._there(hit[token]), half=self.half,
+        )  # fmt: skip
+        if not self.config.loss.smoothing:
+            return loss
+        rarity = self._there(np.exp(-expected) / np.exp(-expected).sum())
+        return loss + self._spread(query, positive, rarity @ others)
+
+    def _spread(self, query: Tensor, positive: Tensor, middle: Tensor) -> Tensor:
+        """What is added where some of the certainty goes to all items, whose mean is ``middle``."""
+        if not self.config.loss.smoothing:
+            return query.new_zeros(())
+        lead = (query * positive).sum(dim=1) - query @ middle
+        return self.config.loss.smoothing * lead.mean()
+
+    def _named(self, n: int, rng: np.random.Generator) -> Tensor | None:
+        """Which of a batch's items are known by more than their content: (n,); None: all."""
+        if self.network.items.told is None or not self.config.unnamed:
+            return None
+        return self._there((rng.random(n) >= self.config.unnamed).astype(np.float32))
+
+    def _there(self, array: NDArray[Any]) -> Tensor:
+        """An array on the device; integers as PyTorch looks up by them."""
+        whole = array.astype(np.int64) if array.dtype.kind in "iu" else array
+        return torch.from_numpy(whole).to(self.device)
+
+
+def _network(training: Training, config: BehaviourConfig, rng: np.random.Generator) -> Network:
+    streams = training.streams
+    content = None
+    if config.content and training.content is not None and training.content.any():
+        content = torch.from_numpy(np.ascontiguousarray(training.content, np.float32))
+    kinds = len(np.unique(streams.kind)) > 1
+    gaps = len(np.unique(streams.gaps())) > 2
+    steps = 0 if training.price_step is None else int(training.price_step.max(initial=0)) + 1
+    network = Network(
+        config,
+        streams.n_items,
+        content=content,
+        kinds=kinds,
+        gaps=gaps,
+        price_steps=steps if steps > 1 else 0,
+    )
+    if config.start == "co-occurrence":
+        near = co_occurrence_vectors(streams, config.dim, rng)
+        noise = rng.standard_normal(near.shape).astype(np.float32) * 0.2
+        own = (near * math.sqrt(config.dim) + noise) * 0.05
+        with torch.no_grad():
+            network.items.own.copy_(torch.from_numpy(own))
+    return network
+
+
+def _targets(streams: Streams) -> NDArray[np.bool_]:
+    """Tokens that are foretold: all but each shopper's first."""
+    wanted = np.ones(len(streams), np.bool_)
+    wanted[streams.start[:-1]] = False
+    return wanted
+
+
+def _rate(schedule: ScheduleConfig, step: int, steps: int) -> float:
+    rise = min(1.0, (step + 1) / max(1.0, schedule.warm_up * steps))
+    fall = 0.5 * (1 + math.cos(math.pi * min(1.0, step / max(steps, 1))))
+    return schedule.rate * rise * (schedule.floor + (1 - schedule.floor) * fall)
+
+
+def _device(config: BehaviourConfig) -> torch.device:
+    if config.schedule.device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device(config.schedule.device)
+
+
+def _half(config: BehaviourConfig, device: torch.device) -> bool:
+    if config.schedule.half != "auto":
+        return config.schedule.half == "yes"
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported())
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
