@@ -55,6 +55,15 @@ def test_what_is_posted_is_known_after_one_step(shop: SmallShop, fitted: Content
     assert tail.catch_up(shop.now_ms) == 0, "closed, it follows no more"
 
 
+def test_what_is_posted_after_the_look_at_the_clock_is_not_passed_over(
+    shop: SmallShop, fitted: ContentSource
+) -> None:
+    tail = LiveTail([fitted], shop.shop.items, shop.store)
+    looked_ms = shop.now_ms
+    shop.tell(Item(id="new", title="coffee grinder deluxe"))
+    assert tail.catch_up(looked_ms) == 1
+
+
 def test_fitted_items_told_anew_are_not_read_again(shop: SmallShop, fitted: ContentSource) -> None:
     tail = LiveTail([fitted], shop.shop.items, shop.store)
     shop.tell(Item(id="i3", title="tea cup 3", stock=2))

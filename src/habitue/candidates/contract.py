@@ -51,7 +51,7 @@ class Source(Protocol):
     """Proposes items for contexts, and scores any item the same way.
 
     Sources do not filter: what the shopper has already, what is sold out and what the shop excludes
-    is the policy's to remove. ``NO_ROW`` and rows beyond the ones a source was fitted on score 0.
+    is the policy's to remove. ``NO_ROW`` and rows a source knows nothing of score 0.
     """
 
     name: str

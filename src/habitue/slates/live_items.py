@@ -58,6 +58,10 @@ class LiveItems:
         row = self.row(item_id)
         return row != NO_ROW and bool(self._begins_ms[row] != _NEVER_MS)
 
+    def begun_ms(self, rows: Sequence[int]) -> int:
+        """When the latest of the versions of these rows began that are in force."""
+        return int(self._begins_ms[list(rows)].max())
+
     def id(self, row: int) -> str:
         """The id of a row."""
         return self._ids[row]

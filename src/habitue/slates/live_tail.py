@@ -117,7 +117,11 @@ class LiveTail:
         return rows
 
     def _described(self, rows: Sequence[int], now_ms: int) -> dict[int, Item]:
-        """The version in force of each row that has one."""
+        """The version in force of each row that has one.
+
+        A row may have been noted after the caller looked at the clock: what stands, has begun.
+        """
+        now_ms = max(now_ms, self._items.begun_ms(rows))
         bodies = self._store.items_in_force([self._items.id(row) for row in rows], now_ms)
         told = zip(rows, bodies, strict=True)
         return {row: _ITEM.decode(body) for row, body in told if body is not None}
