@@ -247,6 +247,8 @@ class FactStoreContract:
         assert store.item_ids() == ["pot", "cup", "jug", "pan"]
         assert store.shopper_ids() == ["bob", "ana", "eve"]
         assert store.item_ids(2) == ["jug", "pan"]
+        asked = np.array([2, NO_ROW, 0, 2], np.int32)
+        assert store.ids_of_shoppers(asked) == ["eve", None, "bob", "eve"]
         assert store.item_rows(["pan", "nobody", "pot"]).tolist() == [3, NO_ROW, 0]
         assert store.shopper_rows(["eve", "nobody", "bob"]).tolist() == [2, NO_ROW, 0]
         stored = store.stored()
@@ -438,6 +440,7 @@ class FactStoreContract:
             "action": 3, "shopper": 1, "consent": 1, "link": 2, "shown": 1, "alias": 1, "name": 2,
         }  # fmt: skip
         assert store.shopper_ids() == [None, "bob", None]
+        assert store.ids_of_shoppers(np.arange(3, dtype=np.int32)) == [None, "bob", None]
         assert store.erased_shoppers().tolist() == [0, 2]
         assert store.shopper_rows(["ana", "cookie", "bob"]).tolist() == [NO_ROW, NO_ROW, 1]
         assert column(store, "action", "id") == ["b1"]

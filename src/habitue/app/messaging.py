@@ -87,9 +87,9 @@ def forget_messages(parts: Parts, shopper: str) -> None:
     row = parts.live.people.row_of(shopper)
     if row < 0 or not outbox.exists():
         return
-    ids = parts.store.shopper_ids()
-    members = {ids[one] for one in parts.live.people.members(row)}
-    outboxes.forget(outbox, {shopper, *(one for one in members if one is not None)})
+    members = np.array(list(parts.live.people.members(row)), np.int32)
+    names = parts.store.ids_of_shoppers(members)
+    outboxes.forget(outbox, {shopper, *(one for one in names if one is not None)})
 
 
 def unsubscribe(parts: Parts, token: str) -> None:

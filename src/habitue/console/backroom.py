@@ -191,9 +191,13 @@ def _regulars(store: FactStore, n: int) -> list[Regular]:
         return []
     order = known[np.argsort(-counts[known], kind="stable")]
     places = np.unique((np.linspace(0.01, 0.6, n) * (len(order) - 1)).astype(np.int64))
-    names = store.shopper_ids()
-    picked = order[places].tolist()
-    return [Regular(name, int(counts[row])) for row in picked if (name := names[row]) is not None]
+    picked = order[places].astype(np.int32)
+    names = store.ids_of_shoppers(picked)
+    return [
+        Regular(name, n_actions)
+        for name, n_actions in zip(names, counts[picked].tolist(), strict=True)
+        if name is not None
+    ]
 
 
 def report_of(metrics: Mapping[str, float]) -> Report | None:

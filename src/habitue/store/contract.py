@@ -145,6 +145,10 @@ class FactStore(Protocol):
         """Shopper ids in row order; ``None`` for the erased."""
         ...
 
+    def ids_of_shoppers(self, shopper_rows: NDArray[np.int32]) -> list[str | None]:
+        """The id of each of these rows; ``None`` for the erased and for ``NO_ROW``."""
+        ...
+
     def canonical_shoppers(self) -> NDArray[np.int32]:
         """For each shopper row the row of the person it stands for, aliases resolved."""
         ...

@@ -236,6 +236,12 @@ class SqlFactStore(ABC):
             )
         ]
 
+    def ids_of_shoppers(self, shopper_rows: NDArray[np.int32]) -> list[str | None]:
+        """The id of each of these rows; ``None`` for the erased and for ``NO_ROW``."""
+        rows = shopper_rows.tolist()
+        named = dict(self._among("select row, id from shopper_key where row", rows))
+        return [named.get(row) for row in rows]
+
     def canonical_shoppers(self) -> NDArray[np.int32]:
         """For each shopper row the row of the person it stands for, aliases resolved."""
         parent = self._refresh()

@@ -18,6 +18,7 @@ from typing import Annotated, Any, Final, Protocol
 
 import msgspec
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
@@ -198,40 +199,49 @@ class Messenger:
 
     # ------------------------------------------------------------------ who
 
-    def _allowed(self, rows: Sequence[int]) -> list[bool]:
+    def _allowed(self, rows: NDArray[np.int32]) -> NDArray[np.bool_]:
         """Which shopper rows allow messages."""
-        consent = self._surfaces.shop.people.consent
-        known = np.array(rows, np.int32)
-        allowed = consent.allowed(known, _SURFACE) & (known >= 0)
-        return [bool(one) for one in allowed]
+        allowed: NDArray[np.bool_] = self._surfaces.shop.people.consent.allowed(rows, _SURFACE)
+        return allowed & (rows >= 0)
 
     def _recipients(self, segment: Expression | None, now_ms: int) -> list[_Recipient]:
-        """Everybody who allows messages and is meant, each person once."""
-        ids = self._store.shopper_ids()
+        """Everybody who allows messages and is meant, each person once.
+
+        Only they are named and read about: a shop of a million shoppers of whom a thousand allow
+        messages holds a thousand names.
+        """
         person = self._store.canonical_shoppers()
-        rows = np.flatnonzero(person == np.arange(len(person)))
-        told = self._told(person)
+        rows = np.flatnonzero(person == np.arange(len(person))).astype(np.int32)
+        rows = rows[self._allowed(rows)]
+        asked = np.zeros(len(person), bool)
+        asked[rows] = True
+        told = self._told(person, asked)
+        names = self._store.ids_of_shoppers(rows)
         meant = [
             _Recipient(row, name, told.get(row, {}))
-            for row, allowed in zip(rows.tolist(), self._allowed(rows.tolist()), strict=True)
-            if allowed and (name := ids[row]) is not None
+            for row, name in zip(rows.tolist(), names, strict=True)
+            if name is not None
         ]
         if segment is None:
             return meant
         done = self._done(segment, person, now_ms)
         return [one for one in meant if matches(segment, _fields(one, done))]
 
-    def _told(self, person: NDArray[Any]) -> dict[int, dict[str, Any]]:
-        """What was told last of each person, by row."""
-        latest: dict[int, tuple[int, dict[str, Any]]] = {}
+    def _told(
+        self, person: NDArray[np.int32], asked: NDArray[np.bool_]
+    ) -> dict[int, dict[str, Any]]:
+        """What was told last of each person asked about, by row."""
+        latest: dict[int, tuple[int, str]] = {}
         columns = ("shopper_row", "at_ms", "body")
         for table in self._store.scan("shopper", columns=columns):
-            lines = zip(*(table.column(name).to_pylist() for name in columns), strict=True)
+            about = asked[person[table.column("shopper_row").to_numpy()]]
+            mine = table.filter(pa.array(about))
+            lines = zip(*(mine.column(name).to_pylist() for name in columns), strict=True)
             for row, at_ms, body in lines:
                 who = int(person[row])
                 if who not in latest or at_ms >= latest[who][0]:
-                    latest[who] = at_ms, msgspec.json.decode(body)
-        return {who: body for who, (_, body) in latest.items()}
+                    latest[who] = at_ms, body
+        return {who: msgspec.json.decode(body) for who, (_, body) in latest.items()}
 
     def _done(
         self, segment: Expression, person: NDArray[Any], now_ms: int
@@ -300,7 +310,7 @@ class _Run:
         store = self.messenger._store
         for path in self.outbox.waiting():
             messages = self.outbox.read(path)
-            rows = store.shopper_rows([one.shopper for one in messages]).tolist()
+            rows = store.shopper_rows([one.shopper for one in messages])
             allowed = self.messenger._allowed(rows)
             kept = [one for one, still in zip(messages, allowed, strict=True) if still]
             self.messenger._teller.append([one.shown for one in kept])
