@@ -1,10 +1,12 @@
-"""YooChoose, the next click: sources beside item-kNN and sequential rules, in one run.
+"""The next click of a session: sources and networks beside item-kNN and sequential rules.
 
-    python -m benchmarks.next_click [--tune]
+    python -m benchmarks.next_click [--data yoochoose|tmall] [--only NAME ...] [--tune]
 
-Sessions of the last day are revealed click by click; of all items the next is looked for (hit rate
-and mean reciprocal rank at 20; ties take their mean rank, items never seen before are misses).
-Fitted on the days before; every setting was chosen on the day before the test (``--tune``).
+YooChoose: sessions of the last day are revealed click by click. Tmall: the published cases, of each
+the last item. Of all items the next is looked for (hit rate and mean reciprocal rank at 20; ties
+take their mean rank, items never seen before are misses). Fitted on what came before; settings of
+YooChoose were chosen on the day before the test (``--tune``), those of Tmall on the last tenth of
+the training sessions (``--validate``); networks stop by a share of the training sessions.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import resource
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
@@ -25,11 +27,13 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.leave_one_out import Scores
+from habitue.behaviour.config import BehaviourConfig, ScheduleConfig
 from habitue.candidates.contract import TrainingFacts
 from habitue.candidates.covisit import CovisitConfig
 from habitue.candidates.linear import LinearConfig
 from habitue.candidates.profile import ProfileConfig
 from habitue.candidates.roster import SourceConfig, learner_of, warm
+from habitue.candidates.sequence import SequenceConfig
 from habitue.facts import NO_ROW, ActionKind, ActionLog, Catalogue, Context, Owned
 from habitue.metrics.ranks import hit_of_rank, mean_rank, reciprocal_of_rank
 from habitue.portraits import pick
@@ -52,6 +56,7 @@ class Clicks:
     asked_session: NDArray[np.int32]
     asked_at_ms: NDArray[np.int64]
     n_items: int
+    every_click: bool = True  # each click but the first is asked for; else each session's last
 
 
 def read_clicks(train: str, test: str) -> Clicks:
@@ -78,6 +83,30 @@ def read_clicks(train: str, test: str) -> Clicks:
         row_of(known), session_of(known), at_of(known),
         row_of(asked), session_of(asked), at_of(asked), len(ids),
     )  # fmt: skip
+
+
+def read_tmall(*, validate: bool) -> Clicks:
+    """The published cases; or the last tenth of the training sessions, and fitting without them."""
+    folder = data_folder() / "tmall_sessions"
+    sessions = pl.read_parquet(folder / "train_sessions.parquet")["items"]
+    if validate:
+        since = len(sessions) * 9 // 10
+        sessions, asked = sessions[:since], sessions[since:]
+        asked = asked.filter(asked.list.len() > 1)
+    else:
+        cases = pl.read_parquet(folder / "test.parquet")
+        asked = cases.select(pl.col("input_items").list.concat("target_item")).to_series()
+    ids = sessions.explode().unique().sort()
+    rows = pl.Series(np.arange(len(ids), dtype=np.int32))
+
+    def flat(lists: pl.Series) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int64]]:
+        item = lists.explode().replace_strict(ids, rows, default=NO_ROW, return_dtype=pl.Int32)
+        length = lists.list.len().to_numpy()
+        session = np.repeat(np.arange(len(lists), dtype=np.int32), length)
+        place = np.arange(len(item)) - np.repeat(np.cumsum(length) - length, length)
+        return item.to_numpy(), session, session.astype(np.int64) * 60_000 + place
+
+    return Clicks(*flat(sessions), *flat(asked), len(ids), every_click=validate)
 
 
 def training_facts(data: Clicks) -> TrainingFacts:
@@ -107,6 +136,9 @@ def questions(data: Clicks) -> tuple[Context, NDArray[np.int32]]:
     session, item = data.asked_session, data.asked_item
     first = np.searchsorted(session, session, side="left")
     before = np.flatnonzero(session[1:] == session[:-1])
+    if not data.every_click:
+        last = np.searchsorted(session, session[before], side="right") - 1
+        before = before[before + 1 == last]
     back = before[:, None] - np.arange(LONGEST)
     there = back >= first[before][:, None]
     back = np.maximum(back, 0)
@@ -234,6 +266,17 @@ GRID: dict[str, tuple[Any, ...]] = {
 }
 
 
+def network(encoder: Literal["transformer", "gru", "lstm"], **settings: Any) -> SequenceConfig:
+    """A network that reads sessions."""
+    behaviour = BehaviourConfig(
+        kinds=VIEWS,
+        encoder=encoder,
+        unnamed=0.0,
+        schedule=ScheduleConfig(epochs=20, averaging=0.998, first_validation=0.2, validate_every=1),
+    )
+    return SequenceConfig(behaviour=behaviour.model_copy(update=settings), validation_share=0.05)
+
+
 def tune(console: Console) -> None:
     """Print what is best on the day before."""
     data = read_clicks("train_tr", "train_valid")
@@ -254,34 +297,64 @@ def tune(console: Console) -> None:
         console.print(f"linear {one}: {hit:.4f} {mrr:.4f}")
 
 
-def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--tune", action="store_true", help="choose the settings anew")
-    console = Console(width=120)
-    warm()
-    if parser.parse_args().tune:
-        tune(console)
-        return
-    data = read_clicks("train_full", "test")
+def yoochoose_rows() -> dict[str, Fit]:
+    """What is compared on YooChoose."""
     covisit = CovisitConfig(
         backward_weight=0.5, damping_from=0.0, damping_to=0.0, neighbours=500,
         profile=profile(position_decay=0.5),
     )  # fmt: skip
-    rows: dict[str, Fit] = {
-        "Habitué linear": source(linear(**CHOSEN)),
-        "Habitué co-visitation": source(covisit),
+    return {
+        "linear": source(linear(**CHOSEN)),
+        "co-visitation": source(covisit),
         "item-kNN, last click": item_knn(0.0),
         "item-kNN, forgetting": item_knn(0.7),
         "sequential rules, last click": sequential_rules(10, 0.0),
         "sequential rules, forgetting": sequential_rules(10, 0.5),
+        "transformer": source(network("transformer")),
+        "gru": source(network("gru")),
+        "lstm": source(network("lstm")),
     }
-    table = Table(title="YooChoose, the next click")
+
+
+def tmall_rows() -> dict[str, Fit]:
+    """What is compared on Tmall."""
+    return {
+        "item-kNN, last click": item_knn(0.0),
+        "item-kNN, forgetting": item_knn(0.8),
+        "sequential rules, forgetting": sequential_rules(10, 0.8),
+        "transformer": source(network("transformer")),
+        "gru": source(network("gru")),
+        "lstm": source(network("lstm")),
+    }
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", choices=("yoochoose", "tmall"), default="yoochoose")
+    parser.add_argument("--only", nargs="+", default=[], help="rows whose names begin like this")
+    parser.add_argument("--tune", action="store_true", help="choose YooChoose's settings anew")
+    parser.add_argument("--validate", action="store_true", help="ask what settings are chosen by")
+    told = parser.parse_args()
+    console = Console(width=120)
+    warm()
+    if told.tune:
+        tune(console)
+        return
+    if told.data == "tmall":
+        data, rows = read_tmall(validate=told.validate), tmall_rows()
+    else:
+        parts = ("train_tr", "train_valid") if told.validate else ("train_full", "test")
+        data, rows = read_clicks(*parts), yoochoose_rows()
+    table = Table(title=f"{told.data}, the next click{', validation' * told.validate}")
     for name in ("", "HR@20", "MRR@20", "fit CPU-s", "score + rank CPU-s"):
         table.add_column(name, justify="left" if not name else "right")
     for name, fit in rows.items():
+        if told.only and not name.startswith(tuple(told.only)):
+            continue
         hit, mrr, fit_s, score_s = evaluate(data, fit)
         table.add_row(name, f"{hit:.4f}", f"{mrr:.4f}", f"{fit_s:.2f}", f"{score_s:.2f}")
+        console.print(f"{name}: {hit:.4f} {mrr:.4f} {fit_s:.1f}", style="dim")
     console.print(table)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     console.print(f"peak {peak:,.0f} MB, peers included")

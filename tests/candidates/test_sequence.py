@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from habitue.behaviour.config import BehaviourConfig, LossConfig, ScheduleConfig
+from habitue.candidates.contract import ContinuingLearner
 from habitue.candidates.roster import learner_of, load_source
 from habitue.candidates.sequence import SequenceConfig, SequenceSource
 from habitue.facts import NO_ROW
@@ -125,3 +126,44 @@ def test_its_folder_is_read_back(source: SequenceSource, tmp_path: Path) -> None
     np.testing.assert_allclose(
         loaded.extend(tail).search.tail, source.extend(tail).search.tail, rtol=1e-5
     )
+
+
+def circle(n: int, since_day: int, days: int, seed: int) -> list[tuple[float, int, int, int, int]]:
+    """Everybody walks ``n`` items in a circle, one a day."""
+    rng = np.random.default_rng(seed)
+    return [
+        (since_day + day + rng.random() / 2, VIEW, shopper, (begin + day) % n, -1)
+        for shopper, begin in enumerate(rng.integers(0, n, 150).tolist())
+        for day in range(days)
+    ]
+
+
+def test_it_goes_on_from_what_it_learnt_earlier(source: SequenceSource, tmp_path: Path) -> None:
+    source.save(tmp_path / "source")
+    earlier = load_source(tmp_path / "source")
+    titles = [title(row) for row in range(N + 1)]
+    facts = facts_of(
+        log_of(sorted(circle(N, 0, 8, 0) + circle(N + 1, 20, 8, 3))),
+        catalogue_of(N + 1, title=titles),
+    )
+    learner = learner_of(CONFIG)
+    assert isinstance(learner, ContinuingLearner)
+    later = learner.go_on(earlier, facts, np.random.default_rng(2))
+    assert isinstance(later, SequenceSource)
+    assert later.measured["went_on"] == 1
+    assert later.measured["epochs"] <= CONFIG.behaviour.schedule.further_epochs
+    asked = requests([walked(3, 4, 5), walked(9, 10, 11)])
+    found = later.propose(asked, 2).item_row
+    assert found[0, 0] == 6
+    assert set(found[1].tolist()) == {12, 0}  # what followed later, and what followed earlier
+
+
+def test_it_begins_anew_where_the_earlier_one_is_of_another_kind(source: SequenceSource) -> None:
+    """Here the later shop tells nothing of its items, so the network has other weights."""
+    learner = learner_of(CONFIG)
+    assert isinstance(learner, ContinuingLearner)
+    facts = facts_of(log_of(sorted(circle(N, 0, 8, 0))), catalogue_of(N))
+    later = learner.go_on(source, facts, np.random.default_rng(2))
+    assert isinstance(later, SequenceSource)
+    assert later.measured["went_on"] == 0
+    assert later.propose(requests([walked(3, 4, 5)]), 1).item_row[0, 0] == 6

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from habitue.behaviour.streams import Streams
 
-__all__ = ["co_occurrence_vectors"]
+__all__ = ["co_occurrence_vectors", "ties_of"]
 
 _WITHIN: Final = 10
 _FALL: Final = 0.9
@@ -32,7 +32,7 @@ def co_occurrence_vectors(
     Costs O(T + n_items dim^2).
     """
     n = streams.n_items
-    ties = _ties(streams)
+    ties = ties_of(streams)
     degree = np.asarray(ties.sum(axis=1)).ravel() + 1
     scale = sp.diags(degree**-0.5)
     near = (scale @ ties @ scale + sp.eye(n, format="csr")).astype(np.float32).tocsr()
@@ -51,8 +51,8 @@ def co_occurrence_vectors(
     return np.asarray(vectors / np.maximum(length, 1e-6), np.float32)
 
 
-def _ties(streams: Streams) -> sp.csr_matrix:
-    """``T + T'`` (n_items, n_items)."""
+def ties_of(streams: Streams) -> sp.csr_matrix:
+    """``T + T'`` (n_items, n_items): what was acted on within ten actions of what."""
     stream = streams.stream()
     newest = np.arange(len(streams)) >= streams.start[stream + 1] - _NEWEST
     stream, item = stream[newest], streams.item_row[newest]

@@ -73,6 +73,8 @@ class Checkpoint:
             digest.update(np.ascontiguousarray(array).data)
         if training.content is not None:
             digest.update(np.ascontiguousarray(training.content).data)
+        if training.earlier is not None:
+            digest.update(np.ascontiguousarray(training.earlier.read).data)
         return cls(folder / f"training-{digest.hexdigest()[:24]}.pt", minutes * 60)
 
     def is_due(self) -> bool:

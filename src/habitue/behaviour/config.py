@@ -67,6 +67,10 @@ class ScheduleConfig(BaseModel):
     half: Literal["auto", "yes", "no"] = Field(
         default="auto", description="products against many items in bfloat16, where that is quick"
     )
+    further_epochs: int = Field(
+        default=6, ge=1, description="passes, at most, where training goes on from an earlier one"
+    )
+    further_rate: float = Field(default=1e-3, gt=0, description="highest learning rate there")
     checkpoint_minutes: float = Field(
         default=3.0, gt=0, description="minutes between what a killed training goes on from"
     )
@@ -108,6 +112,19 @@ class BehaviourConfig(BaseModel):
     )
     loss: LossConfig = Field(default=LossConfig(), description="how the next item is learnt")
     schedule: ScheduleConfig = Field(default=ScheduleConfig(), description="how it is trained")
+
+    def going_on(self) -> Self:
+        """The same, trained on from an earlier network: fewer passes, smaller steps."""
+        schedule = self.schedule
+        shorter = schedule.model_copy(
+            update={
+                "epochs": schedule.further_epochs,
+                "rate": schedule.further_rate,
+                "first_validation": 0.0,
+                "validate_every": 1,
+            }
+        )
+        return self.model_copy(update={"schedule": shorter})
 
     @model_validator(mode="after")
     def _divides(self) -> Self:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from habitue.behaviour.config import BehaviourConfig
+from habitue.behaviour.going_on import Earlier, OtherNetworkError
 from habitue.behaviour.served import Encoder, SilentEncoder
 from habitue.behaviour.streams import Streams, streams_of
 from habitue.errors import MissingPiece
@@ -20,6 +23,9 @@ __all__ = ["Learnt", "Progress", "learn", "with_held_out"]
 
 _ONE_AT_A_TIME = Lock()
 """PyTorch draws from one generator for the whole process: two trainings would disturb it."""
+
+_REPEATED = 0.02
+"""Above this share of repeated items, what a shopper has already is asked about in validation."""
 
 Progress = Callable[[str, float, float], None]
 """Told (step, done, total) as work goes on."""
@@ -34,6 +40,7 @@ class Learnt:
     acted_on: NDArray[np.bool_]  # (n_items,)
     queries: NDArray[np.float32]  # (Q, dim) a sample of what is asked
     encoder: Encoder
+    weights: Mapping[str, NDArray[Any]]  # what a later training goes on from, beside ``read``
     measured: dict[str, float]
 
 
@@ -46,9 +53,12 @@ def learn(
     validation_share: float = 0.1,
     rng: np.random.Generator,
     checkpoints: Path | None = None,
+    earlier: Earlier | None = None,
     progress: Progress | None = None,
 ) -> Learnt:
     """Train on a log's streams; ``content`` (n_items, c) is what is told of items.
+
+    Goes on from an ``earlier`` network where that is of the same kind, with fewer passes.
 
     A training that was killed goes on from what it wrote into the folder ``checkpoints``.
 
@@ -64,21 +74,28 @@ def learn(
             "training.sources.",
         ) from None
     from habitue.behaviour.fitting import Training, fit
-    from habitue.behaviour.torch_encoder import TorchEncoder, vectors_of
+    from habitue.behaviour.torch_encoder import TorchEncoder, vectors_of, weights_of
 
     streams = replace(streams_of(log, [code_of(kind) for kind in config.kinds]), n_items=n_items)
     if not len(streams.windows(config.length)):
         return _nothing(n_items, config.dim)
     learnt_from, judged = with_held_out(streams, validation_share, rng)
-    training = Training(learnt_from, content=content, judged=judged)
+    training = Training(
+        learnt_from,
+        content=content,
+        judged=judged,
+        judged_without=not _repeats(judged),
+        earlier=earlier,
+    )
+    fitting = partial(
+        fit, seed=int(rng.integers(2**31 - 1)), checkpoints=checkpoints, progress=progress
+    )
     with _ONE_AT_A_TIME, torch.random.fork_rng():
-        fitted = fit(
-            training,
-            config,
-            seed=int(rng.integers(2**31 - 1)),
-            checkpoints=checkpoints,
-            progress=progress,
-        )
+        try:
+            fitted = fitting(training, config if earlier is None else config.going_on())
+        except OtherNetworkError:
+            earlier = None
+            fitted = fitting(replace(training, earlier=None), config)
     read, told = vectors_of(fitted.network)
     best = max((one.ndcg for one in fitted.history), default=0.0)
     encoder = TorchEncoder(fitted.network)
@@ -88,7 +105,9 @@ def learn(
         np.bincount(streams.item_row, minlength=n_items) > 0,
         encoder.sample(streams, config.length),
         encoder,
+        weights_of(fitted.network),
         {
+            "went_on": float(earlier is not None),
             "validation_ndcg@10": best,
             "epochs": float(fitted.epochs),
             "cpu_seconds": fitted.cpu_seconds,
@@ -100,7 +119,18 @@ def learn(
 def _nothing(n_items: int, dim: int) -> Learnt:
     none = np.empty((0, dim), np.float32)
     vectors = np.zeros((n_items, dim), np.float32)
-    return Learnt(vectors, none, np.zeros(n_items, np.bool_), none, SilentEncoder(), {})
+    return Learnt(vectors, none, np.zeros(n_items, np.bool_), none, SilentEncoder(), {}, {})
+
+
+def _repeats(judged: Streams | None) -> bool:
+    """Whether shoppers come back to what they had: then it competes, and is asked for, too."""
+    if judged is None or not judged.n_shoppers:
+        return False
+    end = judged.start[1:] - 1
+    pair = judged.stream() * np.int64(judged.n_items) + judged.item_row
+    asked = np.zeros(len(judged), np.bool_)
+    asked[end] = True
+    return bool(np.isin(pair[asked], pair[~asked]).mean() > _REPEATED)
 
 
 def with_held_out(

@@ -15,6 +15,7 @@ from torch import Tensor
 from habitue.behaviour.asking import inputs_of
 from habitue.behaviour.beginnings import co_occurrence_vectors
 from habitue.behaviour.config import BehaviourConfig, ScheduleConfig
+from habitue.behaviour.going_on import Earlier, OtherNetworkError, begun_from
 from habitue.behaviour.layers import groups_of
 from habitue.behaviour.losses import softmax_against_all, softmax_against_sample
 from habitue.behaviour.negatives import Urn
@@ -34,6 +35,7 @@ class Training:
     price_step: NDArray[np.uint8] | None = None  # (n_items,) 0: not known
     judged: Streams | None = None  # the last action of each shopper is asked for
     judged_without: bool = True  # items a shopper has already are not asked about
+    earlier: Earlier | None = None  # a network to go on from
 
 
 class Teacher:
@@ -196,13 +198,40 @@ def _network(training: Training, config: BehaviourConfig, rng: np.random.Generat
         gaps=gaps,
         price_steps=steps if steps > 1 else 0,
     )
-    if config.start == "co-occurrence":
+    if training.earlier is not None:
+        _go_on(network, training.earlier, streams)
+    elif config.start == "co-occurrence":
         near = co_occurrence_vectors(streams, config.dim, rng)
         noise = rng.standard_normal(near.shape).astype(np.float32) * 0.2
         own = (near * math.sqrt(config.dim) + noise) * 0.05
         with torch.no_grad():
             network.items.own.copy_(torch.from_numpy(own))
     return network
+
+
+def _go_on(network: Network, earlier: Earlier, streams: Streams) -> None:
+    """Let the network stand where an earlier one of its kind ended.
+
+    Raises ``OtherNetworkError`` for one of another kind.
+    """
+    vectors = torch.from_numpy(begun_from(earlier, streams))
+    own = network.items.own
+    others = {name: p for name, p in network.named_parameters() if name != "items.own"}
+    known = earlier.weights
+    if (
+        vectors.shape != own.shape
+        or others.keys() != set(known)
+        or any(p.shape != known[name].shape for name, p in others.items())
+    ):
+        raise OtherNetworkError
+    with torch.no_grad():
+        for name, parameter in others.items():
+            parameter.copy_(torch.from_numpy(np.asarray(known[name])))
+        if network.items.told is not None and network.items.content is not None:
+            unknown = ~vectors.any(dim=1)
+            vectors = vectors - network.items.told(network.items.content)
+            vectors[unknown] = 0
+        own.copy_(vectors)
 
 
 def _targets(streams: Streams) -> NDArray[np.bool_]:

@@ -12,7 +12,7 @@ from habitue.behaviour.network import Inputs, Network
 from habitue.behaviour.requests import Read
 from habitue.behaviour.streams import Streams
 
-__all__ = ["TorchEncoder", "vectors_of"]
+__all__ = ["TorchEncoder", "vectors_of", "weights_of"]
 
 _SAMPLE = 1024
 
@@ -52,6 +52,15 @@ class TorchEncoder:
         some = np.arange(len(windows))[:: max(1, len(windows) // _SAMPLE)]
         waiting = np.ones(len(some), np.uint8)
         return queries(self.network, streams, windows.take(some), waiting=waiting)
+
+
+def weights_of(network: Network) -> dict[str, NDArray[np.float32]]:
+    """All weights but the items' own vectors, by name: what ``Earlier`` goes on from."""
+    return {
+        name: parameter.detach().cpu().numpy().copy()
+        for name, parameter in network.named_parameters()
+        if name != "items.own"
+    }
 
 
 def vectors_of(network: Network) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -16,6 +16,7 @@ from habitue.candidates.layout import plain
 from habitue.facts import ActionLog, Catalogue, Context
 
 __all__ = [
+    "ContinuingLearner",
     "ExtendingSource",
     "Learner",
     "Prepared",
@@ -166,4 +167,16 @@ class Learner(Protocol[S_co]):
 
     def fit(self, facts: TrainingFacts, rng: np.random.Generator) -> S_co:
         """The source learnt from these facts."""
+        ...
+
+
+@runtime_checkable
+class ContinuingLearner(Learner[Source], Protocol):
+    """A learner that can go on from what it learnt of earlier facts, for less than the whole."""
+
+    def go_on(self, source: Source, facts: TrainingFacts, rng: np.random.Generator) -> Source:
+        """The source learnt from these facts, beginning where ``source`` ended.
+
+        ``source`` was learnt from facts of no later moment than these.
+        """
         ...

@@ -6,8 +6,9 @@ a vector of every item, and items that came after training have one by what is t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import polars as pl
@@ -15,9 +16,10 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from habitue.behaviour.config import BehaviourConfig
+from habitue.behaviour.going_on import Earlier
 from habitue.behaviour.requests import RequestReader
 from habitue.behaviour.served import Encoder, load_encoder
-from habitue.candidates.contract import PreparingSource, TrainingFacts
+from habitue.candidates.contract import PreparingSource, Source, TrainingFacts
 from habitue.candidates.growing import Growing
 from habitue.candidates.item_space import ItemSpace, SpaceConfig, fit_space
 from habitue.candidates.layout import sealed
@@ -29,6 +31,7 @@ from habitue.facts import Catalogue, Context
 
 __all__ = ["SequenceConfig", "SequenceLearner", "SequenceSource"]
 
+WEIGHTS = "weights.npz"
 _ASKED = 256  # queries that recall is measured with
 
 
@@ -70,6 +73,7 @@ class SequenceSource(PreparingSource):
         space: ItemSpace | None,
         measured: dict[str, float],
         *,
+        weights: Mapping[str, NDArray[Any]] | None = None,
         tail: Growing | None = None,
         unit_tail: Growing | None = None,
     ) -> None:
@@ -77,6 +81,7 @@ class SequenceSource(PreparingSource):
 
         ``told`` (c, dim) makes such a vector of what is told of an item, in the ``space``. ``tail``
         (n_tail, dim) are the vectors of items beyond the fitted ones, ``unit_tail`` of unit length.
+        ``weights`` are what a later training goes on from; none where it cannot.
         """
         self.config = config
         self.name = config.name
@@ -86,6 +91,7 @@ class SequenceSource(PreparingSource):
         self.told = sealed(told, np.float32)
         self.space = space
         self.measured = measured
+        self.weights = {} if weights is None else weights
         none = Growing(np.empty((0, read.shape[1]), np.float32))
         self._tail = none if tail is None else tail
         self._unit_tail = none if unit_tail is None else unit_tail
@@ -140,7 +146,8 @@ class SequenceSource(PreparingSource):
         units = _with_rows(self._unit_tail, place, _units(vectors))
         return SequenceSource(
             self.config, self.encoder, self.search.with_tail(units.rows), self.read_vectors,
-            self.told, self.space, self.measured, tail=tail, unit_tail=units,
+            self.told, self.space, self.measured,
+            weights=self.weights, tail=tail, unit_tail=units,
         )  # fmt: skip
 
     def prepare(self, context: Context) -> Sought:
@@ -153,6 +160,7 @@ class SequenceSource(PreparingSource):
         if self.space is not None:
             self.space.save(path / "space")
         (path / "network.onnx").write_bytes(self.encoder.graph())
+        np.savez(path / WEIGHTS, allow_pickle=False, **self.weights)
         saved = Saved(
             source="sequence",
             config=self.config.model_dump(mode="json"),
@@ -170,7 +178,7 @@ class SequenceSource(PreparingSource):
         space = ItemSpace.load(path / "space", config.space) if saved.numbers["content"] else None
         return cls(
             config, load_encoder(path / "network.onnx"), search, arrays["read"],
-            arrays["told"], space, saved.measured,
+            arrays["told"], space, saved.measured, weights=_weights(path),
         )  # fmt: skip
 
 
@@ -182,10 +190,26 @@ class SequenceLearner:
 
     def fit(self, facts: TrainingFacts, rng: np.random.Generator) -> SequenceSource:
         """The source of these facts. Raises ``MissingPiece`` where PyTorch is not installed."""
+        return self._learnt(facts, rng, None)
+
+    def go_on(
+        self, source: Source, facts: TrainingFacts, rng: np.random.Generator
+    ) -> SequenceSource:
+        """As ``fit``, beginning from a ``source`` of earlier facts: in a third of the time.
+
+        Begins anew where that one is of another kind. What is told of items is read as it was.
+        """
+        if not isinstance(source, SequenceSource) or source.config != self.config:
+            return self.fit(facts, rng)
+        return self._learnt(facts, rng, source if source.weights else None)
+
+    def _learnt(
+        self, facts: TrainingFacts, rng: np.random.Generator, source: SequenceSource | None
+    ) -> SequenceSource:
         from habitue.behaviour.learning import learn
 
         config = self.config
-        space, content = self._content(facts, rng)
+        space, content = self._content(facts, rng, None if source is None else source.space)
         learnt = learn(
             facts.log,
             max(facts.log.n_items, len(facts.catalogue)),
@@ -194,6 +218,7 @@ class SequenceLearner:
             validation_share=config.validation_share,
             rng=rng,
             checkpoints=config.checkpoints,
+            earlier=None if source is None else Earlier(source.read_vectors, source.weights),
         )
         acted_on = np.flatnonzero(learnt.acted_on | learnt.read.any(axis=1)).astype(np.int32)
         units = _units(learnt.read)
@@ -201,22 +226,33 @@ class SequenceLearner:
         search = ItemSearch.build(units, acted_on, asked, config.vectors)
         return SequenceSource(
             config, learnt.encoder, search, learnt.read, learnt.told, space,
-            {**learnt.measured, **search.measured},
+            {**learnt.measured, **search.measured}, weights=learnt.weights,
         )  # fmt: skip
 
     def _content(
-        self, facts: TrainingFacts, rng: np.random.Generator
+        self, facts: TrainingFacts, rng: np.random.Generator, space: ItemSpace | None
     ) -> tuple[ItemSpace | None, NDArray[np.float32] | None]:
         """The space of what is told of items, and each one's place in it; none where little is."""
         frame = facts.catalogue.frame
         if not self.config.behaviour.content or "title" not in frame.columns:
             return None, None
-        space, vectors, _ = fit_space(frame, self.config.space, rng)
+        if space is None:
+            space, vectors, _ = fit_space(frame, self.config.space, rng)
+        else:
+            vectors = space.vectors(frame)
         if not vectors.any():
             return None, None
         content = np.zeros((max(facts.log.n_items, frame.height), space.dim), np.float32)
         content[: frame.height] = vectors
         return space, content
+
+
+def _weights(path: Path) -> Mapping[str, NDArray[Any]]:
+    """What a later training goes on from: read from the file when it is asked for."""
+    if not (path / WEIGHTS).exists():
+        return {}
+    weights: Mapping[str, NDArray[Any]] = np.load(path / WEIGHTS, allow_pickle=False)
+    return weights
 
 
 def _units(vectors: NDArray[np.float32]) -> NDArray[np.float32]:

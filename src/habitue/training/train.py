@@ -7,7 +7,7 @@ on it; then the ranker learns from it too, and sources are fitted once more on e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
@@ -16,7 +16,7 @@ from threading import Lock
 import numpy as np
 from numpy.typing import NDArray
 
-from habitue.candidates.contract import Source, TrainingFacts
+from habitue.candidates.contract import ContinuingLearner, Source, TrainingFacts
 from habitue.candidates.roster import learner_of
 from habitue.errors import BadInput
 from habitue.evaluation.replay import lists_of, through
@@ -84,13 +84,14 @@ def train(
     now = int(facts.log.at_ms[-1]) + 1 if now_ms is None else now_ms
     cuts = span_cuts(int(facts.log.at_ms[0]), now, config)
     seeds = rng.spawn(len(cuts) + 3)
+    continued = _continued(facts, [*cuts, now], config, rng.spawn(1)[0])
     spans = list(pairwise([*cuts, now]))
     step = _Counted("spans of the past", len(spans) + 3, progress)
 
     def look_back(number: int) -> tuple[Window, dict[str, RankingSet]]:
         cut, until = spans[number]
         known = facts.as_of(cut)
-        sources = fit_sources(known, config, seeds[number])
+        sources = fit_sources(known, config, seeds[number], continued[number])
         window = window_of(known, sources, config.item_stats)
         taught = _lessons_of(facts, window, until, config, seeds[number])
         step.done()
@@ -119,7 +120,8 @@ def train(
 
     def fit() -> tuple[TrainingFacts, Window]:
         known = facts.as_of(now)
-        window = window_of(known, fit_sources(known, config, seeds[-1]), config.item_stats)
+        sources = fit_sources(known, config, seeds[-1], continued[-1])
+        window = window_of(known, sources, config.item_stats)
         step.done()
         return known, window
 
@@ -167,14 +169,42 @@ def span_cuts(first_ms: int, now_ms: int, config: TrainingConfig) -> list[int]:
 
 
 def fit_sources(
-    facts: TrainingFacts, config: TrainingConfig, rng: np.random.Generator
+    facts: TrainingFacts,
+    config: TrainingConfig,
+    rng: np.random.Generator,
+    fitted: Mapping[str, Source] | None = None,
 ) -> tuple[Source, ...]:
-    """Every source of the config, fitted on these facts."""
+    """Every source of the config, fitted on these facts; those ``fitted`` already are taken."""
     streams = rng.spawn(len(config.sources))
+    done = fitted or {}
     return tuple(
-        learner_of(source).fit(facts, stream)
+        done[source.name] if source.name in done else learner_of(source).fit(facts, stream)
         for source, stream in zip(config.sources, streams, strict=True)
     )
+
+
+def _continued(
+    facts: ShopFacts, cuts: Sequence[int], config: TrainingConfig, rng: np.random.Generator
+) -> list[dict[str, Source]]:
+    """For each cut the sources whose learners go on from one cut to the next, oldest first.
+
+    A network is trained once; what happened until the next cut costs it a few passes more.
+    """
+    learners = {source.name: learner_of(source) for source in config.sources}
+    learners = {n: one for n, one in learners.items() if isinstance(one, ContinuingLearner)}
+    fitted: list[dict[str, Source]] = []
+    for cut in cuts:
+        known = facts.as_of(cut) if learners else None
+        here: dict[str, Source] = {}
+        for name, learner in learners.items():
+            assert known is not None
+            assert isinstance(learner, ContinuingLearner)
+            before = fitted[-1][name] if fitted else None
+            here[name] = (
+                learner.fit(known, rng) if before is None else learner.go_on(before, known, rng)
+            )
+        fitted.append(here)
+    return fitted
 
 
 def _lessons_of(
