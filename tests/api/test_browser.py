@@ -191,6 +191,28 @@ def test_what_was_looked_at_changes_the_next_slate(visit: Visit) -> None:
     assert len({row["session_id"] for row in visit.told()}) == 1
 
 
+def test_how_the_shopper_comes_goes_with_actions_and_requests(visit: Visit) -> None:
+    bodies: list[dict[str, Any]] = []
+    visit.open("/", more=GIVEN)
+    visit.page.on(
+        "request",
+        lambda one: bodies.append(one.post_data_json) if "/v1/recommend" in one.url else None,
+    )
+    visit.open("/", more=GIVEN)
+    visit.open("/app", more=f'{GIVEN} data-platform="app"')
+    visit.page.evaluate("habitue.track('share', {item: 'mug-3', device: 'kiosk'})")
+    came = [(body["platform"], body["device"], body["locale"]) for body in bodies]
+    assert came == [("web", "desktop", "en-US"), ("app", "desktop", "en-US")]
+
+    def shared() -> list[dict[str, Any]]:
+        store = visit.served.shop.parts.store
+        rows = [row for table in store.scan("action") for row in table.to_pylist()]
+        return [row for row in rows if NAMES[row["kind"]] == "share"]
+
+    (row,) = until(shared, bool)
+    assert (row["platform"], row["device"], row["locale"]) == ("app", "kiosk", "en-US")
+
+
 def test_refused_nothing_personal_is_kept_or_sent_and_slates_still_come(visit: Visit) -> None:
     page = visit.open("/mug", surface="item", more='data-item="mug-3"')
     page.evaluate("habitue.consent({personalisation: false, analytics: false})")

@@ -121,3 +121,11 @@ def test_cards_are_the_same_on_every_store(anywhere: Served) -> None:
     assert told[0] == told[2]
     assert told[0] is not None
     assert '"Thing 7"' in told[0]
+
+
+def test_the_types_say_how_a_shopper_comes() -> None:
+    """Of actions and of requests: the script fills in what a page does not say."""
+    types = (SOURCE / "habitue.d.ts").read_text("utf-8")
+    for name in ("Fields", "SlateRequest"):
+        inside = types.split(f"export interface {name} {{")[1].split("\n}")[0]
+        assert {"platform", "device", "locale"} <= set(re.findall(r"(\w+)\?: string;", inside))

@@ -14,6 +14,7 @@ from habitue.behaviour import BehaviourConfig
 from habitue.behaviour.config import ScheduleConfig
 from habitue.candidates import Proposals, Source, preparing
 from habitue.candidates.bpr import BprConfig
+from habitue.candidates.cold import ColdConfig
 from habitue.candidates.fresh import FreshConfig
 from habitue.candidates.graph import GraphConfig
 from habitue.candidates.item_knn import ItemKnnConfig
@@ -52,6 +53,7 @@ SOURCES: tuple[SourceConfig, ...] = (
         behaviour=BehaviourConfig(dim=16, schedule=ScheduleConfig(epochs=20, tokens=200))
     ),
     GraphConfig(dim=16, negatives=32, batch=64, epochs=20, rate=0.03),
+    ColdConfig(validation_days=60.0, least_judged=2, half_life_days=None),
 )
 UNPERSONAL = ("popular", "popular_now", "new_buyers", "trending", "fresh")
 
@@ -163,7 +165,7 @@ def test_an_empty_batch_gets_an_empty_answer(source: Source) -> None:
 
 def test_a_stranger_without_history_gets_the_popular_or_nothing(source: Source) -> None:
     found = source.propose(requests([[]]), 5)
-    assert bool(rows_of(found.item_row[0])) == (source.name in UNPERSONAL)
+    assert bool(rows_of(found.item_row[0])) == (source.name in (*UNPERSONAL, "cold"))
 
 
 def test_unknown_items_score_nothing(source: Source) -> None:

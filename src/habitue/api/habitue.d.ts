@@ -14,6 +14,12 @@ export interface Fields {
   surface?: string;
   slate_id?: string;
   slot?: number;
+  /** `data-platform` of the script, else `"web"`, where not said. */
+  platform?: string;
+  /** `"mobile"` or `"desktop"`, by the width of the window, where not said. */
+  device?: string;
+  /** The browser's language where not said. */
+  locale?: string;
   extra?: Record<string, string | number | boolean | null>;
 }
 
@@ -31,6 +37,10 @@ export interface SlateRequest {
   n?: number;
   filter?: string;
   query?: string;
+  /** As of actions (`Fields`): how the shopper comes. */
+  platform?: string;
+  device?: string;
+  locale?: string;
   /** `next_page` of the answer before. */
   page?: string;
 }

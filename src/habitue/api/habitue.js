@@ -4,6 +4,9 @@
 (() => {
   "use strict";
   const tag = document.currentScript, said = tag.dataset, nav = navigator;
+  // How the shopper comes: said of each action, and of each request for a slate.
+  const way = () => ({ platform: said.platform || "web", locale: nav.language,
+    device: innerWidth < 768 ? "mobile" : "desktop" });
   const base = said.api || new URL(tag.src).origin;
   const prefix = said.prefix || "anon-";
   const MOST_ROWS = 50, MOST_KEPT = 500, SOON = 1000, LATE = 60000;
@@ -110,8 +113,7 @@
   const named = (row) => send("events", { ...row, shopper: shopper(),
     session_id: session ||= kept("session", uuid, "sessionStorage") });
   const track = (kind, fields = {}) => {
-    const row = { id: uuid(), kind, platform: "web", locale: nav.language,
-      device: innerWidth < 768 ? "mobile" : "desktop", ...priced(fields) };
+    const row = { id: uuid(), kind, ...way(), ...priced(fields) };
     if (known()) named(row);
     // In memory until they answer.
     else if (!answer) waiting.push(row);
@@ -137,7 +139,7 @@
   const recommend = async (request) => {
     // So that the slate knows what was just done.
     await flush();
-    const body = { surface: "home", locale: nav.language, ...request };
+    const body = { surface: "home", ...way(), ...request };
     if (may("personalisation")) body.shopper = shopper();
     const reply = await post("recommend", body), told = await reply.json();
     if (!reply.ok) throw Error(told.detail);

@@ -11,6 +11,7 @@ from pydantic import Field
 from habitue.candidates.again import AgainConfig, AgainLearner, AgainSource
 from habitue.candidates.als import AlsConfig, AlsLearner, AlsSource
 from habitue.candidates.bpr import BprConfig, BprLearner, BprSource
+from habitue.candidates.cold import ColdConfig, ColdLearner, ColdSource
 from habitue.candidates.content import ContentConfig, ContentLearner, ContentSource
 from habitue.candidates.contract import Learner, Source
 from habitue.candidates.covisit import CovisitConfig, CovisitLearner, CovisitSource
@@ -40,7 +41,8 @@ SourceConfig = Annotated[
     | ContentConfig
     | AgainConfig
     | SequenceConfig
-    | GraphConfig,
+    | GraphConfig
+    | ColdConfig,
     Field(discriminator="source"),
 ]
 """Any source's config; ``source`` says whose."""
@@ -110,6 +112,8 @@ def learner_of(config: SourceConfig) -> Learner[Source]:
             return SequenceLearner(config)
         case GraphConfig():
             return GraphLearner(config)
+        case ColdConfig():
+            return ColdLearner(config)
 
 
 def load_source(path: Path) -> Source:
@@ -128,6 +132,7 @@ def load_source(path: Path) -> Source:
         "again": AgainSource,
         "sequence": SequenceSource,
         "graph": GraphSource,
+        "cold": ColdSource,
     }
     try:
         source = msgspec.json.decode((path / "source.json").read_bytes())["source"]

@@ -1,5 +1,6 @@
 """What happened? The frozen values every other room speaks in."""
 
+from habitue.facts.circumstances import NOT_SAID, SIDES, Circumstances, Side, Vocabulary
 from habitue.facts.context import NO_ROW, Context, Owned
 from habitue.facts.facts import (
     Action,
@@ -26,13 +27,16 @@ __all__ = [
     "ITEM_KINDS",
     "MS_PER_DAY",
     "NAMES",
+    "NOT_SAID",
     "NO_ROW",
+    "SIDES",
     "Action",
     "ActionKind",
     "ActionLog",
     "Alias",
     "Availability",
     "Catalogue",
+    "Circumstances",
     "Condition",
     "Consent",
     "Context",
@@ -46,6 +50,8 @@ __all__ = [
     "Shopper",
     "Shown",
     "ShownBody",
+    "Side",
+    "Vocabulary",
     "When",
     "code_of",
 ]

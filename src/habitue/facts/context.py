@@ -63,6 +63,7 @@ class Context:
     """(B, S) items shown to the shopper and not acted on since, ``NO_ROW`` padded; or none."""
     shown_age_days: NDArray[np.float32] = field(default_factory=lambda: _NOTHING_SHOWN[1])
     """(B, S) days since each of those showings."""
+    platform: tuple[str | None, ...] = ()
 
     def __len__(self) -> int:
         return len(self.now_ms)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from habitue.facts.circumstances import Circumstances
 from habitue.facts.kinds import ActionKind
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ class ActionLog:
     rating: NDArray[np.float32]  # NaN where not said
     n_shoppers: int
     n_items: int
+    circumstances: Circumstances | None = None
+    """Surface, platform, device, locale and words searched, N rows; none where nobody said any."""
 
     def __len__(self) -> int:
         return len(self.seq)
@@ -48,9 +51,10 @@ class ActionLog:
         columns = {
             f.name: getattr(self, f.name)[which]
             for f in fields(self)
-            if f.name not in ("n_shoppers", "n_items")
+            if f.name not in ("n_shoppers", "n_items", "circumstances")
         }
-        return replace(self, **columns)
+        said = self.circumstances
+        return replace(self, **columns, circumstances=None if said is None else said.take(which))
 
     def before(self, at_ms: int) -> ActionLog:
         """Actions that happened earlier than ``at_ms``; a view, O(log N)."""

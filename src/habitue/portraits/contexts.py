@@ -240,4 +240,5 @@ def pick(context: Context, rows: NDArray[np.int64]) -> Context:
         texts(context.locale),
         texts(context.query),
         context.personal[rows] if len(context.personal) else context.personal,
+        platform=texts(context.platform),
     )

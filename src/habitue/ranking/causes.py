@@ -68,7 +68,9 @@ def take_away(
     variants = Context(
         context.surface, now, shopper, item[:n], kind[:n], age[:n], anchors[:n],
         Owned(indptr[: n + 1], held[:left], *amounts[:, :left]),
-        personal=np.repeat(personal, n) if len(personal) else personal,
+        context.device * n, context.locale * n, context.query * n,
+        np.repeat(personal, n) if len(personal) else personal,
+        platform=context.platform * n,
     )  # fmt: skip
     return Trials(causes[0, :c], causes[1, :c], variants, pairs[0, :p], pairs[1, :p])
 

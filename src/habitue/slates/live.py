@@ -57,6 +57,7 @@ class Asked:
     device: str | None = None
     locale: str | None = None
     query: str | None = None
+    platform: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -402,6 +403,7 @@ class LiveShop:
             (asked.locale,),
             (asked.query,),
             _ALL if personal else _NONE,
+            platform=(asked.platform,),
         )
 
 
@@ -437,6 +439,7 @@ def stacked(contexts: Sequence[Context]) -> Context:
         tuple(one.locale[0] for one in contexts),
         tuple(one.query[0] for one in contexts),
         np.concatenate([one.personal for one in contexts]),
+        platform=tuple(one.platform[0] for one in contexts),
     )
 
 

@@ -130,6 +130,7 @@ class Surfaces:
                 request.device,
                 request.locale,
                 request.query,
+                request.platform,
             ),
         )
 

@@ -28,6 +28,7 @@ class SurfaceRequest(
     filter: Annotated[str, msgspec.Meta(max_length=2_000)] | None = None
     """Only items this filter expression holds of."""
     query: Short | None = None
+    platform: Short | None = None
     device: Short | None = None
     locale: Short | None = None
     session_id: Id | None = None

@@ -25,6 +25,7 @@ from habitue.facts.described import item_columns
 from habitue.facts.money import Rates
 from habitue.privacy.consent import ConsentGate
 from habitue.store.contract import FactStore
+from habitue.training.circumstances import SAID, circumstances_of
 from habitue.training.shown import SlateLog
 
 __all__ = ["ItemVersions", "ShopFacts", "facts_of_store", "log_of_shopper"]
@@ -36,7 +37,7 @@ out from its refund on (``void_from_ms``): its mark is knowledge of that later d
 
 _COLUMNS: Final = (
     "seq", "at_ms", "kind", "shopper_row", "item_row", "quantity", "price_micros", "value_minor",
-    "currency", "order_id", "rating", "extra",
+    "currency", "order_id", "rating", "extra", *SAID,
 )  # fmt: skip
 _ITEM: Final = msgspec.json.Decoder(Item)
 
@@ -201,9 +202,10 @@ def _log_of(frame: pl.DataFrame, n_shoppers: int, n_items: int) -> ActionLog:
         **{
             f.name: frame[f.name].to_numpy()
             for f in fields(ActionLog)
-            if f.name not in ("order_row", "n_shoppers", "n_items")
+            if f.name not in ("order_row", "n_shoppers", "n_items", "circumstances")
         },
         order_row=order.to_numpy(),
+        circumstances=circumstances_of(frame),
         n_shoppers=n_shoppers,
         n_items=n_items,
     )
@@ -256,6 +258,7 @@ def _read(table: pa.Table, rates: Rates | None) -> pl.DataFrame:
         pl.col("rating").fill_null(float("nan")).cast(pl.Float32),
         pl.col("kind").cast(pl.UInt8),
         pl.col("item_row", "shopper_row").fill_null(NO_ROW).cast(pl.Int32),
+        pl.col(SAID).cast(pl.Categorical),
     )
 
 
