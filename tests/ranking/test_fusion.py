@@ -109,13 +109,13 @@ def test_weights_of_sources_that_are_not_there_are_refused() -> None:
 def test_the_guide_shows_settings_that_can_be_used_and_a_sum_that_adds_up() -> None:
     guide = (Path(__file__).parents[2] / "docs" / "guides" / "models.md").read_text("utf-8")
     blocks = re.findall(r"```toml\n(.*?)```", guide, re.DOTALL)
-    assert len(blocks) == 3
-    told = [tomllib.loads(block) for block in blocks]
-    sources = told[0]["training"]["sources"]
-    assert Settings.model_validate(told[0]).training.sources[2].name == "linear"
-    assert Settings.model_validate(told[1]).training_run().written_down() == ("home",)
-    more = {"training": {"sources": [*sources, {"source": "again"}, {"source": "user_knn"}]}}
-    assert Settings.model_validate(told[2] | more).training_run().written_down() == ("home",)
+    sources, cold, summed, again = map(tomllib.loads, blocks)
+    trained = sources["training"]["sources"]
+    assert Settings.model_validate(sources).training.sources[2].name == "linear"
+    assert Settings.model_validate(cold).training.sources[0].name == "cold"
+    assert Settings.model_validate(summed).training_run().written_down() == ("home",)
+    more = {"training": {"sources": [*trained, {"source": "again"}, {"source": "user_knn"}]}}
+    assert Settings.model_validate(again | more).training_run().written_down() == ("home",)
     u, v, s = np.array([1, 2]), np.array([[0.3, 0.1], [0.1, 0.2], [0.2, 0.1]]), [2, 2, 4]
     assert (v @ u + 0.1 * np.array(s)).tolist() == pytest.approx([0.7, 0.7, 0.8])
 

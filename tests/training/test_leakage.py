@@ -44,7 +44,7 @@ def planted(at_ms: int) -> ActionLog:
     columns = {
         f.name: np.concatenate([getattr(log, f.name), getattr(rush, f.name)])
         for f in fields(log)
-        if f.name not in ("n_shoppers", "n_items")
+        if f.name not in ("n_shoppers", "n_items", "circumstances")
     }
     both = replace(log, **columns)
     return both.take(np.argsort(both.at_ms, kind="stable"))
