@@ -349,7 +349,7 @@ class LiveShop:
         refused = counters.refused.of(members, asked.now_ms)
         if len(refused.item):
             item, kind, age = _with_refused(item, kind, age, refused)
-        context = self._context(asked, row, item, kind, age, owned)
+        context = self._context(asked, row, item, counters.read(kind), age, owned)
         if self.impressions is not None:
             shown, shown_age = self.impressions.of(members, asked.now_ms)
             context = replace(context, shown_item=shown[None], shown_age_days=shown_age[None])

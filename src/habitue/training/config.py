@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, m
 
 from habitue.candidates.roster import DEFAULT_SOURCES, SourceConfig
 from habitue.facts.cleaning.robots import RobotConfig
+from habitue.facts.kind_names import KindName
 from habitue.portraits import ItemStatsConfig
 from habitue.ranking.fusion import FusionConfig
 from habitue.ranking.lambdamart import LambdaMartConfig
@@ -118,6 +119,9 @@ class TrainingConfig(TrainingSettings):
         {},
         description="How surfaces make one order of their sources, by name: learned if not said. "
         "A shop says it as ``surfaces.<name>.fuse``.",
+    )
+    taken: tuple[KindName, ...] = Field(
+        (), description="Kinds of action that were read as purchases, for they stand for them."
     )
 
     @model_validator(mode="after")
