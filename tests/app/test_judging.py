@@ -89,6 +89,20 @@ def test_each_source_is_left_out_once(shop: habitue.Shop, found: Evaluated) -> N
     assert "http://" not in page.replace("http://www.w3.org", "")
 
 
+def test_the_guide_says_what_each_source_adds(
+    shop: habitue.Shop, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    guide = Path(__file__).parents[2] / "docs" / "guides" / "evaluation.md"
+    blocks = re.findall(r"```python\n(.*?)```", guide.read_text("utf-8"), re.DOTALL)
+    (code,) = [block for block in blocks if "ablate=True" in block]
+    address = shop.parts.settings.store.address.removeprefix("sqlite:///")
+    monkeypatch.chdir(Path(address).parent)
+    monkeypatch.setenv("HABITUE_TRAINING__WINDOWS", "1")
+    monkeypatch.setenv("HABITUE_TRAINING__RANKER__ROUNDS", "5")
+    exec(code, {})
+    assert re.search(r"^bought_bought -?0\.\d{4} \[", capsys.readouterr().out, re.MULTILINE)
+
+
 def test_rolling_pools_the_questions_of_its_spans(shop: habitue.Shop, found: Evaluated) -> None:
     many = shop.evaluate(split="rolling", folds=2, seed=1)
     assert many.report.n_questions > found.report.n_questions
