@@ -24,7 +24,8 @@ def compiled():
     return {
         (module.__name__, name, signature)
         for module in (
-            again, best, descent, everybody, factor_step, foldin, gather, graph_step, products, profile
+            again, best, descent, everybody, factor_step, foldin, gather, graph_step,
+            products, profile
         )
         for name, kernel in vars(module).items()
         if isinstance(kernel, Dispatcher)
