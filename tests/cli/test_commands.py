@@ -133,8 +133,14 @@ def test_snapshots_are_listed_compared_and_rolled_back(shop: tuple[Path, Path]) 
 def test_evaluate_prints_a_table_with_intervals(shop: tuple[Path, Path]) -> None:
     _, settings = shop
     page = settings.parent / "report.html"
-    done = run("evaluate", "--split", "leave-last-out", "--report", str(page), settings=settings)
+    done = run(
+        "evaluate", "--split", "leave-last-out", "--ablate", "--report", str(page),
+        settings=settings,
+    )  # fmt: skip
     assert done.exit_code == 0, done.output
+    assert "what each source adds" in done.output
+    assert "learnt again by other lots" in " ".join(done.output.split())
+    assert "without popular" in page.read_text("utf-8")
     assert "habitue" in done.output
     assert "±" in done.output
     assert "<svg" in page.read_text("utf-8")

@@ -19,6 +19,7 @@ from habitue.evaluation import (
     Evaluated,
     LearningCurve,
     RatingConfig,
+    ablation_of,
     by_label,
     chances_of,
     measure_lists,
@@ -35,7 +36,8 @@ from tests.evaluation.test_ratings import planted
 from tests.evaluation.test_segments import split
 
 SECTIONS = (
-    "accuracy", "gap", "segments", "calibration", "learning-curve", "ratings", "cost", "settings",
+    "accuracy", "gap", "segments", "calibration", "learning-curve", "ablation", "ratings",
+    "cost", "settings",
 )  # fmt: skip
 NASTY = 'a <script>alert("x")</script> & "b"'
 
@@ -73,6 +75,10 @@ def found() -> Evaluated:
         "EUR",
         "Tea & Co",
         {"windows": 3, "ranker": {"rounds": 150}, "sources": [{"kind": "als", "factors": 64}]},
+        ablation_of(
+            [(Asking(held, lists), by_label(held, "life cycle", ["loyal", "new", "new"]))],
+            rng, without={NASTY: NASTY}, again="habitue",
+        ),
     )  # fmt: skip
 
 
@@ -106,7 +112,9 @@ class Tags(HTMLParser):
 def test_every_part_has_its_section_and_its_plot():
     page = Tags(found().to_html())
     assert tuple(page.ids) == SECTIONS
-    assert page.tags.count("svg") == 5  # accuracy, one segment, calibration, curve, heat map
+    assert (
+        page.tags.count("svg") == 6
+    )  # accuracy, one segment, calibration, curve, ablation, heat map
     assert page.open == []
 
 
@@ -186,7 +194,7 @@ def test_it_opens_in_a_browser(browser, tmp_path: Path, width: int, scheme: str)
     assert complaints == []
     assert [address for address in asked if not address.startswith("data:")] == [file.as_uri()]
     assert page.locator("h1").inner_text() == "How right were the recommendations of Tea & Co?"
-    assert page.locator("svg.chart").count() == 5
+    assert page.locator("svg.chart").count() == 6
     assert page.locator("#ratings .cell").count() == 24 * 36
     ink, ground = page.evaluate(
         "[getComputedStyle(document.body).color, getComputedStyle(document.body).backgroundColor]"

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from habitue.app.portraying import NORMS, conversions_of
 from habitue.errors import BadInput
+from habitue.evaluation.ablation import Ablation, ablation_of
 from habitue.evaluation.breadth import breadth_of
 from habitue.evaluation.chances import Chances, chances_of
 from habitue.evaluation.evaluated import Cost, CurvePoint, Evaluated, LearningCurve, enough_of
@@ -28,12 +29,20 @@ from habitue.evaluation.report import (
     pooled,
     report_of,
 )
-from habitue.evaluation.segments import Asking, Segment, by_label, by_popularity, segment_lines
+from habitue.evaluation.segments import (
+    Asking,
+    Segment,
+    by_label,
+    by_novelty,
+    by_popularity,
+    segment_lines,
+)
 from habitue.evaluation.splits import Split, by_time, k_fold, leave_last_out, rolling
 from habitue.facts import MS_PER_DAY, ActionKind
 from habitue.metrics import bootstrap_mean, hits_of, paired_lift
 from habitue.portraits import ItemColumns, ShopNorms, portrait_columns
 from habitue.training.dataset import NEVER_MS, ShopFacts, facts_of_store
+from habitue.training.orders import learn_without
 from habitue.training.serving import pipeline_of
 from habitue.training.snapshots import write_snapshot
 from habitue.training.train import BestFirst, Trained, train
@@ -69,6 +78,7 @@ CurveBy = Literal["none", "shoppers", "time"]
 _SHARES: Final = (0.1, 0.25, 0.5, 1.0)
 _CURVE_QUESTIONS: Final = 3000
 _BEGINNING: Final = np.iinfo(np.int64).min
+_WITHOUT: Final = "without "  # before the name of the source that is left out
 _WARM: Final = 16  # questions asked before the clock runs, so that nothing is compiled under it
 
 
@@ -124,6 +134,8 @@ class _Answered:
     gap: Gap | None
     training_seconds: float
     asking_seconds: dict[str, float]
+    without: Asking | None = None  # what was answered without each source, where that was asked
+    without_seconds: float = 0.0
 
 
 def evaluate_shop(
@@ -135,6 +147,7 @@ def evaluate_shop(
     seed: int,
     folds: int,
     curve: str,
+    ablate: bool = False,
     progress: Progress,
 ) -> Evaluated:
     """Train on the past, ask what came after, and beside it what shown slates earned."""
@@ -150,9 +163,12 @@ def evaluate_shop(
     tasks = _tasks(facts, split, kinds, rebuy, config, folds, dealt)
     with_gap = config.model_copy(update={"evaluate": True})
     answered = [
-        _answer(parts, task, with_gap if task is tasks[-1] else config, judged, stream, progress)
+        _answer(
+            parts, task, with_gap if task is tasks[-1] else config, judged, stream, progress,
+            ablate=ablate,
+        )
         for task, stream in zip(tasks, rng.spawn(len(tasks)), strict=True)
-    ]
+    ]  # fmt: skip
     measured = [pooled([one.measured[name] for one in answered]) for name in answered[0].measured]
     first = f"ndcg@{n}"
     best = max(measured[1:], key=lambda one: float(np.nanmean(one.per_question[first]))).name
@@ -179,11 +195,29 @@ def evaluate_shop(
             item_name=_titles(facts).__getitem__,
         ),
         curve=learnt,
+        ablation=_ablation(answered, drawn) if ablate else None,
         costs=_costs([one.asking_seconds for one in answered], settings.evaluation.cpu_hour_price),
         training_cpu_seconds=sum(one.training_seconds for one in answered),
         currency=settings.shop.base_currency,
         shop=settings.shop.name,
         settings=config.model_dump(mode="json"),
+    )
+
+
+def _ablation(answered: Sequence[_Answered], rng: np.random.Generator) -> Ablation:
+    """What each source adds, over all splits."""
+    asked = [
+        (one.without, [*one.segments, *by_novelty(one.without.split)])
+        for one in answered
+        if one.without is not None
+    ]
+    left = [name.removeprefix(_WITHOUT) for name in asked[0][0].lists if name.startswith(_WITHOUT)]
+    return ablation_of(
+        asked,
+        rng,
+        without={name: _WITHOUT + name for name in left if name},
+        again=_WITHOUT,
+        cpu_seconds=sum(one.without_seconds for one in answered),
     )
 
 
@@ -286,12 +320,17 @@ def _answer(
     judged: EvaluationConfig,
     rng: np.random.Generator,
     progress: Progress,
+    *,
+    ablate: bool = False,
 ) -> _Answered:
     """Train for one split, and ask the pipeline and every source by itself."""
     learn, ask = rng.spawn(2)
     held = task.held
     began = time.process_time()
-    trained = train(task.known, config, rng=learn, now_ms=task.until_ms, progress=progress)
+    trained = train(
+        task.known, config, rng=learn, now_ms=task.until_ms, progress=progress,
+        keep=("home",) if ablate else (),
+    )  # fmt: skip
     training_seconds = time.process_time() - began
     score: list[NDArray[np.float32]] = []
     pipeline = pipeline_trained(trained, config)
@@ -308,6 +347,10 @@ def _answer(
         name: with_breadth(measure_lists(held, name, rows), held, rows, trained.columns)
         for name, rows in lists.items()
     }
+    left: dict[str, NDArray[np.int32]] = {}
+    began = time.process_time()
+    if ablate:
+        left = _without_each(trained, config, held, judged, ask, progress)
     return _Answered(
         Asking(held, lists),
         measured,
@@ -316,7 +359,35 @@ def _answer(
         None if trained.report is None else trained.report.gap,
         training_seconds,
         {name: 1000 * spent / len(held) for name, spent in seconds.items()},
+        Asking(held, lists | left) if ablate else None,
+        time.process_time() - began,
     )
+
+
+def _without_each(
+    trained: Trained,
+    config: TrainingConfig,
+    held: Split,
+    judged: EvaluationConfig,
+    rng: np.random.Generator,
+    progress: Progress,
+) -> dict[str, NDArray[np.int32]]:
+    """Lists of the pipeline without each source, and of it whole, learnt again by other lots."""
+    names = [one.name for one in trained.sources if config.can_spare(one.name, "home")]
+    lists: dict[str, NDArray[np.int32]] = {}
+    for place, name in enumerate([*names, ""]):
+        lot = rng.spawn(1)[0]
+        left = [name] if name else []
+        rankers = learn_without(trained.lessons, config, left, lot)
+        sources = [one for one in trained.sources if one.name != name]
+        pipeline = pipeline_of(
+            config.without(left), sources, rankers, trained.stats, trained.columns, BestFirst()
+        )
+        lists[_WITHOUT + name] = lists_of(
+            held, through(pipeline), judged.n, lot, length=judged.length
+        )
+        progress("leaving a source out", place + 1, len(names) + 1)
+    return lists
 
 
 def pipeline_trained(trained: Trained, config: TrainingConfig) -> Pipeline:

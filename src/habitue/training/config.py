@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
@@ -137,6 +137,19 @@ class TrainingConfig(TrainingSettings):
             if one.fuse == "sum" and not any(one.weights.values()):
                 raise ValueError(f"surfaces.{surface} is a sum and says no weights")
         return self
+
+    def without(self, names: Collection[str]) -> TrainingConfig:
+        """The same without these sources: neither their candidates nor their scores."""
+        return self.model_copy(
+            update={
+                "sources": tuple(one for one in self.sources if one.name not in names),
+                "fusion": {surface: one.without(names) for surface, one in self.fusion.items()},
+            }
+        )
+
+    def can_spare(self, name: str, surface: str) -> bool:
+        """Whether anybody proposes anything on a surface without this source."""
+        return any(n for other, n in self.quota(surface).items() if other != name)
 
     def written_down(self) -> tuple[str, ...]:
         """The surfaces whose order is not learnt."""

@@ -7,8 +7,8 @@ on it; then the ranker learns from it too, and sources are fitted once more on e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import pairwise
 from threading import Lock
@@ -33,10 +33,11 @@ from habitue.facts import MS_PER_DAY
 from habitue.policy.contract import Chosen, Policy
 from habitue.policy.rebuy import usual_gap_days
 from habitue.portraits import ItemColumns, ItemStats, ShopperIndex
-from habitue.ranking.lambdamart import LambdaMartLearner, LambdaMartRanker, RankingSet
+from habitue.ranking.lambdamart import LambdaMartRanker, RankingSet
 from habitue.training.config import TrainingConfig
 from habitue.training.dataset import ShopFacts
 from habitue.training.moments import at_cut, beside_carts, beside_items, in_visits
+from habitue.training.orders import learn_orders
 from habitue.training.shown import at_slates
 from habitue.training.together import together
 from habitue.training.windows import Moments, Window, lessons, window_of
@@ -65,6 +66,8 @@ class Trained:
     watermark: int
     report: Report | None
     metrics: dict[str, float]
+    lessons: list[dict[str, RankingSet]] = field(default_factory=list)
+    """Of each span, by surface, where they were to be kept."""
 
 
 def train(
@@ -74,10 +77,12 @@ def train(
     rng: np.random.Generator,
     now_ms: int | None = None,
     progress: Progress = _silent,
+    keep: Collection[str] = (),
 ) -> Trained:
     """Train on everything before ``now_ms``; the moment after the last action, unless said.
 
-    Raises ``BadInput`` when there are no actions at all.
+    The lessons of the surfaces ``keep`` are kept, with who proposed what in them, so that their
+    orders can be learnt again without a source. Raises ``BadInput`` when there are no actions.
     """
     if not len(facts.log):
         raise BadInput("There are no actions to learn from.", remedy="Import or send some first.")
@@ -93,7 +98,7 @@ def train(
         known = facts.as_of(cut)
         sources = fit_sources(known, config, seeds[number], continued[number])
         window = window_of(known, sources, config.item_stats)
-        taught = _lessons_of(facts, window, until, config, seeds[number])
+        taught = _lessons_of(facts, window, until, config, seeds[number], keep)
         step.done()
         return window, taught
 
@@ -107,14 +112,14 @@ def train(
         held = looked[-1][0]
         fresh = window_of(facts.as_of(held.cut_ms), held.sources, config.item_stats)
         home = [{"home": span["home"]} for span in taught[:-1] if "home" in span]
-        rankers = _learn(home, config, seeds[-3])
+        rankers = learn_orders(home, config, seeds[-3])
         before = looked[-2][0] if len(looked) > 1 else None
         report = _measure(facts, fresh, before, rankers, now, config, seeds[-3])
         step.done()
         return report
 
     def learn() -> dict[str, LambdaMartRanker]:
-        rankers = _learn(taught, config, seeds[-2])
+        rankers = learn_orders(taught, config, seeds[-2])
         step.done()
         return rankers
 
@@ -137,6 +142,7 @@ def train(
         facts.watermark,
         report,
         ({} if report is None else report.metrics()) | {"robots": float(facts.n_robots)},
+        [{name: one for name, one in span.items() if name in keep} for span in taught],
     )
 
 
@@ -213,8 +219,12 @@ def _lessons_of(
     until_ms: int,
     config: TrainingConfig,
     rng: np.random.Generator,
+    proposed: Collection[str] = (),
 ) -> dict[str, RankingSet]:
-    """What each surface teaches in the span from the window's cut to ``until_ms``."""
+    """What each surface teaches in the span from the window's cut to ``until_ms``.
+
+    On the surfaces ``proposed`` it is kept who proposed what.
+    """
     later = facts.between(window.cut_ms, until_ms)
     index = ShopperIndex.of(facts.between(np.iinfo(np.int64).min, until_ms))
     span = (index, window.cut_ms, until_ms, config.recent_length)
@@ -242,28 +252,10 @@ def _lessons_of(
                 rng=rng,
                 kept=config.kept,
                 later=later,
+                proposed=surface in proposed,
             )
         )
     return {surface: RankingSet.joined(parts) for surface, parts in taught.items()}
-
-
-def _learn(
-    taught: Sequence[dict[str, RankingSet]], config: TrainingConfig, rng: np.random.Generator
-) -> dict[str, LambdaMartRanker]:
-    """A ranker for each surface with enough answered requests; later spans weigh more."""
-    jobs: dict[str, Callable[[], LambdaMartRanker]] = {}
-    for surface, stream in zip(config.surfaces, rng.spawn(len(config.surfaces)), strict=True):
-        parts = [
-            span[surface].weighted(config.window_fade**age)
-            for age, span in enumerate(reversed(taught))
-            if surface in span and len(span[surface].group)
-        ]
-        if surface in config.written_down():
-            continue
-        if sum(len(part.group) for part in parts) >= config.least_answered:
-            learner = LambdaMartLearner(config.ranker)
-            jobs[surface] = partial(learner.fit, RankingSet.joined(parts), stream)
-    return dict(zip(jobs, together(list(jobs.values()), config.threads), strict=True))
 
 
 class BestFirst:

@@ -20,7 +20,9 @@ from habitue.training.dataset import ShopFacts
 
 __all__ = ["facts_read", "kinds_read", "understood"]
 
-_KIND_FIELDS: Final = frozenset({"kinds", "kinds_from", "kinds_to", "seen_by", "kind_weight"})
+_KIND_FIELDS: Final = frozenset(
+    {"kinds", "kinds_from", "kinds_to", "seen_by", "kind_weight", "kind_rating"}
+)
 _ONCE: Final = 0.95
 """Share of takings that are a shopper's first of the item, where things are taken once."""
 
