@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 __all__ = [
+    "Choice",
     "EvaluationConfig",
     "Gap",
     "Lift",
@@ -125,6 +126,36 @@ class Gap:
 
 
 @dataclass(frozen=True, slots=True)
+class Choice:
+    """Whether a surface goes by its best source rather than by what was learnt, and why.
+
+    Chosen on a span before the one that is reported on, by an order that learnt from neither.
+    """
+
+    surface: str
+    metric: str
+    n_questions: int
+    source: str  # the best of the sources by itself
+    learnt: Interval
+    alone: Interval
+    difference: Interval
+    """The source less the learnt order; as wide as the number of sources asks."""
+    taken: bool
+    enough: bool = True  # whether there were questions enough to tell
+
+    def __str__(self) -> str:
+        how = (
+            f"{self.metric} {self.alone} against {self.learnt} on an earlier span "
+            f"({self.n_questions:,} questions), {self.difference.estimate:+.4f} "
+            f"[{self.difference.low:+.4f}, {self.difference.high:+.4f}]"
+        )
+        if self.taken:
+            return f"{self.surface} goes by {self.source} alone, above the learnt order: {how}"
+        why = "" if self.enough else ", too few to tell"
+        return f"{self.surface} goes by the learnt order; {self.source} alone: {how}{why}"
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """An evaluation: what was asked, and how each recommender answered."""
 
@@ -134,6 +165,7 @@ class Report:
     lines: list[Line]
     lifts: list[Lift] = field(default_factory=list)
     gap: Gap | None = None  # None where only one span could be asked
+    choice: Choice | None = None  # None where nothing could be chosen, or nothing was to be
 
     def line(self, name: str) -> Line:
         """The line of one recommender; raises ``KeyError``."""
@@ -177,7 +209,7 @@ class Report:
         table = Table(
             title=f"{self.protocol}: {self.n_questions:,} questions, {self.n_items:,} items",
             title_justify="left",
-            caption=None if self.gap is None else str(self.gap),
+            caption="\n".join(str(one) for one in (self.gap, self.choice) if one) or None,
             caption_justify="left",
         )
         names = _names([*line.intervals, *line.figures] for line in self.lines)

@@ -21,6 +21,7 @@ from habitue.candidates.roster import learner_of
 from habitue.errors import BadInput
 from habitue.evaluation.replay import lists_of, through
 from habitue.evaluation.report import (
+    Choice,
     EvaluationConfig,
     Measured,
     Report,
@@ -34,6 +35,7 @@ from habitue.policy.contract import Chosen, Policy
 from habitue.policy.rebuy import usual_gap_days
 from habitue.portraits import ItemColumns, ItemStats, ShopperIndex
 from habitue.ranking.lambdamart import LambdaMartRanker, RankingSet
+from habitue.training.best_source import best_source, by_source
 from habitue.training.config import TrainingConfig
 from habitue.training.dataset import ShopFacts
 from habitue.training.moments import at_cut, beside_carts, beside_items, in_visits
@@ -68,6 +70,7 @@ class Trained:
     metrics: dict[str, float]
     lessons: list[dict[str, RankingSet]] = field(default_factory=list)
     """Of each span, by surface, where they were to be kept."""
+    choice: Choice | None = None  # what home goes by; none where nothing was to be chosen
 
 
 def train(
@@ -90,6 +93,7 @@ def train(
     cuts = span_cuts(int(facts.log.at_ms[0]), now, config)
     seeds = rng.spawn(len(cuts) + 3)
     continued = _continued(facts, [*cuts, now], config, rng.spawn(1)[0])
+    lots = rng.spawn(1)[0]
     spans = list(pairwise([*cuts, now]))
     step = _Counted("spans of the past", len(spans) + 3, progress)
 
@@ -105,18 +109,20 @@ def train(
     looked = together([partial(look_back, n) for n in range(len(spans))], config.threads)
     taught = [lesson for _, lesson in looked]
 
-    def hold_out() -> Report | None:
+    def hold_out() -> tuple[Choice | None, Report | None]:
+        choice = best_source(facts, looked, config, BestFirst(), lots)
         if not config.evaluate or not looked:
             step.done()
-            return None
+            return choice, None
         held = looked[-1][0]
         fresh = window_of(facts.as_of(held.cut_ms), held.sources, config.item_stats)
         home = [{"home": span["home"]} for span in taught[:-1] if "home" in span]
         rankers = learn_orders(home, config, seeds[-3])
         before = looked[-2][0] if len(looked) > 1 else None
-        report = _measure(facts, fresh, before, rankers, now, config, seeds[-3])
+        going_by = by_source(config, choice)
+        report = _measure(facts, fresh, before, rankers, now, going_by, seeds[-3])
         step.done()
-        return report
+        return choice, None if report is None else replace(report, choice=choice)
 
     def learn() -> dict[str, LambdaMartRanker]:
         rankers = learn_orders(taught, config, seeds[-2])
@@ -130,11 +136,12 @@ def train(
         step.done()
         return known, window
 
-    report, rankers, (known, last) = together([hold_out, learn, fit], config.threads)
+    (choice, report), rankers, (known, last) = together([hold_out, learn, fit], config.threads)
+    going_by = by_source(config, choice)
     return Trained(
-        config,
+        going_by,
         last.sources,
-        rankers,
+        {name: one for name, one in rankers.items() if name not in going_by.written_down()},
         last.stats,
         last.columns,
         usual_gap_days(known.log, last.columns.category),
@@ -143,6 +150,7 @@ def train(
         report,
         ({} if report is None else report.metrics()) | {"robots": float(facts.n_robots)},
         [{name: one for name, one in span.items() if name in keep} for span in taught],
+        choice,
     )
 
 
