@@ -70,6 +70,8 @@ class Trained:
     metrics: dict[str, float]
     lessons: list[dict[str, RankingSet]] = field(default_factory=list)
     """Of each span, by surface, where they were to be kept."""
+    robots: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
+    """Rows of those who were left out, for no person keeps up with them."""
     choice: Choice | None = None  # what home goes by; none where nothing was to be chosen
 
 
@@ -150,6 +152,7 @@ def train(
         report,
         ({} if report is None else report.metrics()) | {"robots": float(facts.n_robots)},
         [{name: one for name, one in span.items() if name in keep} for span in taught],
+        facts.robots,
         choice,
     )
 
