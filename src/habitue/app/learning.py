@@ -47,6 +47,7 @@ from habitue.training.orders import learn_without
 from habitue.training.serving import pipeline_of
 from habitue.training.snapshots import judged_of, write_snapshot
 from habitue.training.train import BestFirst, Trained, train
+from habitue.training.understood import kinds_read, understood
 
 if TYPE_CHECKING:
     from habitue.app.shop import Progress
@@ -89,10 +90,11 @@ def train_snapshot(parts: Parts, *, now_ms: int, seed: int, progress: Progress) 
     does far worse on its held-out span than the active one did on its own.
     """
     facts = facts_of(parts, progress)
+    read, config = understood(facts, parts.settings.training_run(), conversions_of(parts))
     last = parts.snapshots.active()
     trained = train(
-        facts,
-        parts.settings.training_run(),
+        read,
+        config,
         rng=np.random.default_rng(seed),
         progress=progress,
         off_before=[] if last is None else [one.name for one in judged_of(last.path) if one.off],
@@ -100,7 +102,7 @@ def train_snapshot(parts: Parts, *, now_ms: int, seed: int, progress: Progress) 
     parts.snapshots.sweep()
     progress("writing the snapshot", 0, 1)
     norms = ShopNorms.of(
-        trained.facts.log,
+        facts.between(_BEGINNING, trained.facts.now_ms),  # as told: portraits read them so
         trained.columns,
         trained.facts.now_ms,
         currency=parts.settings.shop.base_currency,
@@ -159,10 +161,11 @@ def evaluate_shop(
     """Train on the past, ask what came after, and beside it what shown slates earned."""
     _check_choice("split", split, get_args(Protocol))
     _check_choice("curve", curve, get_args(CurveBy))
-    facts = facts_of(parts, progress)
+    told = facts_of(parts, progress)
     settings = parts.settings
-    config = settings.training_run().model_copy(update={"evaluate": False, "rebuy": rebuy})
-    kinds = conversions_of(parts)
+    facts, config = understood(told, settings.training_run(), conversions_of(parts))
+    config = config.model_copy(update={"evaluate": False, "rebuy": rebuy})
+    kinds = kinds_read(conversions_of(parts), config.taken)
     rng, drawn, dealt = np.random.default_rng(seed).spawn(3)
     judged = EvaluationConfig(n=n, length=config.recent_length)
     tasks = _tasks(facts, split, kinds, rebuy, config, folds, dealt)
@@ -179,7 +182,7 @@ def evaluate_shop(
     best = max(measured[1:], key=lambda one: float(np.nanmean(one.per_question[first]))).name
     report = report_of(answered[0].asking.split, measured, drawn, judged, against=(best,))
     report = replace(report, gap=answered[-1].gap, judged=answered[-1].judged)
-    outcomes = outcomes_of(parts.store, conversions=kinds)
+    outcomes = outcomes_of(parts.store, conversions=conversions_of(parts))
     learnt = None
     if curve != "none":
         learnt = _curve(tasks[-1], config, curve, judged, drawn, progress)
@@ -360,7 +363,7 @@ def _answer(
         Asking(held, lists),
         measured,
         np.concatenate(score),
-        parts_of_questions(parts, held, trained.columns),
+        parts_of_questions(parts, held, trained.columns, config.taken),
         None if trained.report is None else trained.report.gap,
         training_seconds,
         {name: 1000 * spent / len(held) for name, spent in seconds.items()},
@@ -425,12 +428,18 @@ def with_breadth(
     return replace(one, per_question=one.per_question | breadth_of(held, rows, columns))
 
 
-def parts_of_questions(parts: Parts, held: Split, columns: ItemColumns) -> list[Segment]:
-    """The segments of a split: life cycle, platform where there are several, head and tail."""
+def parts_of_questions(
+    parts: Parts, held: Split, columns: ItemColumns, taken: tuple[str, ...]
+) -> list[Segment]:
+    """The segments of a split: life cycle, platform where there are several, head and tail.
+
+    ``taken`` are the kinds that the split's logs read as purchases.
+    """
     settings = parts.settings
     now_ms = int(held.now_ms.max())
     currency, config, kinds = (
-        settings.shop.base_currency, settings.portraits, conversions_of(parts),
+        settings.shop.base_currency, settings.portraits,
+        kinds_read(conversions_of(parts), taken),
     )  # fmt: skip
     norms = ShopNorms.of(held.train, columns, now_ms, currency=currency, config=config, kinds=kinds)
     frame = portrait_columns(

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, m
 
 from habitue.candidates.roster import DEFAULT_SOURCES, SourceConfig
 from habitue.facts.cleaning.robots import RobotConfig
+from habitue.facts.kind_names import KindName
 from habitue.portraits import ItemStatsConfig
 from habitue.ranking.blend import DEFAULT_WEIGHTS
 from habitue.ranking.fusion import TIES, FusionConfig
@@ -148,6 +149,9 @@ class TrainingConfig(TrainingSettings):
     )
     needed: tuple[str, ...] = Field(
         (), description="Sources that surfaces name, as ``surfaces.<name>.sources``: never off."
+    )
+    taken: tuple[KindName, ...] = Field(
+        (), description="Kinds of action that were read as purchases, for they stand for them."
     )
 
     @model_validator(mode="after")
