@@ -174,5 +174,4 @@ def _discounted(
     place = np.arange(len(mine)) - np.searchsorted(mine, mine)
     first = place < _SLOTS
     worth = gain[order][first] / np.log2(place[first] + 2)
-    gained: NDArray[np.float64] = np.bincount(mine[first], worth, owner[-1] + 1)
-    return gained
+    return np.bincount(mine[first], worth, owner[-1] + 1).astype(np.float64)
