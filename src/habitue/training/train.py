@@ -36,8 +36,8 @@ from habitue.policy.best_first import BestFirst
 from habitue.policy.rebuy import usual_gap_days
 from habitue.portraits import ItemColumns, ItemStats, ShopperIndex
 from habitue.ranking.lambdamart import LambdaMartRanker, RankingSet
-from habitue.training.best_source import best_source, by_source
 from habitue.slates.pipeline import Pipeline
+from habitue.training.best_source import best_source, by_source
 from habitue.training.config import TrainingConfig
 from habitue.training.dataset import ShopFacts
 from habitue.training.moments import at_cut, beside_carts, beside_items, in_visits
