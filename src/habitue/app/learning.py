@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
 import numpy as np
@@ -25,6 +25,7 @@ from habitue.evaluation.report import (
     Choice,
     EvaluationConfig,
     Gap,
+    Judged,
     Measured,
     measure_lists,
     pooled,
@@ -45,7 +46,7 @@ from habitue.portraits import ItemColumns, ShopNorms, portrait_columns
 from habitue.training.dataset import NEVER_MS, ShopFacts, facts_of_store
 from habitue.training.orders import learn_without
 from habitue.training.serving import pipeline_of
-from habitue.training.snapshots import write_snapshot
+from habitue.training.snapshots import judged_of, write_snapshot
 from habitue.training.train import BestFirst, Trained, train
 from habitue.training.understood import kinds_read, understood
 
@@ -91,8 +92,14 @@ def train_snapshot(parts: Parts, *, now_ms: int, seed: int, progress: Progress) 
     """
     facts = facts_of(parts, progress)
     read, config = understood(facts, parts.settings.training_run(), conversions_of(parts))
-    trained = train(read, config, rng=np.random.default_rng(seed), progress=progress)
     last = parts.snapshots.active()
+    trained = train(
+        read,
+        config,
+        rng=np.random.default_rng(seed),
+        progress=progress,
+        off_before=[] if last is None else [one.name for one in judged_of(last.path) if one.off],
+    )
     parts.snapshots.sweep()
     progress("writing the snapshot", 0, 1)
     norms = ShopNorms.of(
@@ -138,6 +145,7 @@ class _Answered:
     asking_seconds: dict[str, float]
     without: Asking | None = None  # what was answered without each source, where that was asked
     without_seconds: float = 0.0
+    judged: list[Judged] = field(default_factory=list)
 
 
 def evaluate_shop(
@@ -178,7 +186,8 @@ def evaluate_shop(
     first = f"ndcg@{n}"
     best = max(measured[1:], key=lambda one: float(np.nanmean(one.per_question[first]))).name
     report = report_of(answered[0].asking.split, measured, drawn, judged, against=(best,))
-    report = replace(report, gap=answered[-1].gap, choice=answered[-1].choice)
+    last = answered[-1]
+    report = replace(report, gap=last.gap, choice=last.choice, judged=last.judged)
     outcomes = outcomes_of(parts.store, conversions=conversions_of(parts))
     learnt = None
     if curve != "none":
@@ -367,6 +376,7 @@ def _answer(
         {name: 1000 * spent / len(held) for name, spent in seconds.items()},
         Asking(held, lists | left) if ablate else None,
         time.process_time() - began,
+        trained.judged,
     )
 
 
@@ -379,11 +389,12 @@ def _without_each(
     progress: Progress,
 ) -> dict[str, NDArray[np.int32]]:
     """Lists of the pipeline without each source, and of it whole, learnt again by other lots."""
-    names = [one.name for one in trained.sources if config.can_spare(one.name, "home")]
+    names = [one.name for one in trained.sources if trained.config.can_spare(one.name, "home")]
+    off = [one.name for one in trained.judged if one.off]
     lists: dict[str, NDArray[np.int32]] = {}
     for place, name in enumerate([*names, ""]):
         lot = rng.spawn(1)[0]
-        left = [name] if name else []
+        left = [*off, name] if name else off
         rankers = learn_without(trained.lessons, config, left, lot)
         sources = [one for one in trained.sources if one.name != name]
         pipeline = pipeline_of(

@@ -39,6 +39,7 @@ __all__ = [
     "Choice",
     "EvaluationConfig",
     "Gap",
+    "Judged",
     "Lift",
     "Line",
     "Measured",
@@ -49,6 +50,8 @@ __all__ = [
     "measure_ranks",
     "pooled",
     "report_of",
+    "signed",
+    "switched_off",
 ]
 
 
@@ -156,6 +159,35 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
+class Judged:
+    """What leaving a source out changes, and whether it was switched off for it."""
+
+    name: str
+    off: bool
+    changes: dict[str, Interval]  # by surface: NDCG@10 without it less with it
+
+    def __str__(self) -> str:
+        """Its name, and what is lost where it is missed most."""
+        most = min(self.changes.values(), key=lambda one: one.estimate)
+        return f"{self.name} ({signed(most)})"
+
+
+def signed(change: Interval) -> str:
+    """A difference with its sign and its interval.
+
+    >>> signed(Interval(-0.0002, -0.0011, 0.0006))
+    '−0.0002 [−0.0011, 0.0006]'
+    """
+    return str(change).replace("-", "−")
+
+
+def switched_off(judged: Sequence[Judged]) -> str:
+    """What was switched off, in words; empty where nothing was."""
+    off = [str(one) for one in judged if one.off]
+    return f"switched off: {', '.join(off)}" if off else ""
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """An evaluation: what was asked, and how each recommender answered."""
 
@@ -166,6 +198,7 @@ class Report:
     lifts: list[Lift] = field(default_factory=list)
     gap: Gap | None = None  # None where only one span could be asked
     choice: Choice | None = None  # None where nothing could be chosen, or nothing was to be
+    judged: list[Judged] = field(default_factory=list)  # empty where sources are not judged
 
     def line(self, name: str) -> Line:
         """The line of one recommender; raises ``KeyError``."""
@@ -202,6 +235,10 @@ class Report:
         """The report ``to_json`` wrote."""
         return msgspec.json.decode(data, type=cls)
 
+    def _caption(self) -> str | None:
+        told = [switched_off(self.judged), *(str(one) for one in (self.gap, self.choice) if one)]
+        return "\n".join(line for line in told if line) or None
+
     def table(self, columns: Sequence[str] = TABLE) -> Table:
         """The report as a table for a terminal; ``columns`` names metrics without their cut-off."""
         from rich.table import Table
@@ -209,7 +246,7 @@ class Report:
         table = Table(
             title=f"{self.protocol}: {self.n_questions:,} questions, {self.n_items:,} items",
             title_justify="left",
-            caption="\n".join(str(one) for one in (self.gap, self.choice) if one) or None,
+            caption=self._caption(),
             caption_justify="left",
         )
         names = _names([*line.intervals, *line.figures] for line in self.lines)
