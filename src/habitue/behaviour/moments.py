@@ -273,7 +273,9 @@ def _things(
 
 
 def _different(place: NDArray[np.int64], code: NDArray[np.int32], n: int) -> NDArray[np.int64]:
-    return np.bincount(np.unique(place << 32 | code) >> 32, minlength=n)
+    """How many different codes (K,) stand at each ``place`` (K,): (n,)."""
+    pair = np.sort(place << 32 | code)  # np.unique would hash: ten times as long
+    return np.bincount(pair[_starts(pair)] >> 32, minlength=n)
 
 
 def _beside(
