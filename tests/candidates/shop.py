@@ -7,19 +7,29 @@ shoppers than items, the other more items than shoppers: whoever swaps the two i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from habitue.candidates import TrainingFacts
-from habitue.facts import MS_PER_DAY, NO_ROW, ActionKind, ActionLog, Catalogue, Context, Owned
+from habitue.facts import (
+    MS_PER_DAY,
+    NO_ROW,
+    ActionKind,
+    ActionLog,
+    Catalogue,
+    Context,
+    Owned,
+    Rated,
+)
 
-VIEW, CART, BUY = (
+VIEW, CART, BUY, RATE = (
     int(ActionKind.view_item),
     int(ActionKind.add_to_cart),
     int(ActionKind.purchase),
+    int(ActionKind.rate),
 )
 NOW_MS = 400 * MS_PER_DAY
 
@@ -68,10 +78,12 @@ def requests(
     anchors: Sequence[Sequence[int]] | None = None,
     owned: Sequence[Sequence[tuple[int, float, float]]] | None = None,
     personal: Sequence[bool] = (),
+    rated: Sequence[Sequence[tuple[int, float, float]]] | None = None,
 ) -> Context:
     """Requests from recent (item, kind, age in days), most recent first, of strangers by default.
 
-    ``owned`` is (item, orders, days since the last) of each, thirty days between orders.
+    ``owned`` is (item, orders, days since the last) of each, thirty days between orders; ``rated``
+    is (item, rating, days since).
     """
     n = len(recent)
     length = max((len(row) for row in recent), default=0)
@@ -95,6 +107,17 @@ def requests(
         anchor_item=anchor,
         owned=_owned(owned or [()] * n),
         personal=np.array(personal, np.bool_),
+        rated=None if rated is None else _rated(rated),
+    )
+
+
+def _rated(given: Sequence[Sequence[tuple[int, float, float]]]) -> Rated:
+    lines = [line for row in given for line in row]
+    return Rated(
+        indptr=np.cumsum([0, *(len(row) for row in given)]).astype(np.int64),
+        item=np.array([line[0] for line in lines], np.int32),
+        rating=np.array([line[1] for line in lines], np.float32),
+        age_days=np.array([line[2] for line in lines], np.float32),
     )
 
 
@@ -133,6 +156,7 @@ def one(context: Context, b: int) -> Context:
         anchor_item=context.anchor_item[rows],
         owned=_owned_by(context.owned, b),
         personal=context.personal[rows],
+        rated=None if context.rated is None else context.rated.take(np.array([b])),
     )
 
 
@@ -177,6 +201,32 @@ def two_tastes(n_shoppers: int, n_items: int) -> TwoTastes:
     )
     log = log_of(rows, n_shoppers=n_shoppers, n_items=n_items)
     return TwoTastes(n_shoppers, n_items, facts_of(log, catalogue))
+
+
+def with_ratings(shop: TwoTastes) -> TwoTastes:
+    """The same shop where everyone has rated: 4 or 5 what they like, 1 or 2 some of the rest."""
+    rng = np.random.default_rng(6)
+    facts, n_items = shop.facts, shop.n_items
+    rows, ratings = [], []
+    for shopper in range(shop.n_shoppers):
+        for item in rng.permutation(n_items)[: max(6, n_items // 2)].tolist():
+            liked = item in shop.likes(shopper)
+            rows.append((397.0 + len(rows) / 10_000, RATE, shopper, item, -1))
+            ratings.append(float(rng.integers(4, 6) if liked else rng.integers(1, 3)))
+    rated = replace(
+        log_of(rows, n_shoppers=shop.n_shoppers, n_items=n_items), rating=np.array(ratings, "f4")
+    )
+    return replace(shop, facts=facts_of(joined(facts.log, rated), facts.catalogue))
+
+
+def joined(earlier: ActionLog, later: ActionLog) -> ActionLog:
+    """Two logs as one, the later behind the earlier."""
+    columns = {
+        f.name: np.concatenate([getattr(earlier, f.name), getattr(later, f.name)])
+        for f in fields(ActionLog)
+        if f.name not in ("n_shoppers", "n_items", "circumstances", "seq")
+    }
+    return replace(earlier, seq=np.arange(1, len(earlier) + len(later) + 1), **columns)
 
 
 def rows_of(row: NDArray[np.int32]) -> list[int]:

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from habitue.behaviour import BehaviourConfig
 from habitue.behaviour.config import ScheduleConfig
-from habitue.candidates import Proposals, Source, preparing
+from habitue.candidates import Proposals, Source, TrainingFacts, preparing
 from habitue.candidates.bpr import BprConfig
 from habitue.candidates.cold import ColdConfig
+from habitue.candidates.factor import FactorConfig
 from habitue.candidates.fresh import FreshConfig
 from habitue.candidates.graph import GraphConfig
 from habitue.candidates.item_knn import ItemKnnConfig
@@ -37,6 +38,7 @@ from tests.candidates.shop import (
     requests,
     rows_of,
     two_tastes,
+    with_ratings,
 )
 
 SHAPES = {"more shoppers than items": (60, 14), "more items than shoppers": (20, 40)}
@@ -54,8 +56,13 @@ SOURCES: tuple[SourceConfig, ...] = (
     ),
     GraphConfig(dim=16, negatives=32, batch=64, epochs=20, rate=0.03),
     ColdConfig(validation_days=60.0, least_judged=2, half_life_days=None),
+    FactorConfig(),
+    FactorConfig(name="factor_als", method="als", loss="squared"),
+    FactorConfig(name="factor_sgd", method="sgd", rounds=40, learning_rate=0.05),
 )
 UNPERSONAL = ("popular", "popular_now", "new_buyers", "trending", "fresh")
+GREETING = ("cold", "factor", "factor_als", "factor_sgd")
+"""Personal, and with something to say to whoever comes for the first time."""
 
 
 @pytest.fixture(scope="module", params=SHAPES, ids=lambda name: name.replace(" ", "-"))
@@ -70,7 +77,12 @@ def config(request: pytest.FixtureRequest) -> SourceConfig:
 
 @pytest.fixture(scope="module")
 def source(config: SourceConfig, shop: TwoTastes) -> Source:
-    return learner_of(config).fit(shop.facts, np.random.default_rng(7))
+    return learner_of(config).fit(told(config, shop), np.random.default_rng(7))
+
+
+def told(config: SourceConfig, shop: TwoTastes) -> TrainingFacts:
+    """What a source learns of the shop: where it reads ratings, they are given."""
+    return with_ratings(shop).facts if isinstance(config, FactorConfig) else shop.facts
 
 
 MIXED = requests(
@@ -83,6 +95,7 @@ MIXED = requests(
     shoppers=[0, 1, NO_ROW, 10_000],
     anchors=[[2], [], [3, 5], [999]],
     owned=[[(4, 1, 3.0), (2, 2, 90.0)], [], [], [(3, 1, 1.0), (999, 1, 5.0)]],
+    rated=[[(2, 5.0, 0.1), (1, 1.0, 3.0)], [], [], [(999, 4.0, 0.5), (3, 2.0, 1.0)]],
 )
 
 
@@ -165,7 +178,7 @@ def test_an_empty_batch_gets_an_empty_answer(source: Source) -> None:
 
 def test_a_stranger_without_history_gets_the_popular_or_nothing(source: Source) -> None:
     found = source.propose(requests([[]]), 5)
-    assert bool(rows_of(found.item_row[0])) == (source.name in (*UNPERSONAL, "cold"))
+    assert bool(rows_of(found.item_row[0])) == (source.name in (*UNPERSONAL, *GREETING))
 
 
 def test_unknown_items_score_nothing(source: Source) -> None:
@@ -209,7 +222,7 @@ def test_it_comes_back_from_disk_as_it_was(source: Source, tmp_path: Path) -> No
 
 
 def test_the_same_seed_gives_the_same_model(config: SourceConfig, shop: TwoTastes) -> None:
-    a, b = (learner_of(config).fit(shop.facts, np.random.default_rng(3)) for _ in range(2))
+    a, b = (learner_of(config).fit(told(config, shop), np.random.default_rng(3)) for _ in range(2))
     same(a.propose(MIXED, 9), b.propose(MIXED, 9))
 
 

@@ -12,7 +12,7 @@ SCRIPT = """
 import numpy as np
 from numba.core.dispatcher import Dispatcher
 from habitue.candidates import (
-    again, best, descent, everybody, foldin, gather, graph_step, products, profile
+    again, best, descent, everybody, factor_step, foldin, gather, graph_step, products, profile
 )
 from habitue.candidates.roster import learner_of, load_source, warm
 from tests.candidates.test_contract import SOURCES
@@ -24,7 +24,8 @@ def compiled():
     return {
         (module.__name__, name, signature)
         for module in (
-            again, best, descent, everybody, foldin, gather, graph_step, products, profile
+            again, best, descent, everybody, factor_step, foldin, gather, graph_step,
+            products, profile
         )
         for name, kernel in vars(module).items()
         if isinstance(kernel, Dispatcher)

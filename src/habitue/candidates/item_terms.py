@@ -23,6 +23,7 @@ __all__ = [
     "ATTRIBUTE",
     "PRICE",
     "TEXT",
+    "attribute_terms",
     "log_prices",
     "price_nearness",
     "price_places",
@@ -63,16 +64,21 @@ def raw_terms(frame: pl.DataFrame, *, description_weight: float) -> pl.DataFrame
     words = [_words(frame, "title", 1.0, pairs=True)]
     if description_weight > 0:
         words.append(_words(frame, "description", description_weight, pairs=False))
-    said = [_attribute(frame, name) for name in _NAMED]
-    said += [_path(frame, name) for name in _PATHS]
-    said.append(_free_attributes(frame))
     dampened = (pl.col("value").sum() / _THOUSANDTHS).log1p()
     return pl.concat(
         [
             _block(pl.concat(words).group_by("at", "term").agg(dampened), TEXT),
-            _block(pl.concat(said).unique().with_columns(value=pl.lit(1.0)), ATTRIBUTE),
+            attribute_terms(frame),
         ]
     )
+
+
+def attribute_terms(frame: pl.DataFrame) -> pl.DataFrame:
+    """The attributes among the terms of items: ``raw_terms`` without the words."""
+    said = [_attribute(frame, name) for name in _NAMED]
+    said += [_path(frame, name) for name in _PATHS]
+    said.append(_free_attributes(frame))
+    return _block(pl.concat(said).unique().with_columns(value=pl.lit(1.0)), ATTRIBUTE)
 
 
 def terms_of(

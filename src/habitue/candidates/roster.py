@@ -15,6 +15,7 @@ from habitue.candidates.cold import ColdConfig, ColdLearner, ColdSource
 from habitue.candidates.content import ContentConfig, ContentLearner, ContentSource
 from habitue.candidates.contract import Learner, Source
 from habitue.candidates.covisit import CovisitConfig, CovisitLearner, CovisitSource
+from habitue.candidates.factor import FactorConfig, FactorLearner, FactorSource
 from habitue.candidates.fresh import FreshConfig, FreshLearner, FreshSource
 from habitue.candidates.graph import GraphConfig, GraphLearner, GraphSource
 from habitue.candidates.item_knn import ItemKnnConfig, ItemKnnLearner, ItemKnnSource
@@ -42,7 +43,8 @@ SourceConfig = Annotated[
     | AgainConfig
     | SequenceConfig
     | GraphConfig
-    | ColdConfig,
+    | ColdConfig
+    | FactorConfig,
     Field(discriminator="source"),
 ]
 """Any source's config; ``source`` says whose."""
@@ -114,6 +116,8 @@ def learner_of(config: SourceConfig) -> Learner[Source]:
             return GraphLearner(config)
         case ColdConfig():
             return ColdLearner(config)
+        case FactorConfig():
+            return FactorLearner(config)
 
 
 def load_source(path: Path) -> Source:
@@ -133,6 +137,7 @@ def load_source(path: Path) -> Source:
         "sequence": SequenceSource,
         "graph": GraphSource,
         "cold": ColdSource,
+        "factor": FactorSource,
     }
     try:
         source = msgspec.json.decode((path / "source.json").read_bytes())["source"]
@@ -152,6 +157,7 @@ def warm() -> None:
         again,
         descent,
         everybody,
+        factor_step,
         foldin,
         graph_step,
         neighbours,
@@ -160,6 +166,7 @@ def warm() -> None:
     )
 
     for module in (
-        profile, neighbours, products, descent, foldin, graph_step, everybody, again, requests
+        profile, neighbours, products, descent, foldin, graph_step, everybody, again, requests,
+        factor_step,
     ):  # fmt: skip
         module.warm()

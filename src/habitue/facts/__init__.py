@@ -1,7 +1,7 @@
 """What happened? The frozen values every other room speaks in."""
 
 from habitue.facts.circumstances import NOT_SAID, SIDES, Circumstances, Side, Vocabulary
-from habitue.facts.context import NO_ROW, Context, Owned
+from habitue.facts.context import NO_ROW, Context, Owned, Rated
 from habitue.facts.facts import (
     Action,
     Alias,
@@ -47,6 +47,7 @@ __all__ = [
     "Money",
     "Owned",
     "Purpose",
+    "Rated",
     "Shopper",
     "Shown",
     "ShownBody",

@@ -8,7 +8,7 @@ import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
-from habitue.facts import MS_PER_DAY, NO_ROW, ActionKind, ActionLog, Context, Owned
+from habitue.facts import MS_PER_DAY, NO_ROW, ActionKind, ActionLog, Context, Owned, Rated
 
 __all__ = ["ShopperIndex", "contexts_as_of", "pick"]
 
@@ -28,6 +28,7 @@ class ShopperIndex:
     kind: NDArray[np.uint8]  # (N,)
     item_row: NDArray[np.int32]  # (N,)
     order_row: NDArray[np.int32]  # (N,)
+    rating: NDArray[np.float32]  # (N,) NaN where there is none; empty where nobody rates
 
     @classmethod
     def of(cls, log: ActionLog) -> ShopperIndex:
@@ -37,7 +38,12 @@ class ShopperIndex:
         rows = rows[np.argsort(shopper, kind="stable")]
         indptr = np.zeros(log.n_shoppers + 1, np.int64)
         np.cumsum(np.bincount(shopper, minlength=log.n_shoppers), out=indptr[1:])
-        return cls(indptr, log.at_ms[rows], log.kind[rows], log.item_row[rows], log.order_row[rows])
+        rating = log.rating[rows]
+        if np.isnan(rating).all():
+            rating = rating[:0]
+        return cls(
+            indptr, log.at_ms[rows], log.kind[rows], log.item_row[rows], log.order_row[rows], rating
+        )
 
     def before(self, shopper_row: NDArray[np.int32], at_ms: NDArray[np.int64]) -> NDArray[np.int64]:
         """Where each shopper's actions before ``at_ms`` end, in the columns: (B,), 0 if unknown."""
@@ -81,7 +87,12 @@ def contexts_as_of(
     )
     if anchors is None:
         anchors = np.empty((len(shoppers), 0), np.int32)
-    return Context(surface, now, shoppers, item, kind, age, anchors, owned)
+    rated = None
+    if len(index.rating):
+        rated = Rated(
+            *_rated(index.indptr, index.at_ms, index.item_row, index.rating, shoppers, now, ends)
+        )
+    return Context(surface, now, shoppers, item, kind, age, anchors, owned, rated=rated)
 
 
 @nb.njit(cache=True, nogil=True)
@@ -210,6 +221,43 @@ def _owned(
     )
 
 
+@nb.njit(cache=True, nogil=True)
+def _rated(
+    indptr: NDArray[np.int64],
+    at_ms: NDArray[np.int64],
+    items: NDArray[np.int32],
+    rating: NDArray[np.float32],
+    shopper: NDArray[np.int32],
+    now: NDArray[np.int64],
+    ends: NDArray[np.int64],
+) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]:
+    """The last rating of each item a shopper has rated, the latest first."""
+    n = len(shopper)
+    total = 0
+    for b in range(n):
+        s = shopper[b]
+        if s >= 0 and s + 1 < len(indptr):
+            for e in range(indptr[s], ends[b]):
+                total += not np.isnan(rating[e])
+    out_ptr = np.zeros(n + 1, np.int64)
+    out_item, out_rating = np.empty(total, np.int32), np.empty(total, np.float32)
+    out_age = np.empty(total, np.float32)
+    seen = np.full(items.max() + 1, -1, np.int64)
+    at = 0
+    for b in range(n):
+        s = shopper[b]
+        if s >= 0 and s + 1 < len(indptr):
+            for e in range(ends[b] - 1, indptr[s] - 1, -1):
+                if np.isnan(rating[e]) or seen[items[e]] == b:
+                    continue
+                seen[items[e]] = b
+                out_item[at], out_rating[at] = items[e], rating[e]
+                out_age[at] = (now[b] - at_ms[e]) / MS_PER_DAY
+                at += 1
+        out_ptr[b + 1] = at
+    return out_ptr, out_item[:at].copy(), out_rating[:at].copy(), out_age[:at].copy()
+
+
 def pick(context: Context, rows: NDArray[np.int64]) -> Context:
     """The requests ``rows`` of a batch, in that order, as a batch of their own."""
     owned = context.owned
@@ -241,4 +289,5 @@ def pick(context: Context, rows: NDArray[np.int64]) -> Context:
         texts(context.query),
         context.personal[rows] if len(context.personal) else context.personal,
         platform=texts(context.platform),
+        rated=None if context.rated is None else context.rated.take(rows),
     )

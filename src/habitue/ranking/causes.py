@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from habitue.candidates.layout import plain
-from habitue.facts import NO_ROW, ActionKind, Context, Owned
+from habitue.facts import NO_ROW, ActionKind, Context, Owned, Rated
 
 __all__ = ["KINDS", "Trials", "newcomers", "strongest", "take_away"]
 
@@ -70,9 +70,22 @@ def take_away(
         Owned(indptr[: n + 1], held[:left], *amounts[:, :left]),
         context.device * n, context.locale * n, context.query * n,
         np.repeat(personal, n) if len(personal) else personal,
-        platform=context.platform * n,
+        platform=context.platform * n, rated=_ratings_left(context, causes[:, :c]),
     )  # fmt: skip
     return Trials(causes[0, :c], causes[1, :c], variants, pairs[0, :p], pairs[1, :p])
+
+
+def _ratings_left(context: Context, causes: Codes) -> Rated | None:
+    """What is left of the ratings in each variant: an item taken away takes its own along."""
+    rated = context.rated
+    if rated is None or not len(rated.item):
+        return None
+    code, named = causes
+    gone = (code[:, None] <= _BOUGHT) & (rated.item[None, :] == named[:, None])  # (C, R)
+    left = np.concatenate([np.ones((1, len(rated.item)), np.bool_), ~gone])
+    at = np.nonzero(left)[1]
+    indptr = np.concatenate([[0], np.cumsum(left.sum(axis=1))])
+    return Rated(indptr, rated.item[at], rated.rating[at], rated.age_days[at])
 
 
 @nb.njit(cache=True, nogil=True)

@@ -1,13 +1,20 @@
-"""What has happened, counted: by item for features, by shopper for what they own and refused."""
+"""What has happened, counted: by item for features, by shopper for what they own and refused.
+
+Ratings are kept since the snapshot: those of before are in the source that was fitted on them.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from habitue.facts import ActionKind
+from habitue.facts.meaning import read_as
 from habitue.portraits import ItemStats
-from habitue.slates.ledger import Ledger, LedgerTable
+from habitue.slates.ledger import Ledger, LedgerTable, RatingLedger
 from habitue.slates.scanned import ACTION_COLUMNS, columns_of, some_of
 from habitue.store.contract import ActionColumns, FactStore
 
@@ -29,19 +36,35 @@ class Counters:
     stats: ItemStats = field(default_factory=ItemStats)
     bought: Ledger = field(default_factory=_bought)
     refused: Ledger = field(default_factory=_refused)
+    rated: RatingLedger = field(default_factory=RatingLedger)
     seq: int = 0
+    taken: tuple[str, ...] = ()  # kinds read as purchases
+    _table: NDArray[np.uint8] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._table = read_as(self.taken)
 
     @classmethod
     def of_snapshot(
-        cls, seq: int, stats: ItemStats, bought: LedgerTable, refused: LedgerTable
+        cls,
+        seq: int,
+        stats: ItemStats,
+        bought: LedgerTable,
+        refused: LedgerTable,
+        taken: tuple[str, ...] = (),
     ) -> Self:
-        """A snapshot's counters, as of its watermark ``seq``."""
+        """A snapshot's counters, as of its watermark ``seq``, reading kinds as it does."""
         return cls(
             stats,
             Ledger(ActionKind.purchase, bought),
             Ledger(ActionKind.not_interested, refused),
-            seq,
+            seq=seq,
+            taken=taken,
         )
+
+    def read(self, kind: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Kinds of action as they are understood: what stands for a purchase as one."""
+        return self._table[kind] if self.taken else kind
 
     def add(self, actions: ActionColumns) -> None:
         """Count actions; the caller sees to it that none repeats."""
@@ -50,9 +73,12 @@ class Counters:
             return
         if not with_item.all():
             actions = some_of(actions, with_item)
+        if self.taken:
+            actions = replace(actions, kind=self.read(actions.kind))
         self.stats.add(actions)
         self.bought.add(actions)
         self.refused.add(actions)
+        self.rated.add(actions)
 
     def bring_up(self, store: FactStore, until_seq: int) -> None:
         """Count everything stored after ``seq`` up to ``until_seq``."""
@@ -65,10 +91,12 @@ class Counters:
         self.seq = max(self.seq, until_seq)
 
     def held_bytes(self) -> int:
-        """Memory of who bought or refused what, without the item statistics and the tables."""
-        return self.stats.pair_bytes + self.bought.held_bytes() + self.refused.held_bytes()
+        """Memory of who bought, refused or rated what, without item statistics and tables."""
+        ledgers = (self.bought, self.refused, self.rated)
+        return self.stats.pair_bytes + sum(one.held_bytes() for one in ledgers)
 
     def forget(self, shopper_row: int) -> None:
         """Drop what was told of a shopper."""
         self.bought.forget(shopper_row)
         self.refused.forget(shopper_row)
+        self.rated.forget(shopper_row)

@@ -29,6 +29,7 @@ from habitue.facts import (
     Fact,
     Item,
     Owned,
+    Rated,
     Shown,
     ShownBody,
 )
@@ -349,7 +350,10 @@ class LiveShop:
         refused = counters.refused.of(members, asked.now_ms)
         if len(refused.item):
             item, kind, age = _with_refused(item, kind, age, refused)
-        context = self._context(asked, row, item, kind, age, owned)
+        context = self._context(asked, row, item, counters.read(kind), age, owned)
+        rated = counters.rated.of(members, asked.now_ms + 1)
+        if rated is not None:
+            context = replace(context, rated=rated)
         if self.impressions is not None:
             shown, shown_age = self.impressions.of(members, asked.now_ms)
             context = replace(context, shown_item=shown[None], shown_age_days=shown_age[None])
@@ -440,6 +444,20 @@ def stacked(contexts: Sequence[Context]) -> Context:
         tuple(one.query[0] for one in contexts),
         np.concatenate([one.personal for one in contexts]),
         platform=tuple(one.platform[0] for one in contexts),
+        rated=_stacked_ratings(contexts),
+    )
+
+
+def _stacked_ratings(contexts: Sequence[Context]) -> Rated | None:
+    """What the shoppers of single requests have rated; none where none has."""
+    if all(one.rated is None for one in contexts):
+        return None
+    rated = [one.rated or Rated.nothing(1) for one in contexts]
+    return Rated(
+        np.cumsum([0, *(len(one.item) for one in rated)]),
+        np.concatenate([one.item for one in rated]),
+        np.concatenate([one.rating for one in rated]),
+        np.concatenate([one.age_days for one in rated]),
     )
 
 
