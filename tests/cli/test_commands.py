@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -128,6 +129,18 @@ def test_snapshots_are_listed_compared_and_rolled_back(shop: tuple[Path, Path]) 
     assert newest in (folder / "compare.html").read_text("utf-8")
     assert older in run("snapshots", "roll-back", settings=settings).output
     assert newest in run("snapshots", "activate", newest, settings=settings).output
+
+
+def test_train_says_which_sources_it_switched_off(shop: tuple[Path, Path]) -> None:
+    folder, settings = shop
+    told = settings.read_text("utf-8").replace("training.windows", "windows")
+    told = re.sub(r"^windows = \d+$", "windows = 3", told, flags=re.MULTILINE)
+    prune = "[training.prune]\nenabled = true\nleast_gain = 0.9\nleast_questions = 20\n"
+    (folder / "prune.toml").write_text(told + prune, "utf-8")
+    done = run("train", "--no-activate", settings=folder / "prune.toml")
+    assert done.exit_code == 0, done.output
+    assert re.search(r"switched off: \w+ \(.\d\.\d{4} \[", " ".join(done.output.split()))
+    assert "all sources" in done.output
 
 
 def test_evaluate_prints_a_table_with_intervals(shop: tuple[Path, Path]) -> None:

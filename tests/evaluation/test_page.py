@@ -17,6 +17,7 @@ from habitue.evaluation import (
     Cost,
     CurvePoint,
     Evaluated,
+    Judged,
     LearningCurve,
     RatingConfig,
     ablation_of,
@@ -36,8 +37,8 @@ from tests.evaluation.test_ratings import planted
 from tests.evaluation.test_segments import split
 
 SECTIONS = (
-    "accuracy", "gap", "segments", "calibration", "learning-curve", "ablation", "ratings",
-    "cost", "settings",
+    "accuracy", "switched-off", "gap", "segments", "calibration", "learning-curve", "ablation",
+    "ratings", "cost", "settings",
 )  # fmt: skip
 NASTY = 'a <script>alert("x")</script> & "b"'
 
@@ -52,6 +53,8 @@ def found() -> Evaluated:
     }
     measured = [measure_lists(held, name, rows) for name, rows in lists.items()]
     report = replace(report_of(held, measured, rng, against=(NASTY,)), gap=gap(0.3, 0.25, 0.1, 0.1))
+    idle = {"home": Interval(-0.0002, -0.0011, 0.0006), "cart": Interval(0.0, -0.001, 0.001)}
+    report = replace(report, judged=[Judged(NASTY, True, idle), Judged("als", False, idle)])
     points = [
         CurvePoint(s, round(1000 * s), round(9000 * s), 5 * s, Interval(y, y - 0.02, y + 0.02),
                    Interval(5 * y - 1, 5 * y - 1.1, 5 * y - 0.9))
@@ -133,7 +136,7 @@ def test_the_settings_it_was_trained_with_stand_by_their_names():
 
 def test_what_is_not_there_leaves_no_section():
     bare = Evaluated(found().report)
-    assert Tags(bare.to_html()).ids == ["accuracy", "gap", "settings"]
+    assert Tags(bare.to_html()).ids == ["accuracy", "switched-off", "gap", "settings"]
 
 
 def test_a_bar_is_as_long_as_its_figure():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
 import numpy as np
@@ -24,6 +24,7 @@ from habitue.evaluation.replay import Lister, by_score, lists_of, through
 from habitue.evaluation.report import (
     EvaluationConfig,
     Gap,
+    Judged,
     Measured,
     measure_lists,
     pooled,
@@ -44,7 +45,7 @@ from habitue.portraits import ItemColumns, ShopNorms, portrait_columns
 from habitue.training.dataset import NEVER_MS, ShopFacts, facts_of_store
 from habitue.training.orders import learn_without
 from habitue.training.serving import pipeline_of
-from habitue.training.snapshots import write_snapshot
+from habitue.training.snapshots import judged_of, write_snapshot
 from habitue.training.train import BestFirst, Trained, train
 from habitue.training.understood import kinds_read, understood
 
@@ -90,8 +91,14 @@ def train_snapshot(parts: Parts, *, now_ms: int, seed: int, progress: Progress) 
     """
     facts = facts_of(parts, progress)
     read, config = understood(facts, parts.settings.training_run(), conversions_of(parts))
-    trained = train(read, config, rng=np.random.default_rng(seed), progress=progress)
     last = parts.snapshots.active()
+    trained = train(
+        read,
+        config,
+        rng=np.random.default_rng(seed),
+        progress=progress,
+        off_before=[] if last is None else [one.name for one in judged_of(last.path) if one.off],
+    )
     parts.snapshots.sweep()
     progress("writing the snapshot", 0, 1)
     norms = ShopNorms.of(
@@ -136,6 +143,7 @@ class _Answered:
     asking_seconds: dict[str, float]
     without: Asking | None = None  # what was answered without each source, where that was asked
     without_seconds: float = 0.0
+    judged: list[Judged] = field(default_factory=list)
 
 
 def evaluate_shop(
@@ -173,7 +181,7 @@ def evaluate_shop(
     first = f"ndcg@{n}"
     best = max(measured[1:], key=lambda one: float(np.nanmean(one.per_question[first]))).name
     report = report_of(answered[0].asking.split, measured, drawn, judged, against=(best,))
-    report = replace(report, gap=answered[-1].gap)
+    report = replace(report, gap=answered[-1].gap, judged=answered[-1].judged)
     outcomes = outcomes_of(parts.store, conversions=conversions_of(parts))
     learnt = None
     if curve != "none":
@@ -333,7 +341,7 @@ def _answer(
     )  # fmt: skip
     training_seconds = time.process_time() - began
     score: list[NDArray[np.float32]] = []
-    pipeline = pipeline_trained(trained, config)
+    pipeline = pipeline_trained(trained, trained.config)
     listers: dict[str, Lister] = {"habitue": through(pipeline)}
     listers |= {source.name: by_score(source) for source in trained.sources}
     lists: dict[str, NDArray[np.int32]] = {}
@@ -361,6 +369,7 @@ def _answer(
         {name: 1000 * spent / len(held) for name, spent in seconds.items()},
         Asking(held, lists | left) if ablate else None,
         time.process_time() - began,
+        trained.judged,
     )
 
 
@@ -373,11 +382,12 @@ def _without_each(
     progress: Progress,
 ) -> dict[str, NDArray[np.int32]]:
     """Lists of the pipeline without each source, and of it whole, learnt again by other lots."""
-    names = [one.name for one in trained.sources if config.can_spare(one.name, "home")]
+    names = [one.name for one in trained.sources if trained.config.can_spare(one.name, "home")]
+    off = [one.name for one in trained.judged if one.off]
     lists: dict[str, NDArray[np.int32]] = {}
     for place, name in enumerate([*names, ""]):
         lot = rng.spawn(1)[0]
-        left = [name] if name else []
+        left = [*off, name] if name else off
         rankers = learn_without(trained.lessons, config, left, lot)
         sources = [one for one in trained.sources if one.name != name]
         pipeline = pipeline_of(
@@ -512,7 +522,7 @@ def _curve(
         began = time.process_time()
         trained = train(part, config, rng=learn.spawn(1)[0], now_ms=task.until_ms)
         spent = time.process_time() - began
-        lister = through(pipeline_trained(trained, config))
+        lister = through(pipeline_trained(trained, trained.config))
         rows = lists_of(held, lister, judged.n, ask.spawn(1)[0], length=judged.length)
         reached.append(measure_lists(held, "habitue", rows).per_question[metric])
         n_shoppers = len(np.unique(part.log.shopper_row))

@@ -29,6 +29,7 @@ from habitue.evaluation.replay import (
 from habitue.evaluation.report import (
     EvaluationConfig,
     Gap,
+    Judged,
     Lift,
     Line,
     Measured,
@@ -63,6 +64,7 @@ __all__ = [
     "Evaluated",
     "EvaluationConfig",
     "Gap",
+    "Judged",
     "LearningCurve",
     "Left",
     "Lift",

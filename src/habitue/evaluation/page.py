@@ -15,6 +15,7 @@ from habitue.evaluation.charts import Bar, bars, curve, diagram, heat_map
 from habitue.evaluation.comparison import Comparison
 from habitue.evaluation.evaluated import Evaluated, share_text
 from habitue.evaluation.ratings import HeatMap
+from habitue.evaluation.report import switched_off
 from habitue.evaluation.segments import SegmentLine
 from habitue.metrics import Interval
 
@@ -35,6 +36,7 @@ def evaluated_page(found: Evaluated) -> str:
         found=found,
         main=main,
         best=best,
+        switched_off=switched_off(report.judged),
         metrics=_names(line.intervals for line in report.lines),
         figures=_names(line.figures for line in report.lines),
         ranking=bars(

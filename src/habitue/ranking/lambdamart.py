@@ -78,28 +78,36 @@ class RankingSet:
         left is left out. Shown items stay, whoever proposed them. Needs ``proposed``.
         """
         assert self.proposed is not None, "who proposed the candidates was not kept"
-        places, bits = self.proposed.left(names)
         owner = np.repeat(np.arange(len(self.group)), self.group)
-        row = (self.proposed.by & bits) != 0
+        row = self.proposed.by_others(names)
         answered = np.bincount(owner[row & (self.grade > 0)], minlength=len(self.group)) > 0
         row &= answered[owner]
-        n_sources = len(self.proposed.sources)
-        column = [3 * s + part for s in places for part in range(3)]
-        column += range(3 * n_sources, len(self.names))
-        x = self.x[np.flatnonzero(row)[:, None], np.array(column)]
-        norms = self.proposed.norms(places, bits)[owner[row]]
-        small = np.float32(1e-9)
-        for place in range(len(places)):
-            value = x[:, 3 * place]
-            x[:, 3 * place + 1] = (value - norms[:, place, 0]) / (norms[:, place, 1] + small)
-            x[:, 3 * place + 2] = value / (norms[:, place, 2] + small)
+        x, columns = self.seen_without(names, row)
         return RankingSet(
             x,
             self.grade[row],
             np.bincount(owner[row], minlength=len(self.group))[answered],
-            tuple(self.names[c] for c in column),
+            columns,
             None if self.weight is None else self.weight[answered],
         )
+
+    def seen_without(
+        self, names: Collection[str], row: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.float32], tuple[str, ...]]:
+        """The features of the rows marked (n_rows,) without the sources ``names``; their names."""
+        assert self.proposed is not None, "who proposed the candidates was not kept"
+        places, bits = self.proposed.left(names)
+        owner = np.repeat(np.arange(len(self.group)), self.group)[row]
+        column = [3 * s + part for s in places for part in range(3)]
+        column += range(3 * len(self.proposed.sources), len(self.names))
+        x = self.x[np.flatnonzero(row)[:, None], np.array(column)]
+        norms = self.proposed.norms(places, bits)
+        small = np.float32(1e-9)
+        for place in range(len(places)):
+            value, (mean, sd, most) = x[:, 3 * place], norms[owner, place].T
+            x[:, 3 * place + 1] = (value - mean) / (sd + small)
+            x[:, 3 * place + 2] = value / (most + small)
+        return x, tuple(self.names[c] for c in column)
 
     @classmethod
     def joined(cls, parts: list[RankingSet]) -> RankingSet:

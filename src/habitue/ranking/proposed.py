@@ -25,11 +25,17 @@ class Proposed:
     every_by: NDArray[np.uint64]  # (n_candidates,) of all, request by request
     every_score: NDArray[np.float32]  # (n_candidates, n_sources)
     count: NDArray[np.int64]  # (n_requests,) candidates of each
+    shopper_row: NDArray[np.int32]  # (n_requests,) whose
 
     def left(self, names: Collection[str]) -> tuple[list[int], np.uint64]:
         """The places of the sources that are left without ``names``, and their bits."""
         places = [s for s, name in enumerate(self.sources) if name not in names]
         return places, np.uint64(sum(1 << s for s in places))
+
+    def by_others(self, names: Collection[str]) -> NDArray[np.bool_]:
+        """Whether a candidate that is learnt from is proposed without ``names``: (n_rows,)."""
+        marked: NDArray[np.bool_] = (self.by & self.left(names)[1]) != 0
+        return marked
 
     def norms(self, places: Sequence[int], bits: np.uint64) -> NDArray[np.float32]:
         """Mean, sd and maximum of the scores of the sources at ``places``: (n_requests, S, 3).
@@ -48,6 +54,7 @@ class Proposed:
             np.concatenate([part.every_by for part in parts]),
             np.concatenate([part.every_score for part in parts]),
             np.concatenate([part.count for part in parts]),
+            np.concatenate([part.shopper_row for part in parts]),
         )
 
 

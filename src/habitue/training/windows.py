@@ -5,7 +5,7 @@ A window has a cut: sources and item statistics know what lay before it, labels 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -93,6 +93,10 @@ class Window:
         """The features as of the cut."""
         return FeatureMaker(self.sources, self.stats, self.columns)
 
+    def without(self, names: Collection[str]) -> Window:
+        """The same window without these sources."""
+        return replace(self, sources=tuple(one for one in self.sources if one.name not in names))
+
     def copy(self) -> Window:
         """The same window with statistics of its own, to be led on past the cut."""
         return replace(self, stats=self.stats.copy())
@@ -167,7 +171,7 @@ def lessons(
         told = None
         if proposed:
             mine = None if moments.shown is not None else np.take_along_axis(by, column, axis=1)
-            told = _told(names, mine, real, by, every, item_row)
+            told = _told(names, mine, real, by, every, item_row, part.shopper_row)
         parts.append(RankingSet(x, grade[real], real.sum(axis=1), features.names, proposed=told))
     if not parts:
         return _no_lessons(features.names, names if proposed else None)
@@ -181,12 +185,13 @@ def _told(
     by: NDArray[np.uint64],
     score: NDArray[np.float32],
     item_row: NDArray[np.int32],
+    shopper_row: NDArray[np.int32],
 ) -> Proposed:
     """Who proposed what; with ``mine`` None everybody did: what was shown stays without any."""
     if mine is None:
         mine = np.full(real.shape, np.iinfo(np.uint64).max)
     there = item_row >= 0
-    return Proposed(names, mine[real], by[there], score[there], there.sum(axis=1))
+    return Proposed(names, mine[real], by[there], score[there], there.sum(axis=1), shopper_row)
 
 
 def _no_lessons(columns: tuple[str, ...], sources: tuple[str, ...] | None) -> RankingSet:
@@ -194,7 +199,9 @@ def _no_lessons(columns: tuple[str, ...], sources: tuple[str, ...] | None) -> Ra
     none, by = np.empty(0, np.int64), np.empty(0, np.uint64)
     told = None
     if sources is not None:
-        told = Proposed(sources, by, by, np.empty((0, len(sources)), np.float32), none)
+        told = Proposed(
+            sources, by, by, np.empty((0, len(sources)), np.float32), none, none.astype(np.int32)
+        )
     return RankingSet(x, np.empty(0, np.int8), none, columns, proposed=told)
 
 
