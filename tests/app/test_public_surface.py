@@ -44,6 +44,7 @@ def test_the_methods_of_a_shop() -> None:
         "ingest": ["what", "mapping", "query", "rejects", "progress"],
         "portrait": ["shopper", "now_ms"],
         "portraits": ["now_ms"],
+        "ratings": ["shopper", "items", "level", "now_ms"],
         "recommend": ["shopper", "surface", "items", "n", "filter", "page", "now_ms", "seed"],
         "report": ["name"],
         "retain": [],

@@ -290,17 +290,16 @@ def shares(
     tables: Tables,
     numbers: Numbers,
     scratch: Floats,
-    part: Floats,
+    alike: Floats,
     mood: Floats,
     told: Floats,
     variance: Floats,
 ) -> None:
     """Fill what is foretold of each wanted item, in standard units, and what it is made of.
 
-    ``part`` (m, n): what each rating says of the item by the factors and sides that both have; what
-    it says of the shopper's rating of anything is left out. ``mood``, ``told`` and ``variance`` are
-    (m,). An item stands at its own age, as if rated then. ``scratch`` (n_sides,) is 0, before and
-    after.
+    ``alike`` (m, n): how far each item rated goes together with the item by the factors and sides
+    that both have. ``mood``, ``told`` and ``variance`` are (m,). An item stands at its own age, as
+    if rated then. ``scratch`` (n_sides,) is 0, before and after.
     """
     last = tables.item.shape[1] - 1
     n = row.shape[0]
@@ -319,13 +318,13 @@ def shares(
         mood[m] = 0.0
         for x in range(n):
             j = row[x]
-            alike = 0.0
+            both = 0.0
             for d in range(last):
-                alike += tables.item[i, d] * tables.item[j, d] * tables.prior[d]
+                both += tables.item[i, d] * tables.item[j, d] * tables.prior[d]
             for s in range(tables.side_indptr[j], tables.side_indptr[j + 1]):
-                alike += scratch[tables.side[s]] * tables.side_value[s]
-            part[m, x] = weight[x] * alike
-            pulled[x] = alike + tables.prior[last]
+                both += scratch[tables.side[s]] * tables.side_value[s]
+            alike[m, x] = both
+            pulled[x] = both + tables.prior[last]
             if numbers.mood > 0.0:
                 apart = abs(wanted_age[m] - age[x])
                 close = numbers.mood * np.exp(-apart / numbers.mood_days)
@@ -371,10 +370,10 @@ def foretell_pairs(
         weight = np.empty(row.shape[0])
         _, together = weigh_ratings(row, value, age, tables, numbers, factor, taste, weight)
         wanted_age = (now - at_ms[first:end]) / 86_400_000.0
-        part, mood = np.empty((end - first, row.shape[0])), np.empty(end - first)
+        alike, mood = np.empty((end - first, row.shape[0])), np.empty(end - first)
         shares(
             item[first:end], wanted_age, row, age, weight, together, factor, taste, tables, numbers,
-            scratch, part, mood, told[first:end], variance[first:end],
+            scratch, alike, mood, told[first:end], variance[first:end],
         )  # fmt: skip
         first = end
 
