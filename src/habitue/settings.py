@@ -256,7 +256,9 @@ class Settings(BaseSettings):
     def training_run(self) -> TrainingConfig:
         """What a training run is told: the settings of training, and the orders of surfaces."""
         said = {name: getattr(self.training, name) for name in type(self.training).model_fields}
-        return TrainingConfig(**said, fusion=self.surfaces.fusion())
+        return TrainingConfig(
+            **said, fusion=self.surfaces.fusion(), needed=self.surfaces.named_sources()
+        )
 
     @classmethod
     def settings_customise_sources(

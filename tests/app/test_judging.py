@@ -30,7 +30,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[habitue.Shop]:
 
 @pytest.fixture(scope="module")
 def found(shop: habitue.Shop) -> Evaluated:
-    return shop.evaluate(curve="shoppers", seed=1)
+    return shop.evaluate(curve="shoppers", ablate=True, seed=1)
 
 
 def test_an_evaluation_says_all_it_should(shop: habitue.Shop, found: Evaluated) -> None:
@@ -62,6 +62,45 @@ def test_an_evaluation_says_all_it_should(shop: habitue.Shop, found: Evaluated) 
     assert found.training_cpu_seconds > 0
     assert json.loads(found.to_json())["curve"]["by"] == "shoppers"
     assert "learning-curve" in found.to_html()
+
+
+def test_each_source_is_left_out_once(shop: habitue.Shop, found: Evaluated) -> None:
+    told = found.ablation
+    assert told is not None
+    assert sorted(line.name for line in told.lines) == sorted(
+        source.name for source in shop.parts.settings.training.sources
+    )
+    assert told.n_questions == found.report.n_questions
+    with_all = found.report.line("habitue").intervals["ndcg@10"].estimate
+    assert told.reached.estimate == pytest.approx(with_all)
+    for line in told.lines:
+        assert line.reached.estimate - with_all == pytest.approx(line.change.estimate)
+        stages = [part for part in line.parts if part.group == "life cycle"]
+        whole = sum(part.n_questions * part.change.estimate for part in stages)
+        assert whole / told.n_questions == pytest.approx(line.change.estimate)
+        assert {part.segment for part in line.parts if part.group == "items"} >= {"head", "tail"}
+    assert told.chance is not None
+    assert told.cpu_seconds > 0
+    written = json.loads(found.to_json())["ablation"]
+    assert [line["name"] for line in written["lines"]] == [line.name for line in told.lines]
+    page = found.to_html()
+    assert 'id="ablation"' in page
+    assert "without als" in page
+    assert "http://" not in page.replace("http://www.w3.org", "")
+
+
+def test_the_guide_says_what_each_source_adds(
+    shop: habitue.Shop, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    guide = Path(__file__).parents[2] / "docs" / "guides" / "evaluation.md"
+    blocks = re.findall(r"```python\n(.*?)```", guide.read_text("utf-8"), re.DOTALL)
+    (code,) = [block for block in blocks if "ablate=True" in block]
+    address = shop.parts.settings.store.address.removeprefix("sqlite:///")
+    monkeypatch.chdir(Path(address).parent)
+    monkeypatch.setenv("HABITUE_TRAINING__WINDOWS", "1")
+    monkeypatch.setenv("HABITUE_TRAINING__RANKER__ROUNDS", "5")
+    exec(code, {})
+    assert re.search(r"^bought_bought -?0\.\d{4} \[", capsys.readouterr().out, re.MULTILINE)
 
 
 def test_rolling_pools_the_questions_of_its_spans(shop: habitue.Shop, found: Evaluated) -> None:

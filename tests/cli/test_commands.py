@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -130,11 +131,29 @@ def test_snapshots_are_listed_compared_and_rolled_back(shop: tuple[Path, Path]) 
     assert newest in run("snapshots", "activate", newest, settings=settings).output
 
 
+def test_train_says_which_sources_it_switched_off(shop: tuple[Path, Path]) -> None:
+    folder, settings = shop
+    told = settings.read_text("utf-8").replace("training.windows", "windows")
+    told = re.sub(r"^windows = \d+$", "windows = 3", told, flags=re.MULTILINE)
+    prune = "[training.prune]\nenabled = true\nleast_gain = 0.9\nleast_questions = 20\n"
+    (folder / "prune.toml").write_text(told + prune, "utf-8")
+    done = run("train", "--no-activate", settings=folder / "prune.toml")
+    assert done.exit_code == 0, done.output
+    assert re.search(r"switched off: \w+ \(.\d\.\d{4} \[", " ".join(done.output.split()))
+    assert "all sources" in done.output
+
+
 def test_evaluate_prints_a_table_with_intervals(shop: tuple[Path, Path]) -> None:
     _, settings = shop
     page = settings.parent / "report.html"
-    done = run("evaluate", "--split", "leave-last-out", "--report", str(page), settings=settings)
+    done = run(
+        "evaluate", "--split", "leave-last-out", "--ablate", "--report", str(page),
+        settings=settings,
+    )  # fmt: skip
     assert done.exit_code == 0, done.output
+    assert "what each source adds" in done.output
+    assert "learnt again by other lots" in " ".join(done.output.split())
+    assert "without popular" in page.read_text("utf-8")
     assert "habitue" in done.output
     assert "±" in done.output
     assert "<svg" in page.read_text("utf-8")

@@ -17,8 +17,10 @@ from habitue.evaluation import (
     Cost,
     CurvePoint,
     Evaluated,
+    Judged,
     LearningCurve,
     RatingConfig,
+    ablation_of,
     by_label,
     chances_of,
     measure_lists,
@@ -35,7 +37,8 @@ from tests.evaluation.test_ratings import planted
 from tests.evaluation.test_segments import split
 
 SECTIONS = (
-    "accuracy", "gap", "segments", "calibration", "learning-curve", "ratings", "cost", "settings",
+    "accuracy", "switched-off", "gap", "segments", "calibration", "learning-curve", "ablation",
+    "ratings", "cost", "settings",
 )  # fmt: skip
 NASTY = 'a <script>alert("x")</script> & "b"'
 
@@ -50,6 +53,8 @@ def found() -> Evaluated:
     }
     measured = [measure_lists(held, name, rows) for name, rows in lists.items()]
     report = replace(report_of(held, measured, rng, against=(NASTY,)), gap=gap(0.3, 0.25, 0.1, 0.1))
+    idle = {"home": Interval(-0.0002, -0.0011, 0.0006), "cart": Interval(0.0, -0.001, 0.001)}
+    report = replace(report, judged=[Judged(NASTY, True, idle), Judged("als", False, idle)])
     points = [
         CurvePoint(s, round(1000 * s), round(9000 * s), 5 * s, Interval(y, y - 0.02, y + 0.02),
                    Interval(5 * y - 1, 5 * y - 1.1, 5 * y - 0.9))
@@ -73,6 +78,10 @@ def found() -> Evaluated:
         "EUR",
         "Tea & Co",
         {"windows": 3, "ranker": {"rounds": 150}, "sources": [{"kind": "als", "factors": 64}]},
+        ablation_of(
+            [(Asking(held, lists), by_label(held, "life cycle", ["loyal", "new", "new"]))],
+            rng, without={NASTY: NASTY}, again="habitue",
+        ),
     )  # fmt: skip
 
 
@@ -106,7 +115,9 @@ class Tags(HTMLParser):
 def test_every_part_has_its_section_and_its_plot():
     page = Tags(found().to_html())
     assert tuple(page.ids) == SECTIONS
-    assert page.tags.count("svg") == 5  # accuracy, one segment, calibration, curve, heat map
+    assert (
+        page.tags.count("svg") == 6
+    )  # accuracy, one segment, calibration, curve, ablation, heat map
     assert page.open == []
 
 
@@ -125,7 +136,7 @@ def test_the_settings_it_was_trained_with_stand_by_their_names():
 
 def test_what_is_not_there_leaves_no_section():
     bare = Evaluated(found().report)
-    assert Tags(bare.to_html()).ids == ["accuracy", "gap", "settings"]
+    assert Tags(bare.to_html()).ids == ["accuracy", "switched-off", "gap", "settings"]
 
 
 def test_a_bar_is_as_long_as_its_figure():
@@ -186,7 +197,7 @@ def test_it_opens_in_a_browser(browser, tmp_path: Path, width: int, scheme: str)
     assert complaints == []
     assert [address for address in asked if not address.startswith("data:")] == [file.as_uri()]
     assert page.locator("h1").inner_text() == "How right were the recommendations of Tea & Co?"
-    assert page.locator("svg.chart").count() == 5
+    assert page.locator("svg.chart").count() == 6
     assert page.locator("#ratings .cell").count() == 24 * 36
     ink, ground = page.evaluate(
         "[getComputedStyle(document.body).color, getComputedStyle(document.body).backgroundColor]"

@@ -230,6 +230,8 @@ def test_a_request_in_flight_ends_with_the_snapshot_it_began_with(
 
 def test_a_snapshot_that_fails_on_a_trial_request_is_refused(shop: TrainedShop) -> None:
     class Broken:
+        taken = ()
+
         def __init__(self, pieces: Pieces) -> None:
             self.__dict__.update({name: getattr(pieces, name) for name in Pieces.__slots__})
 

@@ -30,6 +30,7 @@ from habitue.facts import Catalogue
 from habitue.portraits import ItemColumns, ItemStats
 from habitue.training.dataset import ShopFacts
 from habitue.training.train import BestFirst, train
+from habitue.training.understood import facts_read, kinds_read
 
 if TYPE_CHECKING:
     from habitue.app.shop import Progress
@@ -58,7 +59,8 @@ def compare_snapshots(
         raise BadInput("A snapshot cannot be compared with itself.", remedy="Name another.")
     lineage = parts.store.stored().lineage
     loaded = {name: load(parts.snapshots.verify(name), lineage) for name in (first, second)}
-    facts = facts_of(parts, progress)
+    taken = loaded[second].pieces.config.taken  # where they differ, as the second reads kinds
+    facts = facts_read(facts_of(parts, progress), taken)
     ask, judge = np.random.default_rng(seed).spawn(2)
     held = _since(parts, facts, loaded)
     if held is not None:
@@ -73,13 +75,15 @@ def compare_snapshots(
             config = one.pieces.config.model_copy(update={"evaluate": False})
             same = np.random.default_rng(seed)  # what differs is what they were told
             trained = train(facts, config, rng=same, now_ms=cut, progress=progress)
-            pipelines[name] = (pipeline_trained(trained, config), trained.columns)
+            pipelines[name] = (pipeline_trained(trained, trained.config), trained.columns)
         columns = pipelines[first][1]
         how = (
             "too few have taken anything since; the settings of both, trained anew on what came "
             f"before {datetime.fromtimestamp(cut / 1000, UTC):%Y-%m-%d}"
         )
-    return _asked(parts, held, pipelines, columns, how, n=n, rngs=(ask, judge), progress=progress)
+    return _asked(
+        parts, held, pipelines, columns, how, taken=taken, n=n, rngs=(ask, judge), progress=progress
+    )
 
 
 def _asked(
@@ -89,6 +93,7 @@ def _asked(
     columns: ItemColumns,
     how: str,
     *,
+    taken: tuple[str, ...],
     n: int,
     rngs: tuple[np.random.Generator, np.random.Generator],
     progress: Progress,
@@ -111,7 +116,7 @@ def _asked(
     return compare(
         Asking(held, lists),
         (a, b),
-        parts_of_questions(parts, held, columns),
+        parts_of_questions(parts, held, columns, taken),
         judge,
         config,
         how=how,
@@ -147,7 +152,10 @@ def _split(
 ) -> Split:
     rebuy = all(one.pieces.config.rebuy for one in loaded.values())
     log = facts.between(_BEGINNING, until)
-    return by_time(log, cut, until, kinds=conversions_of(parts), repurchase=rebuy)
+    kinds = conversions_of(parts)
+    for one in loaded.values():
+        kinds = kinds_read(kinds, one.pieces.config.taken)
+    return by_time(log, cut, until, kinds=kinds, repurchase=rebuy)
 
 
 class _Version(NamedTuple):

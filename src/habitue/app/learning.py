@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from habitue.app.portraying import NORMS, conversions_of
 from habitue.errors import BadInput
+from habitue.evaluation.ablation import Ablation, ablation_of
 from habitue.evaluation.breadth import breadth_of
 from habitue.evaluation.chances import Chances, chances_of
 from habitue.evaluation.evaluated import Cost, CurvePoint, Evaluated, LearningCurve, enough_of
@@ -23,20 +24,30 @@ from habitue.evaluation.replay import Lister, by_score, lists_of, through
 from habitue.evaluation.report import (
     EvaluationConfig,
     Gap,
+    Judged,
     Measured,
     measure_lists,
     pooled,
     report_of,
 )
-from habitue.evaluation.segments import Asking, Segment, by_label, by_popularity, segment_lines
+from habitue.evaluation.segments import (
+    Asking,
+    Segment,
+    by_label,
+    by_novelty,
+    by_popularity,
+    segment_lines,
+)
 from habitue.evaluation.splits import Split, by_time, k_fold, leave_last_out, rolling
 from habitue.facts import MS_PER_DAY, ActionKind
 from habitue.metrics import bootstrap_mean, hits_of, paired_lift
 from habitue.portraits import ItemColumns, ShopNorms, portrait_columns
 from habitue.training.dataset import NEVER_MS, ShopFacts, facts_of_store
+from habitue.training.orders import learn_without
 from habitue.training.serving import pipeline_of
-from habitue.training.snapshots import write_snapshot
+from habitue.training.snapshots import judged_of, write_snapshot
 from habitue.training.train import BestFirst, Trained, train
+from habitue.training.understood import kinds_read, understood
 
 if TYPE_CHECKING:
     from habitue.app.shop import Progress
@@ -68,6 +79,7 @@ CurveBy = Literal["none", "shoppers", "time"]
 _SHARES: Final = (0.1, 0.25, 0.5, 1.0)
 _CURVE_QUESTIONS: Final = 3000
 _BEGINNING: Final = np.iinfo(np.int64).min
+_WITHOUT: Final = "without "  # before the name of the source that is left out
 _WARM: Final = 16  # questions asked before the clock runs, so that nothing is compiled under it
 
 
@@ -78,14 +90,19 @@ def train_snapshot(parts: Parts, *, now_ms: int, seed: int, progress: Progress) 
     does far worse on its held-out span than the active one did on its own.
     """
     facts = facts_of(parts, progress)
-    trained = train(
-        facts, parts.settings.training_run(), rng=np.random.default_rng(seed), progress=progress
-    )
+    read, config = understood(facts, parts.settings.training_run(), conversions_of(parts))
     last = parts.snapshots.active()
+    trained = train(
+        read,
+        config,
+        rng=np.random.default_rng(seed),
+        progress=progress,
+        off_before=[] if last is None else [one.name for one in judged_of(last.path) if one.off],
+    )
     parts.snapshots.sweep()
     progress("writing the snapshot", 0, 1)
     norms = ShopNorms.of(
-        trained.facts.log,
+        facts.between(_BEGINNING, trained.facts.now_ms),  # as told: portraits read them so
         trained.columns,
         trained.facts.now_ms,
         currency=parts.settings.shop.base_currency,
@@ -124,6 +141,9 @@ class _Answered:
     gap: Gap | None
     training_seconds: float
     asking_seconds: dict[str, float]
+    without: Asking | None = None  # what was answered without each source, where that was asked
+    without_seconds: float = 0.0
+    judged: list[Judged] = field(default_factory=list)
 
 
 def evaluate_shop(
@@ -135,29 +155,34 @@ def evaluate_shop(
     seed: int,
     folds: int,
     curve: str,
+    ablate: bool = False,
     progress: Progress,
 ) -> Evaluated:
     """Train on the past, ask what came after, and beside it what shown slates earned."""
     _check_choice("split", split, get_args(Protocol))
     _check_choice("curve", curve, get_args(CurveBy))
-    facts = facts_of(parts, progress)
+    told = facts_of(parts, progress)
     settings = parts.settings
-    config = settings.training_run().model_copy(update={"evaluate": False, "rebuy": rebuy})
-    kinds = conversions_of(parts)
+    facts, config = understood(told, settings.training_run(), conversions_of(parts))
+    config = config.model_copy(update={"evaluate": False, "rebuy": rebuy})
+    kinds = kinds_read(conversions_of(parts), config.taken)
     rng, drawn, dealt = np.random.default_rng(seed).spawn(3)
     judged = EvaluationConfig(n=n, length=config.recent_length)
     tasks = _tasks(facts, split, kinds, rebuy, config, folds, dealt)
     with_gap = config.model_copy(update={"evaluate": True})
     answered = [
-        _answer(parts, task, with_gap if task is tasks[-1] else config, judged, stream, progress)
+        _answer(
+            parts, task, with_gap if task is tasks[-1] else config, judged, stream, progress,
+            ablate=ablate,
+        )
         for task, stream in zip(tasks, rng.spawn(len(tasks)), strict=True)
-    ]
+    ]  # fmt: skip
     measured = [pooled([one.measured[name] for one in answered]) for name in answered[0].measured]
     first = f"ndcg@{n}"
     best = max(measured[1:], key=lambda one: float(np.nanmean(one.per_question[first]))).name
     report = report_of(answered[0].asking.split, measured, drawn, judged, against=(best,))
-    report = replace(report, gap=answered[-1].gap)
-    outcomes = outcomes_of(parts.store, conversions=kinds)
+    report = replace(report, gap=answered[-1].gap, judged=answered[-1].judged)
+    outcomes = outcomes_of(parts.store, conversions=conversions_of(parts))
     learnt = None
     if curve != "none":
         learnt = _curve(tasks[-1], config, curve, judged, drawn, progress)
@@ -178,11 +203,29 @@ def evaluate_shop(
             item_name=_titles(facts).__getitem__,
         ),
         curve=learnt,
+        ablation=_ablation(answered, drawn) if ablate else None,
         costs=_costs([one.asking_seconds for one in answered], settings.evaluation.cpu_hour_price),
         training_cpu_seconds=sum(one.training_seconds for one in answered),
         currency=settings.shop.base_currency,
         shop=settings.shop.name,
         settings=config.model_dump(mode="json"),
+    )
+
+
+def _ablation(answered: Sequence[_Answered], rng: np.random.Generator) -> Ablation:
+    """What each source adds, over all splits."""
+    asked = [
+        (one.without, [*one.segments, *by_novelty(one.without.split)])
+        for one in answered
+        if one.without is not None
+    ]
+    left = [name.removeprefix(_WITHOUT) for name in asked[0][0].lists if name.startswith(_WITHOUT)]
+    return ablation_of(
+        asked,
+        rng,
+        without={name: _WITHOUT + name for name in left if name},
+        again=_WITHOUT,
+        cpu_seconds=sum(one.without_seconds for one in answered),
     )
 
 
@@ -285,15 +328,20 @@ def _answer(
     judged: EvaluationConfig,
     rng: np.random.Generator,
     progress: Progress,
+    *,
+    ablate: bool = False,
 ) -> _Answered:
     """Train for one split, and ask the pipeline and every source by itself."""
     learn, ask = rng.spawn(2)
     held = task.held
     began = time.process_time()
-    trained = train(task.known, config, rng=learn, now_ms=task.until_ms, progress=progress)
+    trained = train(
+        task.known, config, rng=learn, now_ms=task.until_ms, progress=progress,
+        keep=("home",) if ablate else (),
+    )  # fmt: skip
     training_seconds = time.process_time() - began
     score: list[NDArray[np.float32]] = []
-    pipeline = pipeline_trained(trained, config)
+    pipeline = pipeline_trained(trained, trained.config)
     listers: dict[str, Lister] = {"habitue": through(pipeline)}
     listers |= {source.name: by_score(source) for source in trained.sources}
     lists: dict[str, NDArray[np.int32]] = {}
@@ -307,15 +355,49 @@ def _answer(
         name: with_breadth(measure_lists(held, name, rows), held, rows, trained.columns)
         for name, rows in lists.items()
     }
+    left: dict[str, NDArray[np.int32]] = {}
+    began = time.process_time()
+    if ablate:
+        left = _without_each(trained, config, held, judged, ask, progress)
     return _Answered(
         Asking(held, lists),
         measured,
         np.concatenate(score),
-        parts_of_questions(parts, held, trained.columns),
+        parts_of_questions(parts, held, trained.columns, config.taken),
         None if trained.report is None else trained.report.gap,
         training_seconds,
         {name: 1000 * spent / len(held) for name, spent in seconds.items()},
+        Asking(held, lists | left) if ablate else None,
+        time.process_time() - began,
+        trained.judged,
     )
+
+
+def _without_each(
+    trained: Trained,
+    config: TrainingConfig,
+    held: Split,
+    judged: EvaluationConfig,
+    rng: np.random.Generator,
+    progress: Progress,
+) -> dict[str, NDArray[np.int32]]:
+    """Lists of the pipeline without each source, and of it whole, learnt again by other lots."""
+    names = [one.name for one in trained.sources if trained.config.can_spare(one.name, "home")]
+    off = [one.name for one in trained.judged if one.off]
+    lists: dict[str, NDArray[np.int32]] = {}
+    for place, name in enumerate([*names, ""]):
+        lot = rng.spawn(1)[0]
+        left = [*off, name] if name else off
+        rankers = learn_without(trained.lessons, config, left, lot)
+        sources = [one for one in trained.sources if one.name != name]
+        pipeline = pipeline_of(
+            config.without(left), sources, rankers, trained.stats, trained.columns, BestFirst()
+        )
+        lists[_WITHOUT + name] = lists_of(
+            held, through(pipeline), judged.n, lot, length=judged.length
+        )
+        progress("leaving a source out", place + 1, len(names) + 1)
+    return lists
 
 
 def pipeline_trained(trained: Trained, config: TrainingConfig) -> Pipeline:
@@ -346,12 +428,18 @@ def with_breadth(
     return replace(one, per_question=one.per_question | breadth_of(held, rows, columns))
 
 
-def parts_of_questions(parts: Parts, held: Split, columns: ItemColumns) -> list[Segment]:
-    """The segments of a split: life cycle, platform where there are several, head and tail."""
+def parts_of_questions(
+    parts: Parts, held: Split, columns: ItemColumns, taken: tuple[str, ...]
+) -> list[Segment]:
+    """The segments of a split: life cycle, platform where there are several, head and tail.
+
+    ``taken`` are the kinds that the split's logs read as purchases.
+    """
     settings = parts.settings
     now_ms = int(held.now_ms.max())
     currency, config, kinds = (
-        settings.shop.base_currency, settings.portraits, conversions_of(parts),
+        settings.shop.base_currency, settings.portraits,
+        kinds_read(conversions_of(parts), taken),
     )  # fmt: skip
     norms = ShopNorms.of(held.train, columns, now_ms, currency=currency, config=config, kinds=kinds)
     frame = portrait_columns(
@@ -434,7 +522,7 @@ def _curve(
         began = time.process_time()
         trained = train(part, config, rng=learn.spawn(1)[0], now_ms=task.until_ms)
         spent = time.process_time() - began
-        lister = through(pipeline_trained(trained, config))
+        lister = through(pipeline_trained(trained, trained.config))
         rows = lists_of(held, lister, judged.n, ask.spawn(1)[0], length=judged.length)
         reached.append(measure_lists(held, "habitue", rows).per_question[metric])
         n_shoppers = len(np.unique(part.log.shopper_row))

@@ -216,13 +216,15 @@ class Shop:
         seed: int = 0,
         folds: int = 5,
         curve: str = "none",
+        ablate: bool = False,
         progress: Progress = _silent,
     ) -> Evaluated:
         """Train on the past and measure on what came after.
 
         ``split`` is ``by-time``, ``leave-last-out``, ``rolling`` (by time, ``folds`` spans in a
         row) or ``k-fold``. ``curve`` learns from less again, part of the ``shoppers`` or of the
-        ``time``, to say how much data is enough.
+        ``time``, to say how much data is enough; ``ablate`` learns without each source, to say what
+        it adds.
         """
         from habitue.app import learning
 
@@ -234,6 +236,7 @@ class Shop:
             seed=seed,
             folds=folds,
             curve=curve,
+            ablate=ablate,
             progress=progress,
         )
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from habitue.errors import SnapshotError, SnapshotRefused, StoreError
+from habitue.facts.meaning import participle
 from habitue.ranking.reasons import Reasons
 from habitue.slates.counters import Counters
 from habitue.slates.live import LiveShop
@@ -58,7 +59,7 @@ class Loaded:
         """What it has counted, as of its watermark."""
         pieces = self.pieces
         return Counters.of_snapshot(
-            self.manifest.watermark, pieces.stats, pieces.bought, pieces.refused
+            self.manifest.watermark, pieces.stats, pieces.bought, pieces.refused, pieces.taken
         )
 
 
@@ -109,7 +110,9 @@ def make_servable(
             rules,
             now_ms=now_ms,
             counters=live.counters if started else None,
-            explainer=lambda pipeline: Reasons(pipeline.rankers),
+            explainer=lambda pipeline: Reasons(
+                pipeline.rankers, bought=participle(loaded.pieces.taken)
+            ),
             quotas={name: one.sources for name, one in surfaces.items() if one.sources},
             objectives={name: one.objective for name, one in surfaces.items() if one.objective},
             kinds=settings.surfaces.kinds(),

@@ -14,10 +14,13 @@ from habitue.app.clock import clock_ms
 from habitue.app.places import sqlite_path
 from habitue.app.secrets import cursor_key
 from habitue.app.snapshots import make_servable, open_active
+from habitue.facts import code_of
+from habitue.facts.meaning import could_be_bought
 from habitue.policy import SurfaceRules
 from habitue.privacy.consent import ConsentGate
 from habitue.privacy.pseudonyms import Pseudonyms
 from habitue.settings import Settings
+from habitue.slates.counters import Counters
 from habitue.slates.fallback import PopularNow, popular_pipeline
 from habitue.slates.impressions import Impressions
 from habitue.slates.live import LiveShop
@@ -181,7 +184,7 @@ def _slating(parts: Parts, now_ms: int) -> Slating:
         columns=active.pieces.columns if active else None,
         impressions=_impressions(settings),
     )
-    live.start(now_ms, active.counters() if active else None)
+    live.start(now_ms, active.counters() if active else Counters(taken=_taken(settings)))
     popular = PopularNow(live)
     popular.refresh(now_ms)
     policies = policies_of(live, _rules(settings))
@@ -205,6 +208,11 @@ def _slating(parts: Parts, now_ms: int) -> Slating:
         kinds=kinds,
     )
     return Slating(live_state, consent, live, popular, switch, surfaces)
+
+
+def _taken(settings: Settings) -> tuple[str, ...]:
+    """What stands for a purchase until a training has looked."""
+    return could_be_bought(code_of(name) for name in settings.shop.conversions)
 
 
 def _impressions(settings: Settings) -> Impressions | None:

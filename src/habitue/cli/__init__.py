@@ -132,6 +132,9 @@ def evaluate(
     curve: Annotated[
         str, typer.Option(help="Learn from part of the shoppers, or of the time, too.")
     ] = "none",
+    ablate: Annotated[
+        bool, typer.Option("--ablate", help="Learn without each source, too: what does it add?")
+    ] = False,
     seed: Annotated[int, typer.Option(help="Seed of training and of the bootstrap.")] = 0,
     report: Annotated[Path | None, typer.Option(help="Write a page with plots here.")] = None,
     json: Json = False,
@@ -143,8 +146,9 @@ def evaluate(
 
     with _open(store, settings) as shop, bars() as progress:
         found = shop.evaluate(
-            split=split, rebuy=rebuy, n=n, seed=seed, folds=folds, curve=curve, progress=progress
-        )
+            split=split, rebuy=rebuy, n=n, seed=seed, folds=folds, curve=curve, ablate=ablate,
+            progress=progress,
+        )  # fmt: skip
     _tell(found, report, json)
 
 

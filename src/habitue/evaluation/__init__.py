@@ -1,5 +1,6 @@
 """Was it right? Splits, replay of the whole pipeline, outcomes of what was shown, reports."""
 
+from habitue.evaluation.ablation import Ablation, Left, PartOfAblation, ablation_of
 from habitue.evaluation.breadth import breadth_of
 from habitue.evaluation.chances import Chances, chances_of
 from habitue.evaluation.comparison import Comparison, Difference, SegmentDifference, compare
@@ -28,6 +29,7 @@ from habitue.evaluation.replay import (
 from habitue.evaluation.report import (
     EvaluationConfig,
     Gap,
+    Judged,
     Lift,
     Line,
     Measured,
@@ -44,12 +46,14 @@ from habitue.evaluation.segments import (
     Segment,
     SegmentLine,
     by_label,
+    by_novelty,
     by_popularity,
     segment_lines,
 )
 from habitue.evaluation.splits import Ragged, Split, by_time, k_fold, leave_last_out, rolling
 
 __all__ = [
+    "Ablation",
     "Asked",
     "Asking",
     "Chances",
@@ -60,11 +64,14 @@ __all__ = [
     "Evaluated",
     "EvaluationConfig",
     "Gap",
+    "Judged",
     "LearningCurve",
+    "Left",
     "Lift",
     "Line",
     "Lister",
     "Measured",
+    "PartOfAblation",
     "Ragged",
     "Rates",
     "RatingConfig",
@@ -76,10 +83,12 @@ __all__ = [
     "SegmentDifference",
     "SegmentLine",
     "Split",
+    "ablation_of",
     "ask",
     "attribute",
     "breadth_of",
     "by_label",
+    "by_novelty",
     "by_popularity",
     "by_score",
     "by_time",

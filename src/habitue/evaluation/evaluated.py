@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from habitue.evaluation.ablation import Ablation, ablation_tables
 from habitue.evaluation.chances import Chances
 from habitue.evaluation.outcomes import Rates, rates_table
 from habitue.evaluation.ratings import RatingReport
@@ -93,6 +94,7 @@ class Evaluated:
     currency: str = "EUR"
     shop: str = ""
     settings: dict[str, Any] = field(default_factory=dict)  # what was trained with
+    ablation: Ablation | None = None
 
     def to_json(self) -> str:
         """All of it as JSON."""
@@ -111,6 +113,8 @@ class Evaluated:
         tables: list[Any] = [self.report.table()]
         if self.segments:
             tables.append(segment_table(self.segments))
+        if self.ablation is not None:
+            tables.append(ablation_tables(self.ablation))
         if self.ratings is not None:
             tables.append(_rating_table(self.ratings))
         if self.curve is not None:

@@ -10,10 +10,12 @@ from typing import Any, Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from habitue.evaluation.ablation import Ablation, change_text
 from habitue.evaluation.charts import Bar, bars, curve, diagram, heat_map
 from habitue.evaluation.comparison import Comparison
 from habitue.evaluation.evaluated import Evaluated, share_text
 from habitue.evaluation.ratings import HeatMap
+from habitue.evaluation.report import switched_off
 from habitue.evaluation.segments import SegmentLine
 from habitue.metrics import Interval
 
@@ -34,6 +36,7 @@ def evaluated_page(found: Evaluated) -> str:
         found=found,
         main=main,
         best=best,
+        switched_off=switched_off(report.judged),
         metrics=_names(line.intervals for line in report.lines),
         figures=_names(line.figures for line in report.lines),
         ranking=bars(
@@ -47,6 +50,7 @@ def evaluated_page(found: Evaluated) -> str:
         segments=_segment_bars(found.segments),
         chances=_chances(found),
         curve=_curve(found),
+        ablation=_ablation(found.ablation) if found.ablation is not None else "",
         heat_map=_heat_map(found.ratings.heat_map) if found.ratings is not None else "",
         costs=_costs(found),
         settings=list(_flat(found.settings)),
@@ -91,7 +95,12 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"plain": _plain, "interval": _interval, "share": share_text}
+    environment.filters |= {
+        "plain": _plain,
+        "interval": _interval,
+        "share": share_text,
+        "change": change_text,
+    }
     return environment
 
 
@@ -132,6 +141,18 @@ def _curve(found: Evaluated) -> Markup:
         x_label=f"share of the {learnt.by} learnt from",
         y_label=learnt.metric,
         name=f"learning curve by {learnt.by}",
+    )
+
+
+def _ablation(found: Ablation) -> Markup:
+    lines = [*found.lines, *([] if found.chance is None else [found.chance])]
+    return bars(
+        [
+            Bar(f"without {line.name}", line.change, strong=line.change.beyond_zero)
+            for line in lines
+        ],
+        unit=f"{found.metric} without it less with it",
+        name="what leaving each source out changes",
     )
 
 

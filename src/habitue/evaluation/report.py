@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 __all__ = [
     "EvaluationConfig",
     "Gap",
+    "Judged",
     "Lift",
     "Line",
     "Measured",
@@ -48,6 +49,8 @@ __all__ = [
     "measure_ranks",
     "pooled",
     "report_of",
+    "signed",
+    "switched_off",
 ]
 
 
@@ -125,6 +128,35 @@ class Gap:
 
 
 @dataclass(frozen=True, slots=True)
+class Judged:
+    """What leaving a source out changes, and whether it was switched off for it."""
+
+    name: str
+    off: bool
+    changes: dict[str, Interval]  # by surface: NDCG@10 without it less with it
+
+    def __str__(self) -> str:
+        """Its name, and what is lost where it is missed most."""
+        most = min(self.changes.values(), key=lambda one: one.estimate)
+        return f"{self.name} ({signed(most)})"
+
+
+def signed(change: Interval) -> str:
+    """A difference with its sign and its interval.
+
+    >>> signed(Interval(-0.0002, -0.0011, 0.0006))
+    '−0.0002 [−0.0011, 0.0006]'
+    """
+    return str(change).replace("-", "−")
+
+
+def switched_off(judged: Sequence[Judged]) -> str:
+    """What was switched off, in words; empty where nothing was."""
+    off = [str(one) for one in judged if one.off]
+    return f"switched off: {', '.join(off)}" if off else ""
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """An evaluation: what was asked, and how each recommender answered."""
 
@@ -134,6 +166,7 @@ class Report:
     lines: list[Line]
     lifts: list[Lift] = field(default_factory=list)
     gap: Gap | None = None  # None where only one span could be asked
+    judged: list[Judged] = field(default_factory=list)  # empty where sources are not judged
 
     def line(self, name: str) -> Line:
         """The line of one recommender; raises ``KeyError``."""
@@ -170,6 +203,10 @@ class Report:
         """The report ``to_json`` wrote."""
         return msgspec.json.decode(data, type=cls)
 
+    def _caption(self) -> str | None:
+        told = [switched_off(self.judged), "" if self.gap is None else str(self.gap)]
+        return "\n".join(line for line in told if line) or None
+
     def table(self, columns: Sequence[str] = TABLE) -> Table:
         """The report as a table for a terminal; ``columns`` names metrics without their cut-off."""
         from rich.table import Table
@@ -177,7 +214,7 @@ class Report:
         table = Table(
             title=f"{self.protocol}: {self.n_questions:,} questions, {self.n_items:,} items",
             title_justify="left",
-            caption=None if self.gap is None else str(self.gap),
+            caption=self._caption(),
             caption_justify="left",
         )
         names = _names([*line.intervals, *line.figures] for line in self.lines)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from habitue.evaluation.splits import Split
+from habitue.facts import MS_PER_DAY
 from habitue.metrics import (
     LIST_METRICS,
     Interval,
@@ -23,6 +24,7 @@ __all__ = [
     "Segment",
     "SegmentLine",
     "by_label",
+    "by_novelty",
     "by_popularity",
     "segment_lines",
     "values_in",
@@ -32,6 +34,8 @@ SHOWN = ("ndcg", "recall", "hit_rate")
 """The metrics that are shown of a segment."""
 
 _HEAD = 0.2  # the share of items that is the head, as in ``metrics.head_share``
+
+_NEW_DAYS = 28.0  # how long an item is new, as long as a span of training
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,18 @@ def by_popularity(split: Split, head: float = _HEAD) -> list[Segment]:
     is_head = np.zeros(split.n_items, np.bool_)
     is_head[ranked[: max(1, round(head * len(ranked)))]] = True
     return [Segment("items", "head", item=is_head), Segment("items", "tail", item=~is_head)]
+
+
+def by_novelty(split: Split, days: float = _NEW_DAYS) -> list[Segment]:
+    """The items nobody had done anything with until ``days`` before the questions; none without."""
+    train = split.train
+    if not len(split) or not len(train):
+        return []
+    rows, first = np.unique(train.item_row, return_index=True)  # the log is in order of time
+    since = int(split.now_ms.max()) - int(days * MS_PER_DAY)
+    is_new = split.available.copy()
+    is_new[rows[(rows >= 0) & (train.at_ms[first] < since)]] = False
+    return [Segment("items", "new", item=is_new)]
 
 
 def values_in(

@@ -7,6 +7,7 @@ source by its mean and spread among the request's candidates, so that any scales
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final, Literal
 
 import numpy as np
@@ -30,6 +31,11 @@ class FusionConfig(BaseModel):
     weights: dict[str, float] = Field(
         default={}, description="weight of each source by name; those not named count nothing"
     )
+
+    def without(self, names: Collection[str]) -> FusionConfig:
+        """The same sum without these sources."""
+        kept = {name: weight for name, weight in self.weights.items() if name not in names}
+        return self.model_copy(update={"weights": kept})
 
 
 def break_ties(score: NDArray[np.float32], popularity: NDArray[np.float32]) -> NDArray[np.float32]:

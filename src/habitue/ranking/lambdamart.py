@@ -5,6 +5,7 @@ Burges, "From RankNet to LambdaRank to LambdaMART" (2010); trained by LightGBM, 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -19,6 +20,7 @@ from habitue.facts import Context
 from habitue.ranking.contract import Known
 from habitue.ranking.demand import DemandColumns
 from habitue.ranking.features import FeatureBatch, FeatureMaker
+from habitue.ranking.proposed import Proposed
 from habitue.ranking.trees import Forest
 
 __all__ = ["LambdaMartConfig", "LambdaMartLearner", "LambdaMartRanker", "RankingSet"]
@@ -63,10 +65,49 @@ class RankingSet:
     group: NDArray[np.int64]  # (n_requests,) rows of each request, in order
     names: tuple[str, ...]
     weight: NDArray[np.float32] | None = None  # (n_requests,) how much each request counts
+    proposed: Proposed | None = None  # who proposed the candidates, where that was kept
 
     def weighted(self, weight: float) -> RankingSet:
         """The same requests, each counting ``weight``."""
         return replace(self, weight=np.full(len(self.group), weight, np.float32))
+
+    def without(self, names: Collection[str]) -> RankingSet:
+        """As if the sources ``names`` were not there: without their candidates and their scores.
+
+        What others say is measured within what is left of each request; a request with no answer
+        left is left out. Shown items stay, whoever proposed them. Needs ``proposed``.
+        """
+        assert self.proposed is not None, "who proposed the candidates was not kept"
+        owner = np.repeat(np.arange(len(self.group)), self.group)
+        row = self.proposed.by_others(names)
+        answered = np.bincount(owner[row & (self.grade > 0)], minlength=len(self.group)) > 0
+        row &= answered[owner]
+        x, columns = self.seen_without(names, row)
+        return RankingSet(
+            x,
+            self.grade[row],
+            np.bincount(owner[row], minlength=len(self.group))[answered],
+            columns,
+            None if self.weight is None else self.weight[answered],
+        )
+
+    def seen_without(
+        self, names: Collection[str], row: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.float32], tuple[str, ...]]:
+        """The features of the rows marked (n_rows,) without the sources ``names``; their names."""
+        assert self.proposed is not None, "who proposed the candidates was not kept"
+        places, bits = self.proposed.left(names)
+        owner = np.repeat(np.arange(len(self.group)), self.group)[row]
+        column = [3 * s + part for s in places for part in range(3)]
+        column += range(3 * len(self.proposed.sources), len(self.names))
+        x = self.x[np.flatnonzero(row)[:, None], np.array(column)]
+        norms = self.proposed.norms(places, bits)
+        small = np.float32(1e-9)
+        for place in range(len(places)):
+            value, (mean, sd, most) = x[:, 3 * place], norms[owner, place].T
+            x[:, 3 * place + 1] = (value - mean) / (sd + small)
+            x[:, 3 * place + 2] = value / (most + small)
+        return x, tuple(self.names[c] for c in column)
 
     @classmethod
     def joined(cls, parts: list[RankingSet]) -> RankingSet:
@@ -74,12 +115,14 @@ class RankingSet:
         weights = [
             np.ones(len(p.group), np.float32) if p.weight is None else p.weight for p in parts
         ]
+        proposed = [p.proposed for p in parts if p.proposed is not None]
         return cls(
             np.concatenate([p.x for p in parts]),
             np.concatenate([p.grade for p in parts]),
             np.concatenate([p.group for p in parts]),
             parts[0].names,
             np.concatenate(weights),
+            Proposed.joined(proposed) if len(proposed) == len(parts) else None,
         )
 
 

@@ -71,12 +71,20 @@ class Chosen(Protocol):
 class Reasons:
     """Finds the reasons of slates by removing causes and scoring again."""
 
-    def __init__(self, rankers: Mapping[str, Ranker], config: ReasonsConfig | None = None) -> None:
+    def __init__(
+        self,
+        rankers: Mapping[str, Ranker],
+        config: ReasonsConfig | None = None,
+        *,
+        bought: str = "bought",
+    ) -> None:
+        """``bought`` says what shoppers do with items, where they do not buy them."""
         self.rankers = {
             name: ranker if isinstance(ranker, Explainable) else None
             for name, ranker in rankers.items()
         }
         self.config = config or ReasonsConfig()
+        self._bought = bought
         self._shares = np.ones(len(KINDS))
         self._shares[[KINDS.index("brand"), KINDS.index("category")]] = self.config.broad_share
 
@@ -123,7 +131,7 @@ class Reasons:
         for x, (which, lost) in enumerate(zip(best.tolist(), drop.tolist(), strict=True)):
             if which not in said:
                 kind, cause = KINDS[code[which]], int(named[which])
-                text = _words(kind, cause, context.surface, title, columns)
+                text = _words(kind, cause, context.surface, title, columns, self._bought)
                 said[which] = (text, (cause,) if kind in _NAMING else (), kind)
             reasons.append(new[x] if x in new else Reason(*said[which], lost))
         return reasons
@@ -143,7 +151,12 @@ class Reasons:
 
 
 def _words(
-    kind: str, cause: int, surface: str, title: Callable[[int], str], columns: ItemColumns
+    kind: str,
+    cause: int,
+    surface: str,
+    title: Callable[[int], str],
+    columns: ItemColumns,
+    bought: str,
 ) -> str:
     """The sentence a shopper reads."""
     match kind:
@@ -152,7 +165,7 @@ def _words(
         case "carted":
             return f"Goes with {title(cause)} in your cart"
         case "bought":
-            return f"Often bought with {title(cause)}"
+            return f"Often {bought} with {title(cause)}"
         case "anchors":
             return "Goes with your cart" if surface == "cart" else f"Goes with {title(cause)}"
         case "brand":
@@ -160,4 +173,4 @@ def _words(
         case "category":
             return f"From {columns.category_name(cause)}, where you often look"
         case _:
-            return "Time to buy it again"
+            return "Time to buy it again" if bought == "bought" else "Once more?"

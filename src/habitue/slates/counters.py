@@ -5,10 +5,14 @@ Ratings are kept since the snapshot: those of before are in the source that was 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from habitue.facts import ActionKind
+from habitue.facts.meaning import read_as
 from habitue.portraits import ItemStats
 from habitue.slates.ledger import Ledger, LedgerTable, RatingLedger
 from habitue.slates.scanned import ACTION_COLUMNS, columns_of, some_of
@@ -34,18 +38,33 @@ class Counters:
     refused: Ledger = field(default_factory=_refused)
     rated: RatingLedger = field(default_factory=RatingLedger)
     seq: int = 0
+    taken: tuple[str, ...] = ()  # kinds read as purchases
+    _table: NDArray[np.uint8] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._table = read_as(self.taken)
 
     @classmethod
     def of_snapshot(
-        cls, seq: int, stats: ItemStats, bought: LedgerTable, refused: LedgerTable
+        cls,
+        seq: int,
+        stats: ItemStats,
+        bought: LedgerTable,
+        refused: LedgerTable,
+        taken: tuple[str, ...] = (),
     ) -> Self:
-        """A snapshot's counters, as of its watermark ``seq``."""
+        """A snapshot's counters, as of its watermark ``seq``, reading kinds as it does."""
         return cls(
             stats,
             Ledger(ActionKind.purchase, bought),
             Ledger(ActionKind.not_interested, refused),
             seq=seq,
+            taken=taken,
         )
+
+    def read(self, kind: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Kinds of action as they are understood: what stands for a purchase as one."""
+        return self._table[kind] if self.taken else kind
 
     def add(self, actions: ActionColumns) -> None:
         """Count actions; the caller sees to it that none repeats."""
@@ -54,6 +73,8 @@ class Counters:
             return
         if not with_item.all():
             actions = some_of(actions, with_item)
+        if self.taken:
+            actions = replace(actions, kind=self.read(actions.kind))
         self.stats.add(actions)
         self.bought.add(actions)
         self.refused.add(actions)

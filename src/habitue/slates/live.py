@@ -350,7 +350,7 @@ class LiveShop:
         refused = counters.refused.of(members, asked.now_ms)
         if len(refused.item):
             item, kind, age = _with_refused(item, kind, age, refused)
-        context = self._context(asked, row, item, kind, age, owned)
+        context = self._context(asked, row, item, counters.read(kind), age, owned)
         rated = counters.rated.of(members, asked.now_ms + 1)
         if rated is not None:
             context = replace(context, rated=rated)

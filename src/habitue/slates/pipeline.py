@@ -19,9 +19,9 @@ from habitue.facts import Context
 from habitue.policy.contract import Policy
 from habitue.ranking.contract import Ranker
 from habitue.ranking.lambdamart import FeatureRanker
-from habitue.slates.union import PINNED, union
+from habitue.slates.union import PINNED, proposers, union
 
-__all__ = ["PINNED", "Candidates", "Pipeline", "Slates", "gather"]
+__all__ = ["PINNED", "Candidates", "Pipeline", "Slates", "gather", "gather_proposed"]
 
 
 _Quota = tuple[tuple[int, int], ...]  # (place of the source, how many it may propose)
@@ -76,6 +76,22 @@ def gather(
     """
     asked = Panel(sources).ask(context)
     return _gather(asked, _numbered(sources, quota), context, barred, rebuy=rebuy)
+
+
+def gather_proposed(
+    sources: Sequence[Source], quota: Mapping[str, int], context: Context, *, rebuy: bool
+) -> tuple[NDArray[np.int32], NDArray[np.uint64]]:
+    """``gather``'s candidates (B, m), and who proposed each: bit ``s`` for the source at ``s``."""
+    numbered = _numbered(sources, quota)
+    numbers = tuple(s for s, _ in numbered)
+    proposals = Panel(sources).ask(context).propose(numbered)
+    item_row, _, _ = union(
+        proposals,
+        numbers=numbers,
+        owned=None if rebuy else context.owned,
+        anchors=context.anchor_item,
+    )
+    return item_row, proposers(item_row, proposals, numbers)
 
 
 def _numbered(sources: Sequence[Source], quota: Mapping[str, int]) -> _Quota:

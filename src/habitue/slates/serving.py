@@ -75,6 +75,11 @@ class Pieces(Protocol):
         ...
 
     @property
+    def taken(self) -> tuple[str, ...]:
+        """Kinds of action that were read as purchases."""
+        ...
+
+    @property
     def usual_gap_days(self) -> NDArray[np.float32]:
         """Usual days between two purchases of each item: (n_items,)."""
         ...
@@ -235,7 +240,7 @@ def servable_of(
     works like. Raises ``SnapshotRefused`` if it fails on a request, and then nothing has changed.
     """
     fresh = counters or shop.prepare(
-        Counters.of_snapshot(watermark, pieces.stats, pieces.bought, pieces.refused)
+        Counters.of_snapshot(watermark, pieces.stats, pieces.bought, pieces.refused, pieces.taken)
     )
     policies = policies_of(shop, rules, pieces.usual_gap_days)
     first = next(iter(policies.values()))

@@ -125,6 +125,11 @@ class SurfacesConfig(BaseModel):
             if one.fuse != "learned"
         }
 
+    def named_sources(self) -> tuple[str, ...]:
+        """The sources that surfaces name as their own, in order of their names."""
+        named = (one.sources or {} for one in self.by_name().values())
+        return tuple(sorted({name for said in named for name, n in said.items() if n > 0}))
+
     def kinds(self) -> dict[str, str]:
         """Which of the house's surfaces each works like, by name."""
         return {name: one.built_on or name for name, one in self.by_name().items()}

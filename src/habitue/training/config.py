@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
 
 from habitue.candidates.roster import DEFAULT_SOURCES, SourceConfig
 from habitue.facts.cleaning.robots import RobotConfig
+from habitue.facts.kind_names import KindName
 from habitue.portraits import ItemStatsConfig
-from habitue.ranking.fusion import FusionConfig
+from habitue.ranking.blend import DEFAULT_WEIGHTS
+from habitue.ranking.fusion import TIES, FusionConfig
 from habitue.ranking.lambdamart import LambdaMartConfig
 
-__all__ = ["DEFAULT_QUOTAS", "GateConfig", "TrainingConfig", "TrainingSettings"]
+__all__ = ["DEFAULT_QUOTAS", "GateConfig", "PruneConfig", "TrainingConfig", "TrainingSettings"]
 
 DEFAULT_QUOTAS: Mapping[str, Mapping[str, int]] = {
     "home": {
@@ -46,6 +48,31 @@ class GateConfig(BaseModel):
     most_gap: PositiveFloat = Field(
         2.0,
         description="How many times as good a span learnt from may be answered as one held out.",
+    )
+
+
+class PruneConfig(BaseModel):
+    """When a source that adds nothing is switched off by itself."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    enabled: bool = Field(
+        False, description="Switch sources off that add nothing, judged anew at each training."
+    )
+    least_gain: float = Field(
+        0.01,
+        ge=0,
+        le=1,
+        description="Share of a surface's NDCG@10 a source must add; off is what surely adds less.",
+    )
+    confidence: float = Field(
+        0.95, gt=0.5, lt=1, description="How sure, as the level of the interval of what it adds."
+    )
+    questions: PositiveInt = Field(
+        1500, description="Requests of each surface it is judged on, at most."
+    )
+    least_questions: PositiveInt = Field(
+        200, description="Below so many a surface says too little to switch off for."
     )
 
 
@@ -103,6 +130,7 @@ class TrainingSettings(BaseModel):
     )
     evaluate: bool = Field(True, description="Hold the last span out first, and measure on it.")
     gate: GateConfig = Field(GateConfig(), description="When a new snapshot is refused.")
+    prune: PruneConfig = Field(PruneConfig(), description="When a source is switched off.")
 
     def quota(self, surface: str) -> dict[str, int]:
         """The quotas of a surface, of the sources there are."""
@@ -119,6 +147,12 @@ class TrainingConfig(TrainingSettings):
         description="How surfaces make one order of their sources, by name: learned if not said. "
         "A shop says it as ``surfaces.<name>.fuse``.",
     )
+    needed: tuple[str, ...] = Field(
+        (), description="Sources that surfaces name, as ``surfaces.<name>.sources``: never off."
+    )
+    taken: tuple[KindName, ...] = Field(
+        (), description="Kinds of action that were read as purchases, for they stand for them."
+    )
 
     @model_validator(mode="after")
     def _fusion_names_sources(self) -> Self:
@@ -133,6 +167,28 @@ class TrainingConfig(TrainingSettings):
             if one.fuse == "sum" and not any(one.weights.values()):
                 raise ValueError(f"surfaces.{surface} is a sum and says no weights")
         return self
+
+    def without(self, names: Collection[str]) -> TrainingConfig:
+        """The same without these sources: neither their candidates nor their scores."""
+        return self.model_copy(
+            update={
+                "sources": tuple(one for one in self.sources if one.name not in names),
+                "fusion": {surface: one.without(names) for surface, one in self.fusion.items()},
+            }
+        )
+
+    def weighed(self) -> set[str]:
+        """The sources that orders which are written down read, ties and defaults too."""
+        found: set[str] = set()
+        for surface in self.written_down():
+            said = self.fusion[surface].weights or DEFAULT_WEIGHTS
+            found |= {name for name, weight in said.items() if weight}
+            found |= set(TIES)
+        return found & {one.name for one in self.sources}
+
+    def can_spare(self, name: str, surface: str) -> bool:
+        """Whether anybody proposes anything on a surface without this source."""
+        return any(n for other, n in self.quota(surface).items() if other != name)
 
     def written_down(self) -> tuple[str, ...]:
         """The surfaces whose order is not learnt."""

@@ -47,6 +47,11 @@ class Pieces:
     refused: LedgerTable
 
     @property
+    def taken(self) -> tuple[str, ...]:
+        """Kinds of action that were read as purchases."""
+        return self.config.taken
+
+    @property
     def due(self) -> Due | None:
         """When things are bought again, as the source ``again`` has learnt; none without it."""
         learnt = (one.due for one in self.sources if isinstance(one, AgainSource))

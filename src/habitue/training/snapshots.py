@@ -4,15 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
+
+import msgspec
 
 from habitue.errors import SnapshotRefused
+from habitue.evaluation.report import Judged
 from habitue.store.snapshots import Manifest, Snapshot, SnapshotStore
 from habitue.training.config import GateConfig
 from habitue.training.serving import save_pieces
 from habitue.training.train import Trained
 
-__all__ = ["Saved", "check_gap", "check_gate", "write_snapshot"]
+__all__ = ["JUDGED", "Saved", "check_gap", "check_gate", "judged_of", "write_snapshot"]
+
+
+JUDGED: Final = "sources.json"
+"""In a snapshot's folder: what each source adds, and which are switched off for it."""
+
+
+def judged_of(folder: Path) -> list[Judged]:
+    """What a snapshot's sources were judged to add; empty where they were not."""
+    file = folder / JUDGED
+    return msgspec.json.decode(file.read_bytes(), type=list[Judged]) if file.exists() else []
 
 
 class Saved(Protocol):
@@ -48,6 +61,8 @@ def write_snapshot(
         save_pieces(trained, draft.path)
         for name, one in (beside or {}).items():
             one.save(draft.path / name)
+        if trained.judged:
+            (draft.path / JUDGED).write_bytes(msgspec.json.encode(trained.judged))
         if trained.report is not None:
             (draft.path / "report.json").write_bytes(trained.report.to_json())
         draft.metrics = {**trained.metrics, "questions": _questions(trained)}

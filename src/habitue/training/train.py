@@ -7,8 +7,8 @@ on it; then the ranker learns from it too, and sources are fitted once more on e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import pairwise
 from threading import Lock
@@ -22,6 +22,7 @@ from habitue.errors import BadInput
 from habitue.evaluation.replay import lists_of, through
 from habitue.evaluation.report import (
     EvaluationConfig,
+    Judged,
     Measured,
     Report,
     gap_of,
@@ -30,18 +31,30 @@ from habitue.evaluation.report import (
 )
 from habitue.evaluation.splits import Split, by_time
 from habitue.facts import MS_PER_DAY
-from habitue.policy.contract import Chosen, Policy
+from habitue.policy.best_first import BestFirst
 from habitue.policy.rebuy import usual_gap_days
 from habitue.portraits import ItemColumns, ItemStats, ShopperIndex
-from habitue.ranking.lambdamart import LambdaMartLearner, LambdaMartRanker, RankingSet
+from habitue.ranking.lambdamart import LambdaMartRanker, RankingSet
+from habitue.slates.pipeline import Pipeline
 from habitue.training.config import TrainingConfig
 from habitue.training.dataset import ShopFacts
 from habitue.training.moments import at_cut, beside_carts, beside_items, in_visits
+from habitue.training.orders import learn_orders
+from habitue.training.pruning import judge_sources
+from habitue.training.serving import pipeline_of
 from habitue.training.shown import at_slates
 from habitue.training.together import together
 from habitue.training.windows import Moments, Window, lessons, window_of
 
-__all__ = ["Progress", "Trained", "fit_sources", "span_cuts", "train"]
+__all__ = [
+    "BestFirst",
+    "Progress",
+    "Trained",
+    "fit_sources",
+    "lessons_of",
+    "span_cuts",
+    "train",
+]
 
 Progress = Callable[[str, float, float], None]
 """Told (step, done, total) as work goes on."""
@@ -65,6 +78,10 @@ class Trained:
     watermark: int
     report: Report | None
     metrics: dict[str, float]
+    lessons: list[dict[str, RankingSet]] = field(default_factory=list)
+    """Of each span, by surface, where they were to be kept; of all sources, switched off or not."""
+    judged: list[Judged] = field(default_factory=list)
+    """What each source adds, where ``config.prune`` asks; ``config`` is without those off."""
 
 
 def train(
@@ -74,53 +91,77 @@ def train(
     rng: np.random.Generator,
     now_ms: int | None = None,
     progress: Progress = _silent,
+    keep: Collection[str] = (),
+    off_before: Collection[str] = (),
 ) -> Trained:
     """Train on everything before ``now_ms``; the moment after the last action, unless said.
 
-    Raises ``BadInput`` when there are no actions at all.
+    The lessons of the surfaces ``keep`` are kept, with who proposed what in them, so that their
+    orders can be learnt again without a source. ``off_before`` names the sources that the last
+    snapshot had switched off. Raises ``BadInput`` when there are no actions.
     """
     if not len(facts.log):
         raise BadInput("There are no actions to learn from.", remedy="Import or send some first.")
     now = int(facts.log.at_ms[-1]) + 1 if now_ms is None else now_ms
     cuts = span_cuts(int(facts.log.at_ms[0]), now, config)
     seeds = rng.spawn(len(cuts) + 3)
-    continued = _continued(facts, [*cuts, now], config, rng.spawn(1)[0])
+    going_on = rng.spawn(1)[0]
+    continued = _continued(facts, cuts, config, going_on)
     spans = list(pairwise([*cuts, now]))
     step = _Counted("spans of the past", len(spans) + 3, progress)
+    tracked = (*config.surfaces, "home") if config.prune.enabled else keep
 
     def look_back(number: int) -> tuple[Window, dict[str, RankingSet]]:
         cut, until = spans[number]
         known = facts.as_of(cut)
         sources = fit_sources(known, config, seeds[number], continued[number])
         window = window_of(known, sources, config.item_stats)
-        taught = _lessons_of(facts, window, until, config, seeds[number])
+        taught = lessons_of(facts, window, until, config, seeds[number], tracked)
         step.done()
         return window, taught
 
     looked = together([partial(look_back, n) for n in range(len(spans))], config.threads)
     taught = [lesson for _, lesson in looked]
+    kept = [{name: one for name, one in span.items() if name in keep} for span in taught]
+    judged: list[Judged] = []
+    if config.prune.enabled and len(looked) > 2:
+        progress("judging the sources", 0, 1)
+        judged = _judged(facts, looked[-2][0], spans[-2][1], taught[:-2], config, rng, off_before)
+        progress("judging the sources", 1, 1)
+    full, taught_all, looked_at = config, taught, [window for window, _ in looked]
+    off = [one.name for one in judged if one.off]
+    if off:
+        config = config.without(off)
+        looked = [(window.without(off), lesson) for window, lesson in looked]
+        taught = [{name: one.without(off) for name, one in span.items()} for span in taught]
 
     def hold_out() -> Report | None:
         if not config.evaluate or not looked:
             step.done()
             return None
         held = looked[-1][0]
-        fresh = window_of(facts.as_of(held.cut_ms), held.sources, config.item_stats)
-        home = [{"home": span["home"]} for span in taught[:-1] if "home" in span]
-        rankers = _learn(home, config, seeds[-3])
+        fresh = window_of(facts.as_of(held.cut_ms), looked_at[-1].sources, config.item_stats)
+        beside: dict[str, Pipeline] = {}
+        if off:
+            everything = _home_of(taught_all[:-1])
+            order = learn_orders(everything, full, seeds[-3])
+            beside["all sources"] = _asked_of(full, fresh, order)
+            fresh = fresh.without(off)
+        rankers = learn_orders(_home_of(taught[:-1]), config, seeds[-3])
         before = looked[-2][0] if len(looked) > 1 else None
-        report = _measure(facts, fresh, before, rankers, now, config, seeds[-3])
+        report = _measure(facts, fresh, before, rankers, now, config, seeds[-3], beside)
         step.done()
-        return report
+        return None if report is None else replace(report, judged=judged)
 
     def learn() -> dict[str, LambdaMartRanker]:
-        rankers = _learn(taught, config, seeds[-2])
+        rankers = learn_orders(taught, config, seeds[-2])
         step.done()
         return rankers
 
     def fit() -> tuple[TrainingFacts, Window]:
         known = facts.as_of(now)
-        sources = fit_sources(known, config, seeds[-1], continued[-1])
+        last = _continued(facts, [now], config, going_on, continued)
+        sources = fit_sources(known, config, seeds[-1], last[-1])
         window = window_of(known, sources, config.item_stats)
         step.done()
         return known, window
@@ -137,6 +178,8 @@ def train(
         facts.watermark,
         report,
         ({} if report is None else report.metrics()) | {"robots": float(facts.n_robots)},
+        kept,
+        judged,
     )
 
 
@@ -184,37 +227,46 @@ def fit_sources(
 
 
 def _continued(
-    facts: ShopFacts, cuts: Sequence[int], config: TrainingConfig, rng: np.random.Generator
+    facts: ShopFacts,
+    cuts: Sequence[int],
+    config: TrainingConfig,
+    rng: np.random.Generator,
+    before: Sequence[dict[str, Source]] = (),
 ) -> list[dict[str, Source]]:
     """For each cut the sources whose learners go on from one cut to the next, oldest first.
 
     A network is trained once; what happened until the next cut costs it a few passes more.
+    ``before`` are those of earlier cuts, to go on from.
     """
     learners = {source.name: learner_of(source) for source in config.sources}
     learners = {n: one for n, one in learners.items() if isinstance(one, ContinuingLearner)}
-    fitted: list[dict[str, Source]] = []
+    fitted = list(before)
     for cut in cuts:
         known = facts.as_of(cut) if learners else None
         here: dict[str, Source] = {}
         for name, learner in learners.items():
             assert known is not None
             assert isinstance(learner, ContinuingLearner)
-            before = fitted[-1][name] if fitted else None
+            last = fitted[-1][name] if fitted else None
             here[name] = (
-                learner.fit(known, rng) if before is None else learner.go_on(before, known, rng)
+                learner.fit(known, rng) if last is None else learner.go_on(last, known, rng)
             )
         fitted.append(here)
     return fitted
 
 
-def _lessons_of(
+def lessons_of(
     facts: ShopFacts,
     window: Window,
     until_ms: int,
     config: TrainingConfig,
     rng: np.random.Generator,
+    proposed: Collection[str] = (),
 ) -> dict[str, RankingSet]:
-    """What each surface teaches in the span from the window's cut to ``until_ms``."""
+    """What each surface teaches in the span from the window's cut to ``until_ms``.
+
+    On the surfaces ``proposed`` it is kept who proposed what.
+    """
     later = facts.between(window.cut_ms, until_ms)
     index = ShopperIndex.of(facts.between(np.iinfo(np.int64).min, until_ms))
     span = (index, window.cut_ms, until_ms, config.recent_length)
@@ -242,46 +294,39 @@ def _lessons_of(
                 rng=rng,
                 kept=config.kept,
                 later=later,
+                proposed=surface in proposed,
             )
         )
     return {surface: RankingSet.joined(parts) for surface, parts in taught.items()}
 
 
-def _learn(
-    taught: Sequence[dict[str, RankingSet]], config: TrainingConfig, rng: np.random.Generator
-) -> dict[str, LambdaMartRanker]:
-    """A ranker for each surface with enough answered requests; later spans weigh more."""
-    jobs: dict[str, Callable[[], LambdaMartRanker]] = {}
-    for surface, stream in zip(config.surfaces, rng.spawn(len(config.surfaces)), strict=True):
-        parts = [
-            span[surface].weighted(config.window_fade**age)
-            for age, span in enumerate(reversed(taught))
-            if surface in span and len(span[surface].group)
-        ]
-        if surface in config.written_down():
-            continue
-        if sum(len(part.group) for part in parts) >= config.least_answered:
-            learner = LambdaMartLearner(config.ranker)
-            jobs[surface] = partial(learner.fit, RankingSet.joined(parts), stream)
-    return dict(zip(jobs, together(list(jobs.values()), config.threads), strict=True))
+def _judged(
+    facts: ShopFacts,
+    window: Window,
+    until_ms: int,
+    taught: Sequence[Mapping[str, RankingSet]],
+    config: TrainingConfig,
+    rng: np.random.Generator,
+    off_before: Collection[str],
+) -> list[Judged]:
+    """Sources judged on requests of the span of a window, each with all its candidates."""
+    drawn, judging = rng.spawn(2)
+    n = config.prune.questions
+    said = {"starts": n, "visits": n, "slates": 0, "kept": np.iinfo(np.int32).max}
+    asked = config.model_copy(update=said)
+    questions = lessons_of(facts, window, until_ms, asked, drawn, config.surfaces)
+    return judge_sources(taught, questions, window.sources, config, judging, off_before)
 
 
-class BestFirst:
-    """A policy without rules: the best by score, each with certainty. For measuring."""
+def _home_of(taught: Sequence[Mapping[str, RankingSet]]) -> list[dict[str, RankingSet]]:
+    return [{"home": span["home"]} for span in taught if "home" in span]
 
-    def choose(
-        self,
-        context: object,  # noqa: ARG002
-        item_row: NDArray[np.int32],
-        score: NDArray[np.float32],
-        n: int,
-        rng: np.random.Generator,  # noqa: ARG002
-    ) -> Chosen:
-        """The ``n`` best of each request."""
-        order = np.argsort(-score, axis=1, kind="stable")[:, :n]
-        row = np.take_along_axis(item_row, order, axis=1)
-        best = np.take_along_axis(score, order, axis=1)
-        return Chosen(row, best, np.ones(row.shape, np.float32))
+
+def _asked_of(
+    config: TrainingConfig, window: Window, rankers: Mapping[str, LambdaMartRanker]
+) -> Pipeline:
+    """The pipeline of a window, answering with the best and nothing else."""
+    return pipeline_of(config, window.sources, rankers, window.stats, window.columns, BestFirst())
 
 
 def _measure(
@@ -292,17 +337,22 @@ def _measure(
     until_ms: int,
     config: TrainingConfig,
     rng: np.random.Generator,
+    beside: Mapping[str, Pipeline],
 ) -> Report | None:
-    """How the pipeline answers the held-out span, and the one ``before`` it that it learnt from."""
+    """How the pipeline answers the held-out span, and the one ``before`` it that it learnt from.
+
+    ``beside`` it others are asked the same.
+    """
     judged = EvaluationConfig(length=config.recent_length)
-    *streams, last = rng.spawn(3)
-    split, measured = _ask(facts, window, rankers, until_ms, config, judged, streams)
+    *streams, last = rng.spawn(3 + len(beside))
+    split, measured = _ask(facts, window, rankers, until_ms, config, judged, streams, beside)
     if not len(split):
         return None
-    report = report_of(split, list(measured.values()), last, judged, against=("untrained",))
+    against = ("untrained", *beside)
+    report = report_of(split, list(measured.values()), last, judged, against=against)
     if before is None or not rankers:
         return report
-    learnt, answered = _ask(facts, before, rankers, window.cut_ms, config, judged, streams)
+    learnt, answered = _ask(facts, before, rankers, window.cut_ms, config, judged, streams, {})
     if not len(learnt):
         return report
     metric = f"ndcg@{judged.n}"
@@ -318,20 +368,21 @@ def _ask(
     config: TrainingConfig,
     judged: EvaluationConfig,
     streams: Sequence[np.random.Generator],
+    beside: Mapping[str, Pipeline],
 ) -> tuple[Split, dict[str, Measured]]:
     """What the pipeline, and the same without what was learnt, answer to the span of a window."""
-    from habitue.training.serving import pipeline_of
-
     log = facts.between(np.iinfo(np.int64).min, until_ms)
     split = by_time(log, window.cut_ms, until_ms, repurchase=config.rebuy)
-    policy: Policy = BestFirst()
-    pipeline = pipeline_of(config, window.sources, rankers, window.stats, window.columns, policy)
-    popular = pipeline_of(config, window.sources, {}, window.stats, window.columns, policy)
-    listers = {"home": through(pipeline), "untrained": through(popular)}
+    asked = {
+        "home": _asked_of(config, window, rankers),
+        "untrained": _asked_of(config, window, {}),
+        **beside,
+    }
+    listers = {name: through(pipeline) for name, pipeline in asked.items()}
     measured = {
         name: measure_lists(
             split, name, lists_of(split, lister, judged.n, stream, length=judged.length)
         )
-        for (name, lister), stream in zip(listers.items(), streams, strict=True)
+        for (name, lister), stream in zip(listers.items(), streams, strict=False)
     }
     return split, measured

@@ -5,7 +5,7 @@ A window has a cut: sources and item statistics know what lay before it, labels 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,7 +17,8 @@ from habitue.portraits import ItemColumns, ItemStats, ItemStatsConfig, ShopperIn
 from habitue.ranking.feature_kernels import request_norms
 from habitue.ranking.features import FeatureMaker
 from habitue.ranking.lambdamart import RankingSet
-from habitue.slates.pipeline import gather
+from habitue.ranking.proposed import Proposed
+from habitue.slates.pipeline import gather, gather_proposed
 
 __all__ = ["GRADE_OF_KIND", "Answers", "Moments", "Window", "answers_after", "lessons", "window_of"]
 
@@ -92,6 +93,10 @@ class Window:
         """The features as of the cut."""
         return FeatureMaker(self.sources, self.stats, self.columns)
 
+    def without(self, names: Collection[str]) -> Window:
+        """The same window without these sources."""
+        return replace(self, sources=tuple(one for one in self.sources if one.name not in names))
+
     def copy(self) -> Window:
         """The same window with statistics of its own, to be led on past the cut."""
         return replace(self, stats=self.stats.copy())
@@ -116,6 +121,7 @@ def lessons(
     rng: np.random.Generator,
     kept: int,
     later: ActionLog | None = None,
+    proposed: bool = False,
 ) -> RankingSet:
     """The candidates of each request, their features and grades; unanswered requests left out.
 
@@ -125,10 +131,11 @@ def lessons(
 
     ``later`` are the actions after the cut: each chunk of
     requests sees item statistics that know all that happened before its first request, as live ones
-    would.
+    would. ``proposed`` keeps who proposed what, for ``RankingSet.without``.
     """
     context, answers = moments.context, moments.answers
     features = window.features
+    names = tuple(source.name for source in window.sources)
     parts: list[RankingSet] = []
     known_ms = window.cut_ms
     for start in range(0, len(context), _CHUNK):
@@ -138,15 +145,19 @@ def lessons(
             window.stats.observe_log(later.between(known_ms, first_ms))
             known_ms = first_ms
         part = pick(context, chosen)
-        item_row = gather(window.sources, quota, part, rebuy=rebuy).item_row
+        if proposed:
+            item_row, by = gather_proposed(window.sources, quota, part, rebuy=rebuy)
+        else:
+            item_row = gather(window.sources, quota, part, rebuy=rebuy).item_row
+            by = np.zeros((len(item_row), 0), np.uint64)
         learnt = item_row if moments.shown is None else moments.shown[chosen]
         grade = answers.of(chosen, learnt)
         answered = np.flatnonzero((grade > 0).any(axis=1))
         if not len(answered):
             continue
         part, item_row, grade = pick(part, answered), item_row[answered], grade[answered]
-        learnt = learnt[answered]
-        score = features.source_scores(part, item_row)
+        learnt, by = learnt[answered], by[answered]
+        score = every = features.source_scores(part, item_row)
         norms = request_norms(score, item_row)
         if moments.shown is not None:
             score = features.source_scores(part, learnt)
@@ -157,11 +168,41 @@ def lessons(
         real = learnt >= 0
         made = features.make(part, learnt, source_score=score, norms=norms)
         x = made.x[real.ravel()]
-        parts.append(RankingSet(x, grade[real], real.sum(axis=1), features.names))
+        told = None
+        if proposed:
+            mine = None if moments.shown is not None else np.take_along_axis(by, column, axis=1)
+            told = _told(names, mine, real, by, every, item_row, part.shopper_row)
+        parts.append(RankingSet(x, grade[real], real.sum(axis=1), features.names, proposed=told))
     if not parts:
-        nothing = np.empty((0, len(features.names)), np.float32)
-        return RankingSet(nothing, np.empty(0, np.int8), np.empty(0, np.int64), features.names)
+        return _no_lessons(features.names, names if proposed else None)
     return RankingSet.joined(parts)
+
+
+def _told(
+    names: tuple[str, ...],
+    mine: NDArray[np.uint64] | None,
+    real: NDArray[np.bool_],
+    by: NDArray[np.uint64],
+    score: NDArray[np.float32],
+    item_row: NDArray[np.int32],
+    shopper_row: NDArray[np.int32],
+) -> Proposed:
+    """Who proposed what; with ``mine`` None everybody did: what was shown stays without any."""
+    if mine is None:
+        mine = np.full(real.shape, np.iinfo(np.uint64).max)
+    there = item_row >= 0
+    return Proposed(names, mine[real], by[there], score[there], there.sum(axis=1), shopper_row)
+
+
+def _no_lessons(columns: tuple[str, ...], sources: tuple[str, ...] | None) -> RankingSet:
+    x = np.empty((0, len(columns)), np.float32)
+    none, by = np.empty(0, np.int64), np.empty(0, np.uint64)
+    told = None
+    if sources is not None:
+        told = Proposed(
+            sources, by, by, np.empty((0, len(sources)), np.float32), none, none.astype(np.int32)
+        )
+    return RankingSet(x, np.empty(0, np.int8), none, columns, proposed=told)
 
 
 def _drawn(
