@@ -153,7 +153,6 @@ def surprise(
         {"u": films.shopper[learnt], "i": films.item[learnt], "r": films.rating[learnt]}
     ).to_pandas()
     data = library.Dataset.load_from_df(frame, library.Reader(rating_scale=(1, 5)))
-    np.random.seed(0)  # what Surprise draws from beside random_state
     model = getattr(library, name)(**set_to)
     model.fit(data.build_full_trainset())
     fitted = time.process_time()

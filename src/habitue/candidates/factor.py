@@ -161,6 +161,7 @@ class FactorSource(PreparingSource):
             sealed(table.rating, np.float32),
             sealed(table.at_ms, np.int64),
             1.0 / fitted.shopper_precision,
+            _mean_square(fitted, self.known),
         )
         self.numbers = Numbers(
             fitted.mean,
@@ -214,9 +215,10 @@ class FactorSource(PreparingSource):
         Items it does not know are foretold what is usual for the shopper.
         """
         shopper, rated = self._whose(context)
-        tables, numbers = self._with_blank()
-        blank = np.int32(self.n_items)
-        wanted = np.where((item_row >= 0) & (item_row < blank), item_row, blank).astype(np.int32)
+        tables, numbers = self.tables, self.numbers
+        there = (item_row >= 0) & (item_row < self.n_items)
+        there[there] = self.known[item_row[there]]
+        wanted = np.where(there, item_row, NO_ROW).astype(np.int32)
         seen = np.full(len(tables.item), -1, np.int64)
         row, value, age = read_ratings(
             shopper.item(0), int(context.now_ms[0]), tables, numbers, plain(rated.item, np.int32),
@@ -235,7 +237,8 @@ class FactorSource(PreparingSource):
             np.zeros(n_sides), alike, mood, told, variance,
         )  # fmt: skip
         scale, liking = numbers.scale, taste + self._encoder @ factor[:-1]
-        item, sides = tables.item[wanted].astype(np.float64), self._sides_of(wanted)
+        item = np.where(there[:, None], tables.item[wanted], 0.0).astype(np.float64)
+        sides = self._sides_of(wanted)
         by_side = sides.multiply(scale * liking).tocsr()
         by_factors = scale * (item[:, :-1] @ factor[:-1])
         named = scale * (sides @ (self._encoder @ factor[:-1]))
@@ -257,7 +260,7 @@ class FactorSource(PreparingSource):
         )
 
     def _sides_of(self, row: NDArray[np.int32]) -> sp.csr_matrix:
-        """The sides of known items, and none of the blank one behind them."""
+        """The sides of known items, and none of what nobody knows."""
         blank = sp.csr_matrix((1, len(self.sides.term)), dtype=np.float32)
         return sp.vstack([self.sides.matrix, blank]).tocsr()[row]
 
@@ -274,28 +277,15 @@ class FactorSource(PreparingSource):
         lay off by all the others: ``weight_j / inverse_jj``.
         """
         scale = self.numbers.scale
-        inverse, _ = lapack.dpotri(together, lower=1)
+        inverse = lapack.dpotri(together, lower=1)[0] if len(row) else together
         inverse = np.tril(inverse) + np.tril(inverse, -1).T
-        off = inverse * (weight / inverse.diagonal()) if len(row) else inverse
+        off = inverse * (weight / inverse.diagonal())
         moved = scale * (alike @ off)
         prior, item = self.tables.prior[:-1], self.tables.item[row, :-1].astype(np.float64)
         sides = self.sides.matrix[row]
         says = off.T @ np.asarray(sides.todense(), np.float64) * self.numbers.taste
         says += (off.T @ (item * prior)) @ self._encoder.T
         return moved, scale * says
-
-    def _with_blank(self) -> tuple[Tables, Numbers]:
-        """The tables with an item behind all others of which nothing is known."""
-        tables = self.tables
-        dim = tables.item.shape[1]
-        usual = np.append(np.full(dim - 1, 0.1), 0.25)[None]  # variances, where none was learnt
-        zero = np.zeros((1, dim))
-        return tables._replace(
-            item=sealed(np.concatenate([tables.item, zero]), np.float32),
-            variance=sealed(np.concatenate([tables.variance, usual]), np.float32),
-            said=sealed(np.concatenate([tables.said, zero]), np.float32),
-            side_indptr=sealed(np.append(tables.side_indptr, tables.side_indptr[-1]), np.int64),
-        ), self.numbers
 
     def interval(self, foretold: Foretold, level: float) -> tuple[NDArray[np.float64], ...]:
         """Between which ratings a share ``level`` of those held out lay, around each foretold."""
@@ -472,6 +462,15 @@ class FactorLearner:
         return FactorSource(
             config, fitted, sides, table, size[0], known, bounds, _normal_errors(), measured
         )
+
+
+def _mean_square(fitted: Fitted, known: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """How large the numbers of an item are that is drawn from among the known."""
+    if not known.any():
+        return np.zeros(fitted.item.shape[1])
+    own = fitted.item[known].astype(np.float64)
+    whole: NDArray[np.float64] = (own**2 + fitted.item_variance[known]).mean(axis=0)
+    return whole
 
 
 def _normal_errors() -> NDArray[np.float64]:

@@ -47,6 +47,7 @@ class Tables(NamedTuple):
     rated_value: NDArray[np.float32]
     rated_at_ms: NDArray[np.int64]
     prior: Floats  # (factors + 1,) variance of a shopper's factors
+    blank: Floats  # (factors + 1,) mean square of an item's: what one nobody knows may be
 
 
 class Numbers(NamedTuple):
@@ -298,7 +299,8 @@ def shares(
     """Fill what is foretold of each wanted item, in standard units, and what it is made of.
 
     ``alike`` (m, n): how far each item rated goes together with the item by the factors and sides
-    that both have. ``mood``, ``told`` and ``variance`` are (m,). An item stands at its own age, as
+    that both have. ``mood``, ``told`` and ``variance`` are (m,). Of row -1 nothing is known; others
+    must be rows there are. An item stands at its own age, as
     if rated then. ``scratch`` (n_sides,) is 0, before and after.
     """
     last = tables.item.shape[1] - 1
@@ -306,12 +308,22 @@ def shares(
     pulled = np.empty(n)
     for m in range(wanted.shape[0]):
         i = wanted[m]
-        total = tables.item[i, last] + factor[last]
-        own = numbers.noise + numbers.mood + tables.prior[last] + tables.variance[i, last]
+        total = factor[last]
+        own = numbers.noise + numbers.mood + tables.prior[last]
+        if i >= 0:
+            total += tables.item[i, last]
+            own += tables.variance[i, last]
+            first_side, end_side = tables.side_indptr[i], tables.side_indptr[i + 1]
+        else:
+            own += tables.blank[last]
+            first_side, end_side = np.int64(0), np.int64(0)
         for d in range(last):
-            total += tables.item[i, d] * factor[d]
-            own += tables.prior[d] * (tables.item[i, d] ** 2 + tables.variance[i, d])
-        for s in range(tables.side_indptr[i], tables.side_indptr[i + 1]):
+            if i >= 0:
+                total += tables.item[i, d] * factor[d]
+                own += tables.prior[d] * (tables.item[i, d] ** 2 + tables.variance[i, d])
+            else:
+                own += tables.prior[d] * tables.blank[d]
+        for s in range(first_side, end_side):
             scratch[tables.side[s]] = tables.side_value[s] * numbers.taste
             total += taste[tables.side[s]] * tables.side_value[s]
             own += tables.side_value[s] ** 2 * numbers.taste
@@ -319,7 +331,7 @@ def shares(
         for x in range(n):
             j = row[x]
             both = 0.0
-            for d in range(last):
+            for d in range(last if i >= 0 else 0):
                 both += tables.item[i, d] * tables.item[j, d] * tables.prior[d]
             for s in range(tables.side_indptr[j], tables.side_indptr[j + 1]):
                 both += scratch[tables.side[s]] * tables.side_value[s]
@@ -331,7 +343,7 @@ def shares(
                 pulled[x] += close
                 mood[m] += weight[x] * close
         told[m] = total + mood[m]
-        for s in range(tables.side_indptr[i], tables.side_indptr[i + 1]):
+        for s in range(first_side, end_side):
             scratch[tables.side[s]] = 0.0
         for x in range(n):  # what is known of it: forward through the factorised matrix
             known = pulled[x]
@@ -385,7 +397,7 @@ def warm() -> None:
     row, begins = sealed(np.empty(0), np.int32), sealed(np.zeros(2), np.int64)
     tables = Tables(
         one, one, one, begins, row, empty, begins, row, empty, sealed(np.empty(0), np.int64),
-        np.ones(1),
+        np.ones(1), np.ones(1),
     )  # fmt: skip
     numbers = Numbers(0.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1)
     nobody, now, starts = np.zeros(1, np.int32), np.zeros(1, np.int64), np.zeros(2, np.int64)
