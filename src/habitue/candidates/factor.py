@@ -261,8 +261,8 @@ class FactorSource(PreparingSource):
 
     def _sides_of(self, row: NDArray[np.int32]) -> sp.csr_matrix:
         """The sides of known items, and none of what nobody knows."""
-        blank = sp.csr_matrix((1, len(self.sides.term)), dtype=np.float32)
-        return sp.vstack([self.sides.matrix, blank]).tocsr()[row]
+        there = sp.diags((row >= 0).astype(np.float32))
+        return (there @ self.sides.matrix[np.maximum(row, 0)]).tocsr()
 
     def _without_each(
         self,
