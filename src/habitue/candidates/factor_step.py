@@ -8,7 +8,7 @@ minutes apart. So what is foretold is a sum over the shopper's own ratings, and 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numba as nb
 import numpy as np
@@ -31,6 +31,8 @@ __all__ = [
 ]
 
 Floats = NDArray[np.float64]
+
+_MANY: Final = 96  # ratings from which LAPACK is quicker: 500 in 4 ms instead of 35
 
 
 class Tables(NamedTuple):
@@ -104,9 +106,15 @@ def read_ratings(
 
 
 @nb.njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
-def _factorised(a: Floats) -> None:
+def _factorise(a: Floats) -> None:
     """Cholesky in place, in the lower half."""
     n = a.shape[0]
+    if n > _MANY:
+        for i in range(n):
+            for j in range(i):
+                a[j, i] = a[i, j]
+        a[:] = np.linalg.cholesky(a)
+        return
     for i in range(n):
         for j in range(i + 1):
             total = a[i, j]
@@ -117,7 +125,7 @@ def _factorised(a: Floats) -> None:
 
 @nb.njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
 def _solved(a: Floats, x: Floats) -> None:
-    """Solve in place with what ``_factorised`` left."""
+    """Solve in place with what ``_factorise`` left."""
     n = a.shape[0]
     for i in range(n):
         total = x[i]
@@ -179,7 +187,7 @@ def weigh_ratings(
             unsure += tables.variance[i, d] * (tables.prior[d] + factor[d] ** 2)
         together[x, x] += unsure
         weight[x] = value[x] - told
-    _factorised(together)
+    _factorise(together)
     _solved(together, weight)
     mood = 0.0
     for x in range(n):

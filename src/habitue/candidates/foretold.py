@@ -162,15 +162,15 @@ class _Named:
         line, term = self._told.by_side[m], self._source.sides.term
         order = np.argsort(-np.abs(line.data), kind="stable")[:_MOST_SIDES]
         return [
-            SideForetold(
-                *msgspec.structs.astuple(side_of(term[line.indices[at]])),
-                "praise" if line.data[at] > 0 else "blame",
-                _round(line.data[at]),
-                self._of_side(int(line.indices[at]), m),
-            )
+            self._side(term[line.indices[at]], int(line.indices[at]), float(line.data[at]), m)
             for at in order
             if abs(line.data[at]) >= _LEAST
         ]
+
+    def _side(self, term: str, side: int, adds: float, m: int) -> SideForetold:
+        told = side_of(term)
+        says: Literal["praise", "blame"] = "praise" if adds > 0 else "blame"
+        return SideForetold(told.kind, told.name, says, _round(adds), self._of_side(side, m))
 
     def _of_side(self, side: int, m: int) -> list[RatedItem]:
         """The ratings of items with a side that say most of what it adds to an item."""
