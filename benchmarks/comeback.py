@@ -172,6 +172,7 @@ def ask(past: Past, config: OutlookConfig, now_ms: int, end_ms: int) -> Moment:
         if mark + HORIZON * MS_PER_DAY <= now_ms
     }
     plain = rfv_chances(past, before, standing, now_ms, HORIZON)
+    assert plain is not None
     said["RFV, logistic"] = Answers(plain, plain)
     chance = BgNbd(standing).chance(standing)
     said["BG/NBD"] = Answers(chance, chance)

@@ -153,14 +153,21 @@ class OutlookMeasured(msgspec.Struct, frozen=True):
     customers: int
     bought: float
     """The share who did buy within the horizon."""
-    auc: float
+    auc: float | None
     """Of the chance to buy within the horizon."""
-    rfv_auc: float
+    rfv_auc: float | None
     """The same of a logistic regression on recency, frequency and value."""
     calibration_error: float
-    concordance: float
+    concordance: float | None
     """Of the time until customers returned."""
-    rfv_concordance: float
+    rfv_concordance: float | None
+
+    def figures(self) -> dict[str, float]:
+        """The figures that are known, by name."""
+        said = msgspec.structs.asdict(self)
+        return {
+            f"outlook/{name}": float(value) for name, value in said.items() if value is not None
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,11 +281,11 @@ class OutlookLearner:
             horizon,
             len(standing),
             float(within.mean()),
-            auc(within, told.chance),
-            auc(within, plain),
+            _known(auc(within, told.chance)),
+            None if plain is None else _known(auc(within, plain)),
             reliability(within, told.chance).error,
-            concordance(days, came, -told.mean_days),
-            concordance(days, came, plain),
+            _known(concordance(days, came, -told.mean_days)),
+            None if plain is None else _known(concordance(days, came, plain)),
         )
 
     def _hazard(
@@ -307,10 +314,10 @@ class OutlookLearner:
 
 def rfv_chances(
     past: Past, before: Mapping[int, Standing], asked: Standing, now_ms: int, horizon_days: float
-) -> NDArray[np.float64]:
+) -> NDArray[np.float64] | None:
     """What recency, frequency and value alone say of customers at ``now_ms``: (S,).
 
-    Learnt from those who stood somewhere ``before`` and whose horizon had ended; NaN without any.
+    Learnt from those who stood somewhere ``before`` and whose horizon had ended; None without any.
     """
     ended = {
         mark: one for mark, one in before.items() if mark + horizon_days * MS_PER_DAY <= now_ms
@@ -320,7 +327,7 @@ def rfv_chances(
         days, came = past.next_orders(one.shopper_row, mark, now_ms)
         bought.append(came & (days < horizon_days))
     model = RfvModel.fit(list(ended.values()), bought) if ended else None
-    return np.full(len(asked), np.nan) if model is None else model.chance(asked)
+    return None if model is None else model.chance(asked)
 
 
 def foretold_by(hazard: HazardModel, standing: Standing, horizon_days: float) -> Foretold:
@@ -380,6 +387,10 @@ class OutlookModel:
             )
         config = OutlookConfig.model_validate(said.config)
         return cls(config, HazardModel.load(path), heat, said.measured)
+
+
+def _known(figure: float) -> float | None:
+    return None if np.isnan(figure) else figure
 
 
 class _Said(msgspec.Struct):
