@@ -23,6 +23,7 @@ from habitue.candidates.linear import LinearConfig, LinearLearner, LinearSource
 from habitue.candidates.popular import PopularConfig, PopularLearner, PopularSource
 from habitue.candidates.profile import ProfileConfig
 from habitue.candidates.sequence import SequenceConfig, SequenceLearner, SequenceSource
+from habitue.candidates.social import SocialConfig, SocialLearner, SocialSource
 from habitue.candidates.trending import TrendingConfig, TrendingLearner, TrendingSource
 from habitue.candidates.user_knn import UserKnnConfig, UserKnnLearner, UserKnnSource
 from habitue.errors import SnapshotError
@@ -43,6 +44,7 @@ SourceConfig = Annotated[
     | AgainConfig
     | SequenceConfig
     | GraphConfig
+    | SocialConfig
     | ColdConfig
     | FactorConfig,
     Field(discriminator="source"),
@@ -114,6 +116,8 @@ def learner_of(config: SourceConfig) -> Learner[Source]:
             return SequenceLearner(config)
         case GraphConfig():
             return GraphLearner(config)
+        case SocialConfig():
+            return SocialLearner(config)
         case ColdConfig():
             return ColdLearner(config)
         case FactorConfig():
@@ -136,6 +140,7 @@ def load_source(path: Path) -> Source:
         "again": AgainSource,
         "sequence": SequenceSource,
         "graph": GraphSource,
+        "social": SocialSource,
         "cold": ColdSource,
         "factor": FactorSource,
     }
