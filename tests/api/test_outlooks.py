@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import time
+
 from habitue.facts import Action, Consent
-from tests.api.conftest import NOW_MS, Client, Served
+from tests.api.conftest import Client, Served
 
 DAY = 86_400_000
 
 
 def tell(served: Served) -> None:
+    """Forty-two customers who have come every ten days until now."""
+    now_ms = int(time.time() * 1000)
     served.shop.ingest(
         [
             Action(
-                kind="purchase", shopper=who, item="item-1", at=NOW_MS - 10 * DAY * n,
+                kind="purchase", shopper=who, item="item-1", at=now_ms - 10 * DAY * n - 1000,
                 order_id=f"{who}-{n}", value_minor=900, currency="EUR",
             )
-            for n in range(1, 6)
+            for n in range(1, 21)
             for who in ("ana", "ben", *(f"c{k}" for k in range(40)))
         ]
     )  # fmt: skip
-    served.shop.ingest([Consent(shopper="ben", denied=["personalisation"], at=NOW_MS)])
+    served.shop.ingest([Consent(shopper="ben", denied=["personalisation"], at=now_ms)])
 
 
 def test_before_a_training_only_orders_are_told(served: Served, client: Client) -> None:
@@ -27,7 +31,7 @@ def test_before_a_training_only_orders_are_told(served: Served, client: Client) 
     answer = client.get("/v1/shoppers/ana/outlook")
     assert answer.status_code == 200
     said = answer.json()
-    assert (said["shopper"], said["personalisation"], said["orders"]) == ("ana", True, 5)
+    assert (said["shopper"], said["personalisation"], said["orders"]) == ("ana", True, 20)
     assert said["purchase_within_30_days"] is None
 
 
@@ -38,9 +42,8 @@ def test_after_a_training_a_return_is_expected(served: Served, client: Client) -
     assert 0 < said["purchase_within_30_days"] < 1
     assert said["usual_gap_days"] == 10
     assert len(said["evidence"]) == 3
-    assert said["evidence"][0] == {
-        "at": "2025-06-05T15:06:40Z", "value_minor": 900, "items": ["item-1"],
-    }  # fmt: skip
+    assert said["evidence"][0]["value_minor"] == 900
+    assert said["evidence"][0]["items"] == ["item-1"]
     assert {pull["what"] for pull in said["pulls"]} >= {"recency", "rhythm", "frequency"}
 
 

@@ -36,7 +36,7 @@ def test_the_methods_of_a_shop() -> None:
         "catch_up": [],
         "close": [],
         "compare": ["first", "second", "n", "seed", "progress"],
-        "evaluate": ["split", "rebuy", "n", "seed", "folds", "curve", "progress"],
+        "evaluate": ["split", "rebuy", "n", "seed", "folds", "curve", "ablate", "progress"],
         "export": ["shopper"],
         "extend": [],
         "follow_snapshot": [],
