@@ -281,10 +281,13 @@ def _different(place: NDArray[np.int64], code: NDArray[np.int32], n: int) -> NDA
 def _beside(
     found: dict[str, NDArray[np.floating]], log: ActionLog, b: _Bought, now_ms: int
 ) -> None:
-    """What customers did beside buying: refunds, visits, carts."""
+    """What customers did with items beside buying: refunds, visits, carts.
+
+    Actions without an item are not read: the history a request sees has none.
+    """
     n = len(b.who)
     place = np.searchsorted(b.who, log.shopper_row).astype(np.int64)
-    theirs = place < n
+    theirs = (place < n) & (log.item_row >= 0)
     theirs[theirs] = b.who[place[theirs]] == log.shopper_row[theirs]
     place, kind = place[theirs], log.kind[theirs]
     age = (now_ms - log.at_ms[theirs]) / MS_PER_DAY

@@ -90,7 +90,6 @@ class Evaluated:
     segments: list[SegmentLine] = field(default_factory=list)
     chances: Chances | None = None
     ratings: RatingReport | None = None
-    outlook: OutlookMeasured | None = None
     curve: LearningCurve | None = None
     costs: list[Cost] = field(default_factory=list)
     training_cpu_seconds: float = 0.0
@@ -98,6 +97,7 @@ class Evaluated:
     shop: str = ""
     settings: dict[str, Any] = field(default_factory=dict)  # what was trained with
     ablation: Ablation | None = None
+    outlook: OutlookMeasured | None = None
 
     def to_json(self) -> str:
         """All of it as JSON."""
