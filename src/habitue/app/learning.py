@@ -12,8 +12,8 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from habitue.app.foretelling import OUTLOOK, learn_outlook, measure_outlook
 from habitue.app.portraying import NORMS, conversions_of
+from habitue.app.returning import OUTLOOK, learn_outlook, measure_outlook
 from habitue.errors import BadInput
 from habitue.evaluation.ablation import Ablation, ablation_of
 from habitue.evaluation.breadth import breadth_of

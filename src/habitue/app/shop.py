@@ -329,7 +329,7 @@ class Shop:
         Nothing is expected until a snapshot has learnt when customers come back. Of who does not
         allow personalisation it says that and nothing else. Raises ``NotFound`` for a stranger.
         """
-        from habitue.app.foretelling import foretell
+        from habitue.app.returning import foretell
 
         self.catch_up()
         told = foretell(self.parts, self._named(shopper), clock_ms() if now_ms is None else now_ms)
@@ -341,7 +341,7 @@ class Shop:
         The columns are those of ``habitue.behaviour.returning.Outlook``; no rows until a snapshot
         has learnt when customers come back.
         """
-        from habitue.app.foretelling import foretell_all
+        from habitue.app.returning import foretell_all
 
         return foretell_all(self.parts, clock_ms() if now_ms is None else now_ms)
 
