@@ -73,6 +73,7 @@ OPERATIONS = [
     "GET /v1/shoppers/{id}",
     "GET /v1/shoppers/{id}/portrait",
     "GET /v1/shoppers/{id}/outlook",
+    "GET /v1/shoppers/{id}/ratings",
     "DELETE /v1/shoppers/{id}",
     "GET /v1/snapshots",
     "POST /v1/snapshots/{name}/activate",

@@ -46,6 +46,7 @@ def test_the_methods_of_a_shop() -> None:
         "outlooks": ["now_ms"],
         "portrait": ["shopper", "now_ms"],
         "portraits": ["now_ms"],
+        "ratings": ["shopper", "items", "level", "now_ms"],
         "recommend": ["shopper", "surface", "items", "n", "filter", "page", "now_ms", "seed"],
         "report": ["name"],
         "retain": [],

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from habitue.behaviour import BehaviourConfig
 from habitue.behaviour.config import ScheduleConfig
 from habitue.candidates import Proposals, Source, TrainingFacts, preparing
+from habitue.candidates.additive import AdditiveConfig
 from habitue.candidates.bpr import BprConfig
 from habitue.candidates.cold import ColdConfig
 from habitue.candidates.factor import FactorConfig
@@ -61,9 +62,10 @@ SOURCES: tuple[SourceConfig, ...] = (
     ColdConfig(validation_days=60.0, least_judged=2, half_life_days=None),
     FactorConfig(),
     FactorConfig(name="factor_als", method="als", loss="squared"),
+    AdditiveConfig(),
     FactorConfig(name="factor_sgd", method="sgd", rounds=40, learning_rate=0.05),
 )
-UNPERSONAL = ("popular", "popular_now", "new_buyers", "trending", "fresh")
+UNPERSONAL = ("popular", "popular_now", "new_buyers", "trending", "fresh", "additive")
 GREETING = ("cold", "factor", "factor_als", "factor_sgd")
 """Personal, and with something to say to whoever comes for the first time."""
 

@@ -116,7 +116,7 @@ def test_the_guide_shows_settings_that_can_be_used_and_a_sum_that_adds_up() -> N
     more["training"]["sources"] += [{"source": "again"}, {"source": "user_knn"}]
     read = [(block, Settings.model_validate(more | block)) for block in blocks]
     assert len(read) > 4
-    assert {"linear", "cold", "social"} <= set(named)
+    assert {"linear", "cold", "social", "factor"} <= set(named)
     written = [told.training_run().written_down() for block, told in read if "surfaces" in block]
     assert written == [("home",), ("home",)]
     u, v, s = np.array([1, 2]), np.array([[0.3, 0.1], [0.1, 0.2], [0.2, 0.1]]), [2, 2, 4]

@@ -29,6 +29,7 @@ from habitue.api.outlooks import outlook_operation
 from habitue.api.people import PeopleDoor
 from habitue.api.portraits import portrait_operation
 from habitue.api.problems import MEDIA_TYPE, Problem, problem_of
+from habitue.api.ratings import ratings_operation
 from habitue.api.reference import reference_page
 from habitue.api.running import RunningDoor
 from habitue.api.slates import SlatesDoor
@@ -107,6 +108,7 @@ def create_app(
         *_people_operations(shop, gate),
         portrait_operation(shop, gate),
         outlook_operation(shop, gate),
+        ratings_operation(shop, gate),
         *_running_operations(RunningDoor(shop, meters, app.version), gate),
     )
     access = AccessLog(log, requests=settings.server.access_log == "json", shop=named)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from habitue.behaviour.returning import Outlook
+from habitue.candidates.foretold import ForetoldRatings
 from habitue.facts import Fact, Item
 from habitue.portraits import Portrait
 from habitue.privacy import Caller
@@ -87,6 +88,15 @@ class Shop(Protocol):
 
     def outlook(self, shopper: str, *, now_ms: int) -> Outlook:
         """When a customer is expected back; raises ``NotFound`` for a stranger."""
+        ...
+
+    def ratings(
+        self, shopper: str, items: Sequence[str], *, level: float, now_ms: int
+    ) -> ForetoldRatings:
+        """What a shopper would give the items; raises ``NotFound`` for a stranger.
+
+        And ``SnapshotError`` where nothing was trained that foretells ratings, ``BadInput``.
+        """
         ...
 
     def forget(self, shopper: str) -> Erased:

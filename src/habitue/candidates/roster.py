@@ -8,6 +8,7 @@ from typing import Annotated
 import msgspec
 from pydantic import Field
 
+from habitue.candidates.additive import AdditiveConfig, AdditiveLearner, AdditiveSource
 from habitue.candidates.again import AgainConfig, AgainLearner, AgainSource
 from habitue.candidates.als import AlsConfig, AlsLearner, AlsSource
 from habitue.candidates.bpr import BprConfig, BprLearner, BprSource
@@ -46,7 +47,8 @@ SourceConfig = Annotated[
     | GraphConfig
     | SocialConfig
     | ColdConfig
-    | FactorConfig,
+    | FactorConfig
+    | AdditiveConfig,
     Field(discriminator="source"),
 ]
 """Any source's config; ``source`` says whose."""
@@ -122,6 +124,8 @@ def learner_of(config: SourceConfig) -> Learner[Source]:
             return ColdLearner(config)
         case FactorConfig():
             return FactorLearner(config)
+        case AdditiveConfig():
+            return AdditiveLearner(config)
 
 
 def load_source(path: Path) -> Source:
@@ -143,6 +147,7 @@ def load_source(path: Path) -> Source:
         "social": SocialSource,
         "cold": ColdSource,
         "factor": FactorSource,
+        "additive": AdditiveSource,
     }
     try:
         source = msgspec.json.decode((path / "source.json").read_bytes())["source"]
@@ -159,6 +164,7 @@ def warm() -> None:
     """Compile every kernel that serves requests, or read it from the cache on disk."""
     from habitue.behaviour import requests
     from habitue.candidates import (
+        additive,
         again,
         descent,
         everybody,
@@ -172,6 +178,6 @@ def warm() -> None:
 
     for module in (
         profile, neighbours, products, descent, foldin, graph_step, everybody, again, requests,
-        factor_step,
+        factor_step, additive,
     ):  # fmt: skip
         module.warm()
