@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -38,6 +39,22 @@ def test_what_always_follows_is_foretold(change: dict[str, object]) -> None:
     training = Training(walk.without_last(1), judged=walk, judged_without=False)
     fitted = fit(training, SMALL.model_copy(update=change))
     assert validate(fitted.network, walk, SMALL, without_seen=False) > 0.95
+
+
+@pytest.mark.parametrize("against", ["all", "sample"])
+def test_a_shopper_s_own_past_competes_only_where_it_is_asked_about(
+    against: Literal["all", "sample"],
+) -> None:
+    def loss(own: Literal["auto", "competes", "left out"], asked: bool) -> float:
+        told = LossConfig(against=against, own_past=own, negatives=8)
+        training = Training(rounds(20), judged_without=not asked)
+        teacher = Teacher(training, SMALL.model_copy(update={"loss": told}), 0)
+        windows, rng = teacher.batches(0)
+        return teacher.learn(windows[0], rng)
+
+    assert loss("left out", True) < loss("competes", True)
+    assert loss("auto", True) == loss("competes", True)
+    assert loss("auto", False) == loss("left out", False)
 
 
 def test_the_same_seed_is_the_same_network() -> None:

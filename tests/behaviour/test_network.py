@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor
 
 from habitue.behaviour.asking import queries
@@ -139,6 +141,32 @@ def test_the_whole_loss_and_its_gradients_are_those_of_autograd() -> None:
     expected.backward()
     torch.testing.assert_close(query.grad, q.grad, rtol=1e-4, atol=1e-6)
     torch.testing.assert_close(items.grad, i.grad, rtol=1e-4, atol=1e-6)
+
+
+def test_what_is_left_out_of_the_whole_loss_does_not_compete() -> None:
+    torch.manual_seed(4)
+    query, items = torch.randn(600, 8, requires_grad=True), torch.randn(25, 8, requires_grad=True)
+    target = torch.randint(0, 24, (600,))
+    q, i = (x.detach().clone().requires_grad_() for x in (query, items))
+    token = torch.arange(0, 600, 7)
+    loss = softmax_against_all(query, items, target, token, torch.full_like(token, 24), half=False)
+    logits = (q @ i.T).index_put((token, torch.full_like(token, 24)), torch.tensor(-torch.inf))
+    expected = torch.nn.functional.cross_entropy(logits, target)
+    torch.testing.assert_close(loss, expected)
+    loss.backward()
+    expected.backward()
+    torch.testing.assert_close(query.grad, q.grad, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(items.grad, i.grad, rtol=1e-4, atol=1e-6)
+
+
+@given(lengths=st.lists(st.integers(1, 7), min_size=1, max_size=6))
+def test_every_token_stands_beside_its_own_past(lengths: list[int]) -> None:
+    last = np.cumsum(lengths)
+    batch = pack(Windows(last - lengths, last))
+    token, past = batch.pasts()
+    window = np.repeat(np.arange(len(lengths)), np.sort(lengths))
+    expected = [(t, p) for t in range(len(batch)) for p in range(t + 1) if window[t] == window[p]]
+    assert list(zip(token.tolist(), past.tolist(), strict=True)) == expected
 
 
 def test_half_precision_is_near() -> None:

@@ -167,3 +167,19 @@ def test_it_begins_anew_where_the_earlier_one_is_of_another_kind(source: Sequenc
     assert isinstance(later, SequenceSource)
     assert later.measured["went_on"] == 0
     assert later.propose(requests([walked(3, 4, 5)]), 1).item_row[0, 0] == 6
+
+
+def test_what_a_shopper_had_is_left_out_where_nobody_comes_back_to_it() -> None:
+    """Each walks part of the circle once: nothing is learnt of what was passed, nor said."""
+    facts = facts_of(log_of(sorted(circle(N, 0, 6, 0))), catalogue_of(N))
+    source = learner_of(CONFIG).fit(facts, np.random.default_rng(2))
+    assert isinstance(source, SequenceSource)
+    assert source.measured["own_past_left_out"] == 1
+    asked = requests([walked(3, 4, 5)])
+    found = source.propose(asked, 5)
+    assert found.item_row[0, 0] == 6
+    assert not set(found.item_row[0].tolist()) & {3, 4, 5}
+    scores = source.score(asked, np.array([[3, 6, 4, 5]], np.int32))[0]
+    assert scores[1] > 0
+    assert scores[[0, 2, 3]].tolist() == [0, 0, 0]
+    np.testing.assert_array_equal(source.score(asked, found.item_row), found.score)

@@ -29,6 +29,11 @@ class LossConfig(BaseModel):
     smoothing: float = Field(
         default=0.0, ge=0, lt=1, description="share of certainty spread over all items"
     )
+    own_past: Literal["auto", "competes", "left out"] = Field(
+        default="auto",
+        description="whether what a window holds already competes with what comes next; "
+        "'auto' leaves it out where it is not asked about either",
+    )
 
 
 class ScheduleConfig(BaseModel):

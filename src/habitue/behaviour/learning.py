@@ -108,6 +108,7 @@ def learn(
         weights_of(fitted.network),
         {
             "went_on": float(earlier is not None),
+            "own_past_left_out": float(training.leaves_out(config)),
             "validation_ndcg@10": best,
             "epochs": float(fitted.epochs),
             "cpu_seconds": fitted.cpu_seconds,

@@ -28,8 +28,8 @@ class _Against(torch.autograd.Function):
         others: Tensor,  # (n, d)
         positive: Tensor,  # (T, d) the vectors of the targets
         correction: Tensor | None,  # (n,) log of how often each is expected; None: not a sample
-        hit_token: Tensor,  # (h,) tokens whose target is among the others, ...
-        hit_place: Tensor,  # (h,) ... and where
+        out_token: Tensor,  # (h,) tokens for which one of the others does not compete, ...
+        out_place: Tensor,  # (h,) ... and which: the target itself is one
         half: bool,
     ) -> Tensor:
         dtype = torch.bfloat16 if half else torch.float32
@@ -48,8 +48,8 @@ class _Against(torch.autograd.Function):
             else:
                 logits = torch.addmm((-correction).to(dtype), asked.to(dtype), across.t())
             logits.exp_()
-            inside = (hit_token >= first) & (hit_token < last)
-            logits[hit_token[inside] - first, hit_place[inside]] = 0
+            inside = (out_token >= first) & (out_token < last)
+            logits[out_token[inside] - first, out_place[inside]] = 0
             summed = (logits @ with_ones).float()  # (chunk, d + 1): the last column is the sum
             own = (asked * right).sum(dim=1)
             e_own = own.exp()
@@ -78,25 +78,38 @@ def softmax_against_sample(
     others: Tensor,
     positive: Tensor,
     correction: Tensor,
-    hit_token: Tensor,
-    hit_place: Tensor,
+    out_token: Tensor,
+    out_place: Tensor,
     *,
     half: bool,
 ) -> Tensor:
     """Cross-entropy of each token's target against the sampled ``others``, corrected.
 
     ``query`` and ``positive`` are (T, d), ``others`` (n, d) and ``correction`` (n,) the log of how
-    often each is expected in a sample. Where a token's target is among the others, at
-    ``hit_place`` for ``hit_token``, it does not compete with itself. Products must stay below 80.
+    often each is expected in a sample. For ``out_token`` the other at ``out_place`` does not
+    compete: a token's target must be among them. Products must stay below 80.
     """
-    loss: Tensor = _Against.apply(query, others, positive, correction, hit_token, hit_place, half)  # type: ignore[no-untyped-call]
+    loss: Tensor = _Against.apply(query, others, positive, correction, out_token, out_place, half)  # type: ignore[no-untyped-call]
     return loss
 
 
-def softmax_against_all(query: Tensor, items: Tensor, target: Tensor, *, half: bool) -> Tensor:
-    """Cross-entropy of each token's ``target`` (T,) among all ``items`` (n_items, d)."""
-    token = torch.arange(len(target), device=target.device)
+def softmax_against_all(
+    query: Tensor,
+    items: Tensor,
+    target: Tensor,
+    out_token: Tensor | None = None,
+    out_item: Tensor | None = None,
+    *,
+    half: bool,
+) -> Tensor:
+    """Cross-entropy of each token's ``target`` (T,) among all ``items`` (n_items, d).
+
+    For ``out_token`` the item ``out_item`` does not compete.
+    """
+    token, item = torch.arange(len(target), device=target.device), target
+    if out_token is not None and out_item is not None:
+        token, item = torch.cat([token, out_token]), torch.cat([item, out_item])
     loss: Tensor = _Against.apply(
-        query, items, items.index_select(0, target), None, token, target, half
+        query, items, items.index_select(0, target), None, token, item, half
     )  # type: ignore[no-untyped-call]
     return loss

@@ -45,6 +45,18 @@ class Pack:
     def __len__(self) -> int:
         return len(self.token)
 
+    def pasts(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Each token beside every one of its window up to it: (P,) tokens, (P,) of their past.
+
+        P is half the sum of the squares of the lengths; sorted by token.
+        """
+        begin = np.concatenate([[0], self.end[:-1] + 1])
+        first = np.repeat(begin, np.diff(np.append(begin, len(self))))
+        count = np.arange(len(self)) - first + 1
+        token = np.repeat(np.arange(len(self)), count)
+        back = np.arange(len(token)) - np.repeat(np.cumsum(count) - count, count)
+        return token, first[token] + back
+
 
 def pack(windows: Windows) -> Pack:
     """The windows as one batch; O(T)."""

@@ -34,8 +34,13 @@ class Training:
     content: NDArray[np.float32] | None = None  # (n_items, c) what is told of items; 0: nothing
     price_step: NDArray[np.uint8] | None = None  # (n_items,) 0: not known
     judged: Streams | None = None  # the last action of each shopper is asked for
-    judged_without: bool = True  # items a shopper has already are not asked about
+    judged_without: bool = False  # items a shopper has already are not asked about
     earlier: Earlier | None = None  # a network to go on from
+
+    def leaves_out(self, config: BehaviourConfig) -> bool:
+        """Whether what a shopper had does not compete with what comes next."""
+        told = config.loss.own_past
+        return told == "left out" or (told == "auto" and self.judged_without)
 
 
 class Teacher:
@@ -130,15 +135,36 @@ class Teacher:
         state = network.read(x, beside, groups_of(batch, self.device))
         waiting = self._there(self.gaps[batch.token + 1]) if network.waiting is not None else None
         query = network.wanted(state, waiting)
+        out = self._left_out(batch, read, right)
         if self.config.loss.against == "all":
-            return self._against_all(query, right)
+            return self._against_all(query, right, *out)
         units = fn.normalize(vectors, dim=1)
         positive = units.index_select(0, targets)
-        return self._against_sample(query, positive, units.index_select(0, others), right, drawn)
+        return self._against_sample(
+            query, positive, units.index_select(0, others), right, drawn, *out
+        )
 
-    def _against_all(self, query: Tensor, right: NDArray[np.int32]) -> Tensor:
+    def _left_out(
+        self, batch: Pack, read: NDArray[np.int32], right: NDArray[np.int32]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+        """Tokens, and the items of their past that do not compete with what follows them: (P,)."""
+        if not self.training.leaves_out(self.config):
+            return np.empty(0, np.int64), np.empty(0, np.int32)
+        token, past = batch.pasts()
+        other = read[past] != right[token]
+        return token[other], read[past[other]]
+
+    def _against_all(
+        self,
+        query: Tensor,
+        right: NDArray[np.int32],
+        out_token: NDArray[np.int64],
+        out_item: NDArray[np.int32],
+    ) -> Tensor:
         items, target = self.network.item_vectors(), self._there(right)
-        loss = softmax_against_all(query, items, target, half=self.half)
+        loss = softmax_against_all(
+            query, items, target, self._there(out_token), self._there(out_item), half=self.half
+        )
         return loss + self._spread(query, items.index_select(0, target), items.mean(dim=0))
 
     def _against_sample(
@@ -148,15 +174,17 @@ class Teacher:
         others: Tensor,
         right: NDArray[np.int32],
         drawn: NDArray[np.int64],
+        out_token: NDArray[np.int64],
+        out_item: NDArray[np.int32],
     ) -> Tensor:
         where = np.full(self.training.streams.n_items, -1)
         where[drawn] = np.arange(len(drawn))
-        hit = where[right]
-        token = np.flatnonzero(hit >= 0)
+        hit = np.concatenate([where[right], where[out_item]])
+        token = np.concatenate([np.arange(len(right)), out_token])[hit >= 0]
         expected = self.urn.log_expected[drawn]
         loss = softmax_against_sample(
             query, others, positive, self._there(expected),
-            self._there(token), self._there(hit[token]), half=self.half,
+            self._there(token), self._there(hit[hit >= 0]), half=self.half,
         )  # fmt: skip
         if not self.config.loss.smoothing:
             return loss

@@ -19,8 +19,9 @@ from habitue.candidates.descent import Descent
 from habitue.candidates.layout import plain, sealed
 from habitue.candidates.products import dot_score, dot_top
 from habitue.candidates.vectors import VectorConfig, VectorIndex
+from habitue.facts import NO_ROW
 
-__all__ = ["ItemSearch", "Sought"]
+__all__ = ["ItemSearch", "Sought", "Without"]
 
 _ASKED: Final = 64  # queries a descent is tried with
 _DESCEND_SHARE: Final = 0.4  # of the items looked at, up to which descending beats FAISS
@@ -140,3 +141,37 @@ class Sought(Prepared):
     def fill(self, item_row: NDArray[np.int32], scores: NDArray[np.float32], place: int) -> None:
         """The product for any items."""
         self._search.fill(self._query, item_row, scores, place)
+
+
+class Without(Prepared):
+    """What another finds, without items of which it has learnt nothing: they score 0."""
+
+    __slots__ = ("_left_out", "_others")
+
+    def __init__(self, others: Prepared, left_out: NDArray[np.int32]) -> None:
+        """``left_out`` is (B, w), ``NO_ROW`` where nothing stands."""
+        self._others = others
+        self._left_out = left_out
+
+    def propose(self, n: int) -> Proposals:
+        """The ``n`` best of the others."""
+        found = self._others.propose(n + self._left_out.shape[1])
+        out = self._among(found.item_row)
+        place = np.argsort(out, axis=1, kind="stable")[:, :n]
+        row = np.where(out, NO_ROW, found.item_row).astype(np.int32)
+        score = np.where(out, 0, found.score).astype(np.float32)
+        return Proposals(
+            np.take_along_axis(row, place, axis=1), np.take_along_axis(score, place, axis=1)
+        )
+
+    def fill(self, item_row: NDArray[np.int32], scores: NDArray[np.float32], place: int) -> None:
+        """The others' scores, 0 for what is left out."""
+        self._others.fill(item_row, scores, place)
+        scores[:, :, place][self._among(item_row)] = 0
+
+    def _among(self, item_row: NDArray[np.int32]) -> NDArray[np.bool_]:
+        """Which of the items (B, n) are left out; n times w comparisons a request."""
+        out = np.zeros(item_row.shape, np.bool_)
+        for column in self._left_out.T:
+            out |= (item_row == column[:, None]) & (item_row != NO_ROW)
+        return out

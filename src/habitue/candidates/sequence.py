@@ -17,17 +17,17 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from habitue.behaviour.config import BehaviourConfig
 from habitue.behaviour.going_on import Earlier
-from habitue.behaviour.requests import RequestReader
+from habitue.behaviour.requests import Read, RequestReader
 from habitue.behaviour.served import Encoder, load_encoder
-from habitue.candidates.contract import PreparingSource, Source, TrainingFacts
+from habitue.candidates.contract import Prepared, PreparingSource, Source, TrainingFacts
 from habitue.candidates.growing import Growing
 from habitue.candidates.item_space import ItemSpace, SpaceConfig, fit_space
 from habitue.candidates.layout import sealed
 from habitue.candidates.profile import codes_of
 from habitue.candidates.saved import Saved, read, write
-from habitue.candidates.search import ItemSearch, Sought
+from habitue.candidates.search import ItemSearch, Sought, Without
 from habitue.candidates.vectors import VectorConfig
-from habitue.facts import Catalogue, Context
+from habitue.facts import NO_ROW, Catalogue, Context
 
 __all__ = ["SequenceConfig", "SequenceLearner", "SequenceSource"]
 
@@ -100,8 +100,10 @@ class SequenceSource(PreparingSource):
 
     def queries(self, context: Context) -> NDArray[np.float32]:
         """What is expected next of each request: (B, dim), 0 where nothing is known."""
-        query = np.zeros((len(context), self.search.dim), np.float32)
-        tokens = self._reader.read(context)
+        return self._asked(self._reader.read(context))
+
+    def _asked(self, tokens: Read) -> NDArray[np.float32]:
+        query = np.zeros((len(tokens.end), self.search.dim), np.float32)
         some = np.flatnonzero(tokens.end >= 0)
         if len(some):
             tokens = tokens.take(some)
@@ -150,9 +152,15 @@ class SequenceSource(PreparingSource):
             weights=self.weights, tail=tail, unit_tail=units,
         )  # fmt: skip
 
-    def prepare(self, context: Context) -> Sought:
+    def prepare(self, context: Context) -> Prepared:
         """What is expected next of each request."""
-        return Sought(self.search, self.queries(context))
+        tokens = self._reader.read(context)
+        sought = Sought(self.search, self._asked(tokens))
+        if not self.measured.get("own_past_left_out"):
+            return sought
+        length = np.arange(tokens.item_row.shape[1])
+        had = np.where(length <= tokens.end[:, None], tokens.item_row, NO_ROW)
+        return Without(sought, had.astype(np.int32))
 
     def save(self, path: Path) -> None:
         """Write the model, its graph for ONNX Runtime included, into the folder ``path``."""

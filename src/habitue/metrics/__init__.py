@@ -32,6 +32,7 @@ from habitue.metrics.probabilities import Reliability, auc, brier, logloss, reli
 from habitue.metrics.ranks import hit_of_rank, mean_rank, ndcg_of_rank, reciprocal_of_rank
 from habitue.metrics.rates import click_through, conversion, ips, rate, snips
 from habitue.metrics.ratings import mae, rmse
+from habitue.metrics.survival import concordance
 
 __all__ = [
     "LIST_METRICS",
@@ -43,6 +44,7 @@ __all__ = [
     "bootstrap_means",
     "brier",
     "click_through",
+    "concordance",
     "conversion",
     "coverage",
     "exposure",
