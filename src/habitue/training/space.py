@@ -131,7 +131,7 @@ def space_of(config: TrainingConfig) -> list[Knob]:
             continue
         knobs += [
             Knob(f"{source.name}.{one.name}", one.low, one.high, one.whole, one.log)
-            for one in _OF_SOURCE[source.source]
+            for one in _OF_SOURCE.get(source.source, ())
             if _value(source, one.name) is not None
         ]
     knobs += [

@@ -93,19 +93,23 @@ class Study:
         seed = self._seed + len(tried)
         self._study.sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=8)
         if tried:
-            turned = self._turned(np.random.default_rng(seed))
             best = max(tried, key=lambda one: one.reached).said
+            turned = self._turned(best, np.random.default_rng(seed))
             self._study.enqueue_trial({k: v for k, v in best.items() if k not in turned})
         trial = self._asked = self._study.ask()
         return {knob.name: _suggested(trial, knob) for knob in self._knobs}
 
-    def _turned(self, rng: np.random.Generator) -> set[str]:
-        """The knobs that are turned next: of one group, drawn by lot."""
+    def _turned(self, best: Mapping[str, Value], rng: np.random.Generator) -> set[str]:
+        """The knobs that are turned next: of one group, drawn by lot; no source's that is off."""
         groups: dict[str, set[str]] = {}
         for knob in self._knobs:
             group = "use" if knob.switch else knob.name.partition(".")[0]
             groups.setdefault(group, set()).add(knob.name)
-        sources = [name for name in groups if name not in ("use", "ranker")]
+        sources = [
+            name
+            for name in groups
+            if name not in ("use", "ranker") and best.get(f"use {name}", True)
+        ]
         kinds = [name for name in ("use", "ranker") if name in groups]
         drawn = str(rng.choice([*kinds, *(["source"] if sources else [])]))
         return groups[str(rng.choice(sources)) if drawn == "source" else drawn]
