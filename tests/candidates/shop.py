@@ -21,6 +21,7 @@ from habitue.facts import (
     ActionLog,
     Catalogue,
     Context,
+    Links,
     Owned,
     Rated,
 )
@@ -217,6 +218,26 @@ def with_ratings(shop: TwoTastes) -> TwoTastes:
         log_of(rows, n_shoppers=shop.n_shoppers, n_items=n_items), rating=np.array(ratings, "f4")
     )
     return replace(shop, facts=facts_of(joined(facts.log, rated), facts.catalogue))
+
+
+def with_friends(shop: TwoTastes) -> TwoTastes:
+    """The same shop where everyone knows the next two of their taste."""
+    one = np.repeat(np.arange(shop.n_shoppers), 2)
+    other = (one + np.tile([2, 4], shop.n_shoppers)) % (shop.n_shoppers // 2 * 2)
+    return replace(shop, facts=replace(shop.facts, links=friends(one, other)))
+
+
+def friends(
+    one: Sequence[int] | NDArray[np.int64], other: Sequence[int] | NDArray[np.int64]
+) -> Links:
+    """Friendships, both ways, that have stood all along."""
+    pairs = np.stack([one, other], axis=1) if len(one) else np.empty((0, 2), np.int64)
+    both = np.unique(np.concatenate([pairs, pairs[:, ::-1]]), axis=0)
+    both = both[both[:, 0] != both[:, 1]]
+    return Links(
+        both[:, 0].astype(np.int32), both[:, 1].astype(np.int32),
+        np.ones(len(both), np.float32), np.zeros(len(both), np.int64),
+    )  # fmt: skip
 
 
 def joined(earlier: ActionLog, later: ActionLog) -> ActionLog:

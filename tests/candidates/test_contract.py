@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from habitue.behaviour import BehaviourConfig
 from habitue.behaviour.config import ScheduleConfig
 from habitue.candidates import Proposals, Source, TrainingFacts, preparing
+from habitue.candidates.additive import AdditiveConfig
 from habitue.candidates.bpr import BprConfig
 from habitue.candidates.cold import ColdConfig
 from habitue.candidates.factor import FactorConfig
@@ -22,6 +23,7 @@ from habitue.candidates.item_knn import ItemKnnConfig
 from habitue.candidates.linear import LinearConfig
 from habitue.candidates.roster import DEFAULT_SOURCES, SourceConfig, learner_of, load_source
 from habitue.candidates.sequence import SequenceConfig
+from habitue.candidates.social import SocialConfig
 from habitue.candidates.trending import TrendingConfig
 from habitue.candidates.user_knn import UserKnnConfig
 from habitue.errors import SchemaTooNew, SnapshotError
@@ -38,6 +40,7 @@ from tests.candidates.shop import (
     requests,
     rows_of,
     two_tastes,
+    with_friends,
     with_ratings,
 )
 
@@ -55,12 +58,14 @@ SOURCES: tuple[SourceConfig, ...] = (
         behaviour=BehaviourConfig(dim=16, schedule=ScheduleConfig(epochs=20, tokens=200))
     ),
     GraphConfig(dim=16, negatives=32, batch=64, epochs=20, rate=0.03),
+    SocialConfig(),
     ColdConfig(validation_days=60.0, least_judged=2, half_life_days=None),
     FactorConfig(),
     FactorConfig(name="factor_als", method="als", loss="squared"),
+    AdditiveConfig(),
     FactorConfig(name="factor_sgd", method="sgd", rounds=40, learning_rate=0.05),
 )
-UNPERSONAL = ("popular", "popular_now", "new_buyers", "trending", "fresh")
+UNPERSONAL = ("popular", "popular_now", "new_buyers", "trending", "fresh", "additive")
 GREETING = ("cold", "factor", "factor_als", "factor_sgd")
 """Personal, and with something to say to whoever comes for the first time."""
 
@@ -81,7 +86,9 @@ def source(config: SourceConfig, shop: TwoTastes) -> Source:
 
 
 def told(config: SourceConfig, shop: TwoTastes) -> TrainingFacts:
-    """What a source learns of the shop: where it reads ratings, they are given."""
+    """What a source learns of the shop: where it reads ratings or friends, they are given."""
+    if isinstance(config, SocialConfig):
+        return with_friends(shop).facts
     return with_ratings(shop).facts if isinstance(config, FactorConfig) else shop.facts
 
 

@@ -12,7 +12,8 @@ SCRIPT = """
 import numpy as np
 from numba.core.dispatcher import Dispatcher
 from habitue.candidates import (
-    again, best, descent, everybody, factor_step, foldin, gather, graph_step, products, profile
+    additive, again, best, descent, everybody, factor_step, foldin, gather, graph_step, products,
+    profile
 )
 from habitue.candidates.roster import learner_of, load_source, warm
 from tests.candidates.test_contract import SOURCES
@@ -24,7 +25,7 @@ def compiled():
     return {
         (module.__name__, name, signature)
         for module in (
-            again, best, descent, everybody, factor_step, foldin, gather, graph_step,
+            additive, again, best, descent, everybody, factor_step, foldin, gather, graph_step,
             products, profile
         )
         for name, kernel in vars(module).items()

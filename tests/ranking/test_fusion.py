@@ -108,14 +108,17 @@ def test_weights_of_sources_that_are_not_there_are_refused() -> None:
 
 def test_the_guide_shows_settings_that_can_be_used_and_a_sum_that_adds_up() -> None:
     guide = (Path(__file__).parents[2] / "docs" / "guides" / "models.md").read_text("utf-8")
-    blocks = re.findall(r"```toml\n(.*?)```", guide, re.DOTALL)
-    sources, cold, summed, again = map(tomllib.loads, blocks)
-    trained = sources["training"]["sources"]
-    assert Settings.model_validate(sources).training.sources[2].name == "linear"
-    assert Settings.model_validate(cold).training.sources[0].name == "cold"
-    assert Settings.model_validate(summed).training_run().written_down() == ("home",)
-    more = {"training": {"sources": [*trained, {"source": "again"}, {"source": "user_knn"}]}}
-    assert Settings.model_validate(again | more).training_run().written_down() == ("home",)
+    blocks = [tomllib.loads(block) for block in re.findall(r"```toml\n(.*?)```", guide, re.DOTALL)]
+    named = [
+        one["source"] for block in blocks for one in block.get("training", {}).get("sources", ())
+    ]
+    more = {"training": {"sources": [{"source": name} for name in dict.fromkeys(named)]}}
+    more["training"]["sources"] += [{"source": "again"}, {"source": "user_knn"}]
+    read = [(block, Settings.model_validate(more | block)) for block in blocks]
+    assert len(read) > 4
+    assert {"linear", "cold", "social", "factor"} <= set(named)
+    written = [told.training_run().written_down() for block, told in read if "surfaces" in block]
+    assert written == [("home",), ("home",)]
     u, v, s = np.array([1, 2]), np.array([[0.3, 0.1], [0.1, 0.2], [0.2, 0.1]]), [2, 2, 4]
     assert (v @ u + 0.1 * np.array(s)).tolist() == pytest.approx([0.7, 0.7, 0.8])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ from hypothesis import strategies as st
 from habitue.errors import SnapshotError
 from habitue.facts import MS_PER_DAY, ActionKind, ActionLog
 from habitue.portraits import contexts_as_of
-from habitue.slates.ledger import Ledger, LedgerTable
+from habitue.slates.ledger import Ledger, LedgerTable, RatingLedger
+from habitue.slates.scanned import some_of
 from habitue.store.contract import ActionColumns
 
 N_SHOPPERS, N_ITEMS = 4, 6
@@ -148,3 +150,59 @@ def test_who_refused_nothing_costs_next_to_nothing() -> None:
     ledger = Ledger(ActionKind.not_interested)
     ledger.add(columns_of(make_log([(3, 2, int(PURCHASE), 1, 0)])))
     assert ledger.held_bytes() < 10_000
+
+
+RATED = st.lists(
+    st.tuples(
+        st.integers(0, N_SHOPPERS - 1),
+        st.integers(-1, N_ITEMS - 1),
+        st.integers(0, 30),  # day
+        st.one_of(st.none(), st.integers(1, 5)),
+    ),
+    max_size=30,
+)
+
+
+@given(RATED, RATED)
+def test_ratings_told_live_are_those_of_the_log(first, second) -> None:
+    """In two batches, the second of whenever; of an item the last rating counts."""
+    told = [(*one, seq) for seq, one in enumerate([*first, *second])]
+    log = make_log([(s, i, int(VIEW), day, -1) for s, i, day, _, _ in told])
+    order = sorted(range(len(told)), key=lambda x: told[x][2])
+    rating = np.array([np.nan if told[x][3] is None else told[x][3] for x in order], np.float32)
+    log = replace(log, rating=rating)
+    ledger = RatingLedger()
+    batch = columns_of(log)
+    early = np.isin(np.array(order), np.arange(len(first)))
+    for which in (early, ~early):
+        ledger.add(some_of(batch, which))
+    shoppers = np.arange(N_SHOPPERS, dtype=np.int32)
+    now = 31 * MS_PER_DAY
+    asked = contexts_as_of(log, shoppers, np.full(N_SHOPPERS, now), surface="home", length=3)
+    for shopper in range(N_SHOPPERS):
+        mine: dict[int, tuple[int, set]] = {}
+        for s, i, day, r, _ in told:
+            if s == shopper and i >= 0 and r is not None:
+                last, rated = mine.get(i, (-1, set()))
+                mine[i] = (
+                    (day, {r}) if day > last else (last, rated | {r} if day == last else rated)
+                )
+        for found in (
+            ledger.of([shopper], now),
+            None if asked.rated is None else asked.rated.take(np.array([shopper])),
+        ):
+            items = [] if found is None else found.item.tolist()
+            assert sorted(items) == sorted(mine)
+            for x, item in enumerate(items):
+                assert found.rating[x] in mine[item][1]
+                assert found.age_days[x] == pytest.approx(31 - mine[item][0])
+
+
+def test_what_a_forgotten_shopper_rated_is_gone() -> None:
+    ledger = RatingLedger()
+    log = replace(make_log([(1, 2, int(VIEW), 3, -1)]), rating=np.array([4.0], np.float32))
+    ledger.add(columns_of(log))
+    assert ledger.of([1], 31 * MS_PER_DAY) is not None
+    assert ledger.of([1], 3 * MS_PER_DAY) is None or not len(ledger.of([1], 3 * MS_PER_DAY).item)
+    ledger.forget(1)
+    assert ledger.of([1], 31 * MS_PER_DAY) is None

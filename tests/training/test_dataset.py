@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from habitue.errors import BadInput
-from habitue.facts import Action, Alias, Consent, Item, Shown
+from habitue.facts import Action, Alias, Consent, Item, Link, Shown
 from habitue.facts.cleaning.robots import RobotConfig
 from habitue.facts.money import Rates
 from habitue.portraits import ShopperIndex
@@ -198,3 +198,35 @@ def test_slates_of_those_left_out_teach_nothing(store: SqliteFactStore) -> None:
     )  # fmt: skip
     facts = facts_of_store(store, robots=RobotConfig())
     assert (facts.slates["home"].shopper_row >= 0).sum() == 1
+
+
+def test_ties_are_read_by_their_last_version_both_ways_or_one(store: SqliteFactStore) -> None:
+    """``erin`` has denied personalisation, ``phone`` is anna's, and a quarrel ends a friendship."""
+    put(store, view("anna", "tea", 1), Alias(shopper="anna", alias="phone", at=T0))
+    put(
+        store,
+        Link(kind="friend", head="phone", tail="ben", at=T0 + DAY),
+        Link(kind="trust", head="carl", tail="anna", weight=0.5),
+        Link(kind="friend", head="anna", tail="dora"),
+        Link(kind="friend", head="anna", tail="erin"),
+        Link(kind="knowledge", head="tea", relation="grows in", tail="Assam"),
+        Consent(shopper="erin", denied=["personalisation"]),
+    )
+    store.append(
+        [Link(kind="friend", head="anna", tail="dora", deleted=True)],
+        received_at_ms=T0 + 60 * DAY,
+    )
+    links = facts_of_store(store).links
+    assert links is not None
+    row = dict(
+        zip(["anna", "ben", "carl"], store.shopper_rows(["anna", "ben", "carl"]), strict=True)
+    )
+    found = zip(links.shopper_row, links.known_row, links.weight, links.at_ms, strict=True)
+    assert {tuple(float(x) for x in tie) for tie in found} == {
+        (row["anna"], row["ben"], 1.0, T0 + DAY),
+        (row["ben"], row["anna"], 1.0, T0 + DAY),
+        (row["carl"], row["anna"], 0.5, 0),
+    }
+    known = facts_of_store(store).as_of(T0 + DAY).links
+    assert known is not None
+    assert len(known) == 1

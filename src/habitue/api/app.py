@@ -28,6 +28,7 @@ from habitue.api.operation import Example, Operation
 from habitue.api.people import PeopleDoor
 from habitue.api.portraits import portrait_operation
 from habitue.api.problems import MEDIA_TYPE, Problem, problem_of
+from habitue.api.ratings import ratings_operation
 from habitue.api.reference import reference_page
 from habitue.api.running import RunningDoor
 from habitue.api.slates import SlatesDoor
@@ -105,6 +106,7 @@ def create_app(
         *message_operations(shop, settings, gate),
         *_people_operations(shop, gate),
         portrait_operation(shop, gate),
+        ratings_operation(shop, gate),
         *_running_operations(RunningDoor(shop, meters, app.version), gate),
     )
     access = AccessLog(log, requests=settings.server.access_log == "json", shop=named)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
+from habitue.candidates.foretold import ForetoldRatings
 from habitue.facts import Fact, Item
 from habitue.portraits import Portrait
 from habitue.privacy import Caller
@@ -82,6 +83,15 @@ class Shop(Protocol):
 
     def portrait(self, shopper: str, *, now_ms: int) -> Portrait:
         """Who a shopper is; raises ``NotFound`` for a stranger."""
+        ...
+
+    def ratings(
+        self, shopper: str, items: Sequence[str], *, level: float, now_ms: int
+    ) -> ForetoldRatings:
+        """What a shopper would give the items; raises ``NotFound`` for a stranger.
+
+        And ``SnapshotError`` where nothing was trained that foretells ratings, ``BadInput``.
+        """
         ...
 
     def forget(self, shopper: str) -> Erased:

@@ -70,8 +70,9 @@ def _operation(operation: Operation, schema: dict[int, Any]) -> dict[str, Any]:
     if operation.description:
         described["description"] = operation.description
     names = re.findall(r"{(\w+)}", operation.path)
-    if names:
+    if names or operation.queries:
         described["parameters"] = [_parameter(name, operation) for name in names]
+        described["parameters"] += [_query(name, operation) for name in operation.queries]
     if operation.takes is not None:
         described["requestBody"] = {
             "required": True,
@@ -103,6 +104,18 @@ def _parameter(name: str, operation: Operation) -> dict[str, Any]:
         "required": True,
         "description": description,
         "schema": {"type": "string", "minLength": 1, "maxLength": 200},
+        "example": example,
+    }
+
+
+def _query(name: str, operation: Operation) -> dict[str, Any]:
+    description, example, required = operation.queries[name]
+    return {
+        "name": name,
+        "in": "query",
+        "required": required,
+        "description": description,
+        "schema": {"type": "string"},
         "example": example,
     }
 

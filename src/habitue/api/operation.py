@@ -39,6 +39,8 @@ class Operation:
     examples: tuple[Example, ...] = ()
     parameters: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """Of the path: what each means, and an example."""
+    queries: Mapping[str, tuple[str, str, bool]] = field(default_factory=dict)
+    """Of the query string: what each means, an example, and whether it must be there."""
     problems: tuple[int, ...] = ()  # statuses of its own beside those of every operation
     tag: str = "shop"
 

@@ -15,6 +15,7 @@ from habitue.app.messaging import unsubscribe
 from habitue.app.secrets import shopper_tokens
 from habitue.app.shop import Shop
 from habitue.app.snapshots import SnapshotInfo
+from habitue.candidates.foretold import ForetoldRatings
 from habitue.errors import HabitueError, NotFound, StoreError
 from habitue.facts import Fact, Item
 from habitue.portraits import Portrait
@@ -115,6 +116,12 @@ class RunningShop:
     def portrait(self, shopper: str, *, now_ms: int) -> Portrait:
         """Who a shopper is; raises ``NotFound`` for a stranger."""
         return self.shop.portrait(shopper, now_ms=now_ms)
+
+    def ratings(
+        self, shopper: str, items: Sequence[str], *, level: float, now_ms: int
+    ) -> ForetoldRatings:
+        """What a shopper would give the items; raises as ``Shop.ratings`` does."""
+        return self.shop.ratings(shopper, items, level=level, now_ms=now_ms)
 
     def forget(self, shopper: str) -> Erased:
         """Erase a shopper everywhere; raises ``NotFound`` for a stranger."""

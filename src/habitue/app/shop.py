@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from habitue.app.importing import Counted, Ingested
+    from habitue.candidates.foretold import ForetoldRatings
     from habitue.evaluation import Comparison, Evaluated, Report, Tuned
     from habitue.portraits import Portrait
     from habitue.surfaces.messages import Campaign, Sent
@@ -345,6 +346,27 @@ class Shop:
         from habitue.app.portraying import portray_all
 
         return portray_all(self.parts, clock_ms() if now_ms is None else now_ms)
+
+    def ratings(
+        self,
+        shopper: str,
+        items: Sequence[str],
+        *,
+        level: float = 0.8,
+        now_ms: int | None = None,
+    ) -> ForetoldRatings:
+        """What a shopper would give the items, with intervals, and the ratings that say so.
+
+        Of who does not allow personalisation it says that and nothing else. Raises ``NotFound`` for
+        a stranger, ``SnapshotError`` where the active snapshot has no source ``factor`` that has
+        learnt from ratings.
+        """
+        from habitue.app.foretelling import foretell
+
+        self.catch_up()
+        now = clock_ms() if now_ms is None else now_ms
+        told = foretell(self.parts, self._named(shopper), items, level, now)
+        return msgspec.structs.replace(told, shopper=shopper)
 
     def forget(self, shopper: str) -> Erased:
         """Erase a shopper everywhere, from this moment on; raises ``NotFound`` for a stranger."""

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from habitue.candidates.layout import plain
-from habitue.facts import ActionLog, Catalogue, Context
+from habitue.facts import ActionLog, Catalogue, Context, Links
 
 __all__ = [
     "ContinuingLearner",
@@ -39,12 +39,13 @@ class Proposals(NamedTuple):
 class TrainingFacts:
     """All that a learner may see: the log and the catalogue, both as of ``now_ms``.
 
-    Every action lies before ``now_ms``.
+    Every action lies before ``now_ms``, and so do the ``links`` of shoppers, where there are any.
     """
 
     log: ActionLog
     catalogue: Catalogue
     now_ms: int
+    links: Links | None = None
 
 
 @runtime_checkable

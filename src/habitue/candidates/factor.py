@@ -17,6 +17,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
+from scipy.linalg import lapack
 
 from habitue.candidates.contract import Prepared, PreparingSource, Proposals, TrainingFacts
 from habitue.candidates.factor_fitting import Fitted, Plan, RatingTable, fit_als, fit_sgd
@@ -60,18 +61,20 @@ class FactorConfig(BaseModel):
         description="squared error alone, or factors also pulled towards what encoders say",
     )
     factors: int = Field(default=10, ge=0, le=256, description="length of a vector, without biases")
-    rounds: int = Field(default=15, ge=1, description="alternations, or rounds of steps")
+    rounds: int = Field(
+        default=10, ge=1, description="times shoppers and items are solved; sgd: two passes each"
+    )
     implicit_pull: float = Field(
         default=1.0, gt=0, description="svdpp: penalty on what having rated an item says"
     )
     item_pull: float = Field(
-        default=10.0, gt=0, description="anchored: penalty on the encoder of items, by their sides"
+        default=5.0, gt=0, description="anchored: penalty on the encoder of items, by their sides"
     )
     shopper_pull: float = Field(
         default=10.0, gt=0, description="anchored: penalty on the encoder of shoppers' portraits"
     )
     learning_rate: float = Field(default=0.01, gt=0, description="sgd: a step of the gradient")
-    regularisation: float = Field(default=0.05, ge=0, description="sgd: penalty on the factors")
+    regularisation: float = Field(default=0.12, ge=0, description="sgd: penalty on the factors")
     taste: float = Field(
         default=0.1,
         ge=0,
@@ -80,7 +83,7 @@ class FactorConfig(BaseModel):
     mood: float = Field(
         default=0.28, ge=0, description="variance of a passing mood, in those of a rating's noise"
     )
-    mood_minutes: float = Field(default=15.0, gt=0, description="how long a mood lasts")
+    mood_minutes: float = Field(default=10.0, gt=0, description="how long a mood lasts")
     side_items: int = Field(default=2, ge=1, description="items a side must be shared by")
     side_marks: int = Field(default=10, ge=2, description="marks on the scale of a number")
     most_rated: int = Field(default=500, ge=1, description="latest ratings a shopper is read from")
@@ -96,23 +99,23 @@ class FactorConfig(BaseModel):
 class Foretold:
     """What one shopper would give m items, of n items rated; all on the shop's scale.
 
-    ``rating`` is the sum of ``usual``, ``shopper``, ``mood`` and the parts of the factors and of
-    the sides, kept within the scale. ``moved`` says what each item rated has to do with it by way
-    of factors and sides.
+    ``rating`` is the sum of ``usual``, ``shopper``, ``mood``, ``taste`` and all of ``by_side``,
+    kept within the scale.
     """
 
     rating: NDArray[np.float64]  # (m,)
     spread: NDArray[np.float64]  # (m,) standard deviation of a rating around it
     usual: NDArray[np.float64]  # (m,) what everybody gives the item
     shopper: float  # by how much the shopper gives more than others
-    mood: float  # and by how much more than usual today
-    by_factors: NDArray[np.float64]  # (m,)
-    by_side: NDArray[np.float64]  # (m, n_sides)
-    moved: NDArray[np.float64]  # (m, n)
+    mood: float  # and by how much more than that just now
+    taste: NDArray[np.float64]  # (m,) what factors add that no side has a name for
+    sides: sp.csr_matrix  # (m, n_sides) the items' own
+    by_side: sp.csr_matrix  # (m, n_sides) what each side of the item adds
+    moved: NDArray[np.float64]  # (m, n) by how much each rating moves the item's taste and sides
+    says: NDArray[np.float64]  # (n, n_sides) and the liking for each side, of unit length
     rated_item: NDArray[np.int32]  # (n,) the latest first
     rated: NDArray[np.float64]  # (n,)
     rated_age_days: NDArray[np.float64]  # (n,)
-    weight: NDArray[np.float64]  # (n,) how far each rating counts, positive where it was high
 
 
 class FactorSource(PreparingSource):
@@ -142,6 +145,9 @@ class FactorSource(PreparingSource):
         self.measured = measured
         self.known = sealed(known, np.bool_)
         self._fitted = fitted
+        encoder = fitted.encoder[1:, :-1]  # but for the constant, and for what all give an item
+        no_encoder = np.zeros((len(sides.term), fitted.item.shape[1] - 1))
+        self._encoder = np.asarray(encoder) if len(encoder) else no_encoder
         starts = np.searchsorted(table.shopper_row, np.arange(n_shoppers + 1))
         self.tables = Tables(
             sealed(fitted.item, np.float32),
@@ -155,6 +161,7 @@ class FactorSource(PreparingSource):
             sealed(table.rating, np.float32),
             sealed(table.at_ms, np.int64),
             1.0 / fitted.shopper_precision,
+            _mean_square(fitted, self.known),
         )
         self.numbers = Numbers(
             fitted.mean,
@@ -208,9 +215,10 @@ class FactorSource(PreparingSource):
         Items it does not know are foretold what is usual for the shopper.
         """
         shopper, rated = self._whose(context)
-        tables, numbers = self._with_blank()
-        blank = np.int32(self.n_items)
-        wanted = np.where((item_row >= 0) & (item_row < blank), item_row, blank).astype(np.int32)
+        tables, numbers = self.tables, self.numbers
+        there = (item_row >= 0) & (item_row < self.n_items)
+        there[there] = self.known[item_row[there]]
+        wanted = np.where(there, item_row, NO_ROW).astype(np.int32)
         seen = np.full(len(tables.item), -1, np.int64)
         row, value, age = read_ratings(
             shopper.item(0), int(context.now_ms[0]), tables, numbers, plain(rated.item, np.int32),
@@ -223,40 +231,61 @@ class FactorSource(PreparingSource):
             np.empty(len(row)),
         )
         _, together = weigh_ratings(row, value, age, tables, numbers, factor, taste, weight)
-        part, mood, told, variance = np.empty((m, len(row))), np.empty(m), np.empty(m), np.empty(m)
+        alike, mood, told, variance = np.empty((m, len(row))), np.empty(m), np.empty(m), np.empty(m)
         shares(
             wanted, np.zeros(m), row, age, weight, together, factor, taste, tables, numbers,
-            np.zeros(n_sides), part, mood, told, variance,
+            np.zeros(n_sides), alike, mood, told, variance,
         )  # fmt: skip
-        item, scale = tables.item[wanted].astype(np.float64), numbers.scale
-        own_sides = sp.vstack([self.sides.matrix, sp.csr_matrix((1, n_sides))]).tocsr()[wanted]
+        scale, liking = numbers.scale, taste + self._encoder @ factor[:-1]
+        item = np.where(there[:, None], tables.item[wanted], 0.0).astype(np.float64)
+        sides = self._sides_of(wanted)
+        by_side = sides.multiply(scale * liking).tocsr()
+        by_factors = scale * (item[:, :-1] @ factor[:-1])
+        named = scale * (sides @ (self._encoder @ factor[:-1]))
+        moved, says = self._without_each(row, weight, together, alike)
         return Foretold(
             np.clip(numbers.mean + scale * told, *self.bounds),
             scale * np.sqrt(variance),
             numbers.mean + scale * item[:, -1],
             float(scale * factor[-1]),
             float(scale * mood[0]) if m else 0.0,
-            scale * (item[:, :-1] @ factor[:-1]),
-            scale * np.asarray(own_sides.multiply(taste).todense()),
-            scale * part,
+            by_factors - named,
+            sides,
+            by_side,
+            moved,
+            says,
             row,
             numbers.mean + scale * value,
             age,
-            weight,
         )
 
-    def _with_blank(self) -> tuple[Tables, Numbers]:
-        """The tables with an item behind all others of which nothing is known."""
-        tables = self.tables
-        dim = tables.item.shape[1]
-        usual = np.append(np.full(dim - 1, 0.1), 0.25)[None]  # variances, where none was learnt
-        zero = np.zeros((1, dim))
-        return tables._replace(
-            item=sealed(np.concatenate([tables.item, zero]), np.float32),
-            variance=sealed(np.concatenate([tables.variance, usual]), np.float32),
-            said=sealed(np.concatenate([tables.said, zero]), np.float32),
-            side_indptr=sealed(np.append(tables.side_indptr, tables.side_indptr[-1]), np.int64),
-        ), self.numbers
+    def _sides_of(self, row: NDArray[np.int32]) -> sp.csr_matrix:
+        """The sides of known items, and none of what nobody knows."""
+        there = sp.diags((row >= 0).astype(np.float32))
+        return (there @ self.sides.matrix[np.maximum(row, 0)]).tocsr()
+
+    def _without_each(
+        self,
+        row: NDArray[np.int32],
+        weight: NDArray[np.float64],
+        together: NDArray[np.float64],
+        alike: NDArray[np.float64],
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """What would be lost without each rating (n,): of each item, of the liking for each side.
+
+        Without rating j the weights of the others change by column j of the inverse, times what j
+        lay off by all the others: ``weight_j / inverse_jj``.
+        """
+        scale = self.numbers.scale
+        inverse = lapack.dpotri(together, lower=1)[0] if len(row) else together
+        inverse = np.tril(inverse) + np.tril(inverse, -1).T
+        off = inverse * (weight / inverse.diagonal())
+        moved = scale * (alike @ off)
+        prior, item = self.tables.prior[:-1], self.tables.item[row, :-1].astype(np.float64)
+        sides = self.sides.matrix[row]
+        says = off.T @ np.asarray(sides.todense(), np.float64) * self.numbers.taste
+        says += (off.T @ (item * prior)) @ self._encoder.T
+        return moved, scale * says
 
     def interval(self, foretold: Foretold, level: float) -> tuple[NDArray[np.float64], ...]:
         """Between which ratings a share ``level`` of those held out lay, around each foretold."""
@@ -299,6 +328,7 @@ class FactorSource(PreparingSource):
             "item_variance": tables.variance,
             "said": tables.said,
             "shopper_precision": fitted.shopper_precision,
+            "encoder": fitted.encoder,
             "rated_indptr": tables.rated_indptr,
             "rated_item": tables.rated_item,
             "rated_value": tables.rated_value,
@@ -321,7 +351,7 @@ class FactorSource(PreparingSource):
         shopper = np.repeat(np.arange(len(indptr) - 1, dtype=np.int32), np.diff(indptr))
         fitted = Fitted(
             mean, scale, arrays["item"], arrays["item_variance"], arrays["said"],
-            np.asarray(arrays["shopper_precision"]), noise,
+            np.asarray(arrays["shopper_precision"]), noise, np.asarray(arrays["encoder"]),
         )  # fmt: skip
         return cls(
             FactorConfig.model_validate(saved.config),
@@ -432,6 +462,15 @@ class FactorLearner:
         return FactorSource(
             config, fitted, sides, table, size[0], known, bounds, _normal_errors(), measured
         )
+
+
+def _mean_square(fitted: Fitted, known: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """How large the numbers of an item are that is drawn from among the known."""
+    if not known.any():
+        return np.zeros(fitted.item.shape[1])
+    own = fitted.item[known].astype(np.float64)
+    whole: NDArray[np.float64] = (own**2 + fitted.item_variance[known]).mean(axis=0)
+    return whole
 
 
 def _normal_errors() -> NDArray[np.float64]:

@@ -27,6 +27,7 @@ _SOLVES = 8  # steps of a conjugate gradient, which goes on from the round befor
 _BELIEVED = 4.0  # rows that a variance is believed to rest on before any is seen
 _START = 0.1  # variance of a factor at the start, in variances of a rating
 _BIAS = 0.25  # and of a bias
+_LEAST_NOISE = 0.05  # variance of a rating that nothing explains: people are not machines
 
 
 class RatingTable(NamedTuple):
@@ -88,6 +89,7 @@ class Fitted:
     said: Floats  # (n_items, factors + 1)
     shopper_precision: Floats  # (factors + 1,)
     noise: float  # variance of a rating around what was foretold
+    encoder: Floats  # (n_features, factors + 1) what each feature says of an item; or no rows
 
 
 class _Columns(NamedTuple):
@@ -156,7 +158,8 @@ def fit_als(
             )
     item[~rated] = item_drawn_to.mean[~rated]
     return Fitted(
-        mean, scale, item, item_variance, drawn_to.said(), precision, max(noise, 1e-3)
+        mean, scale, item, item_variance, drawn_to.said(), precision, max(noise, _LEAST_NOISE),
+        item_drawn_to.weight,
     )  # fmt: skip
 
 
@@ -170,7 +173,7 @@ def fit_sgd(
     shopper, item = rng.normal(0.0, 0.1, (size[0], dim)), rng.normal(0.0, 0.1, (size[1], dim))
     shopper[:, -1] = item[:, -1] = 0.0
     anchor = _DrawnItems.of(of, size, plan)
-    for number in range(plan.rounds):
+    for number in range(2 * plan.rounds):
         _descend(
             rng.permutation(len(table)), of.shopper, of.item, of.target, anchor.mean, plan.rate,
             plan.regularisation, shopper, item,
@@ -190,7 +193,10 @@ def fit_sgd(
         drawn_to.learn(shopper)
         precision = _precision(shopper - drawn_to.mean, variance, rating, start)
         noise = _noise(of.shopper, of.item, of.target, shopper, variance, item, nothing)
-    return Fitted(mean, scale, item, nothing, drawn_to.said(), precision, max(noise, 1e-3))
+    return Fitted(
+        mean, scale, item, nothing, drawn_to.said(), precision, max(noise, _LEAST_NOISE),
+        anchor.weight,
+    )  # fmt: skip
 
 
 @dataclass(slots=True)

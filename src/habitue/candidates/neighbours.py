@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from habitue.candidates.contract import Prepared, Proposals
@@ -20,7 +21,7 @@ from habitue.candidates.gather import (
 from habitue.candidates.growing import Growing
 from habitue.candidates.layout import scratch, sealed
 
-__all__ = ["NeighbourTable", "Walk", "warm"]
+__all__ = ["NeighbourTable", "Walk", "strongest", "warm"]
 
 
 def _edges(neighbour: NDArray[np.int32], strength: NDArray[np.float32]) -> NDArray[np.void]:
@@ -95,6 +96,14 @@ class NeighbourTable:
         indptr = np.zeros(n_items + 1, np.int64)
         np.cumsum(np.bincount(item, minlength=n_items), out=indptr[1:])
         return cls.of_csr(indptr, neighbour[order], strength[order], n_targets=n_targets)
+
+    @classmethod
+    def of_parts(cls, parts: Sequence[NeighbourTable], *, n_targets: int) -> Self:
+        """The table whose rows are those of ``parts``, one part after the other."""
+        count = np.concatenate([np.diff(part.indptr) for part in parts])
+        indptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(count)])
+        edge = np.concatenate([part.edge for part in parts])
+        return cls.of_arrays({"indptr": indptr, "edge": edge}, n_targets=n_targets)
 
     @property
     def n_items(self) -> int:
@@ -231,6 +240,21 @@ class Walk(Prepared):
             self._items, self._weights, *table.columns(), table.signed, total, touched, item_row,
             scores, place,
         )  # fmt: skip
+
+
+def strongest(matrix: sp.csr_matrix, n: int) -> NeighbourTable:
+    """A table from rows to their ``n`` largest columns."""
+    entries = matrix.tocoo()
+    order = np.lexsort((entries.col, -entries.data, entries.row))
+    row = entries.row[order]
+    kept = order[np.arange(len(row)) - np.searchsorted(row, row, side="left") < n]
+    return NeighbourTable.of_edges(
+        entries.row[kept].astype(np.int32),
+        entries.col[kept].astype(np.int32),
+        entries.data[kept].astype(np.float32),
+        n_items=matrix.shape[0],
+        n_targets=matrix.shape[1],
+    )
 
 
 def warm() -> None:

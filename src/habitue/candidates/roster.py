@@ -8,6 +8,7 @@ from typing import Annotated
 import msgspec
 from pydantic import Field
 
+from habitue.candidates.additive import AdditiveConfig, AdditiveLearner, AdditiveSource
 from habitue.candidates.again import AgainConfig, AgainLearner, AgainSource
 from habitue.candidates.als import AlsConfig, AlsLearner, AlsSource
 from habitue.candidates.bpr import BprConfig, BprLearner, BprSource
@@ -23,6 +24,7 @@ from habitue.candidates.linear import LinearConfig, LinearLearner, LinearSource
 from habitue.candidates.popular import PopularConfig, PopularLearner, PopularSource
 from habitue.candidates.profile import ProfileConfig
 from habitue.candidates.sequence import SequenceConfig, SequenceLearner, SequenceSource
+from habitue.candidates.social import SocialConfig, SocialLearner, SocialSource
 from habitue.candidates.trending import TrendingConfig, TrendingLearner, TrendingSource
 from habitue.candidates.user_knn import UserKnnConfig, UserKnnLearner, UserKnnSource
 from habitue.errors import SnapshotError
@@ -43,8 +45,10 @@ SourceConfig = Annotated[
     | AgainConfig
     | SequenceConfig
     | GraphConfig
+    | SocialConfig
     | ColdConfig
-    | FactorConfig,
+    | FactorConfig
+    | AdditiveConfig,
     Field(discriminator="source"),
 ]
 """Any source's config; ``source`` says whose."""
@@ -114,10 +118,14 @@ def learner_of(config: SourceConfig) -> Learner[Source]:
             return SequenceLearner(config)
         case GraphConfig():
             return GraphLearner(config)
+        case SocialConfig():
+            return SocialLearner(config)
         case ColdConfig():
             return ColdLearner(config)
         case FactorConfig():
             return FactorLearner(config)
+        case AdditiveConfig():
+            return AdditiveLearner(config)
 
 
 def load_source(path: Path) -> Source:
@@ -136,8 +144,10 @@ def load_source(path: Path) -> Source:
         "again": AgainSource,
         "sequence": SequenceSource,
         "graph": GraphSource,
+        "social": SocialSource,
         "cold": ColdSource,
         "factor": FactorSource,
+        "additive": AdditiveSource,
     }
     try:
         source = msgspec.json.decode((path / "source.json").read_bytes())["source"]
@@ -154,6 +164,7 @@ def warm() -> None:
     """Compile every kernel that serves requests, or read it from the cache on disk."""
     from habitue.behaviour import requests
     from habitue.candidates import (
+        additive,
         again,
         descent,
         everybody,
@@ -167,6 +178,6 @@ def warm() -> None:
 
     for module in (
         profile, neighbours, products, descent, foldin, graph_step, everybody, again, requests,
-        factor_step,
+        factor_step, additive,
     ):  # fmt: skip
         module.warm()

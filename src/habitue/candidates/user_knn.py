@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from habitue.candidates.contract import PreparingSource, TrainingFacts
 from habitue.candidates.interactions import interactions
-from habitue.candidates.neighbours import NeighbourTable, Walk
+from habitue.candidates.neighbours import NeighbourTable, Walk, strongest
 from habitue.candidates.profile import ProfileConfig, Weigher
 from habitue.candidates.saved import Saved, read, write
 from habitue.facts import NO_ROW, Context
@@ -130,21 +130,6 @@ class UserKnnLearner:
         share = sp.diags(1.0 / np.where(length > 0, length, 1.0)) @ wants
         return UserKnnSource(
             config,
-            _strongest(share.T.tocsr(), config.shoppers_per_item),
-            _strongest(wants, config.items_per_shopper),
+            strongest(share.T.tocsr(), config.shoppers_per_item),
+            strongest(wants, config.items_per_shopper),
         )
-
-
-def _strongest(matrix: sp.csr_matrix, n: int) -> NeighbourTable:
-    """A table from rows to their ``n`` largest columns."""
-    entries = matrix.tocoo()
-    order = np.lexsort((entries.col, -entries.data, entries.row))
-    row = entries.row[order]
-    kept = order[np.arange(len(row)) - np.searchsorted(row, row, side="left") < n]
-    return NeighbourTable.of_edges(
-        entries.row[kept].astype(np.int32),
-        entries.col[kept].astype(np.int32),
-        entries.data[kept].astype(np.float32),
-        n_items=matrix.shape[0],
-        n_targets=matrix.shape[1],
-    )

@@ -20,6 +20,7 @@ from habitue.facts.facts import (
     When,
 )
 from habitue.facts.kinds import CONVERSIONS, ITEM_KINDS, NAMES, ActionKind, code_of
+from habitue.facts.links import Links
 from habitue.facts.log import MS_PER_DAY, ActionLog, Catalogue
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "Id",
     "Item",
     "Link",
+    "Links",
     "Money",
     "Owned",
     "Purpose",

@@ -17,7 +17,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from habitue.candidates.contract import TrainingFacts
-from habitue.facts import NO_ROW, ActionKind, ActionLog, Catalogue, Item, Purpose
+from habitue.facts import NO_ROW, ActionKind, ActionLog, Catalogue, Item, Links, Purpose
 from habitue.facts.cleaning.cancellations import match_cancellations
 from habitue.facts.cleaning.robots import RobotConfig
 from habitue.facts.cleaning.robots import robots as find_robots
@@ -26,6 +26,7 @@ from habitue.facts.money import Rates
 from habitue.privacy.consent import ConsentGate
 from habitue.store.contract import FactStore
 from habitue.training.circumstances import SAID, circumstances_of
+from habitue.training.links import links_of_store
 from habitue.training.shown import SlateLog
 
 __all__ = ["ItemVersions", "ShopFacts", "facts_of_store", "log_of_shopper"]
@@ -117,6 +118,7 @@ class ShopFacts:
     watermark: int
     slates: Mapping[str, SlateLog] = field(default_factory=dict)  # by surface
     n_robots: int = 0  # shoppers left out, for no person keeps up with them
+    links: Links | None = None  # who knows whom
 
     @property
     def n_items(self) -> int:
@@ -136,7 +138,8 @@ class ShopFacts:
         first = np.full(self.n_items, NEVER_MS, np.int64)
         acted = log.item_row >= 0
         np.minimum.at(first, log.item_row[acted], log.at_ms[acted])
-        return TrainingFacts(log, self.versions.as_of(now_ms, first), now_ms)
+        links = None if self.links is None else self.links.before(now_ms)
+        return TrainingFacts(log, self.versions.as_of(now_ms, first), now_ms, links)
 
 
 def facts_of_store(
@@ -177,7 +180,8 @@ def facts_of_store(
     n_items = max(len(versions.ids), int(frame["item_row"].max() or -1) + 1)  # type: ignore[arg-type]
     log = _log_of(frame, len(canonical), n_items)
     slates = SlateLog.by_surface(store, watermark, np.where(readable[canonical], canonical, NO_ROW))
-    return ShopFacts(log, _voided(log), versions, watermark, slates, n_robots)
+    links = links_of_store(store, watermark, canonical, readable)
+    return ShopFacts(log, _voided(log), versions, watermark, slates, n_robots, links)
 
 
 def log_of_shopper(store: FactStore, rows: Sequence[int], n: int) -> ActionLog:
