@@ -209,8 +209,12 @@ def test_a_shop_is_tuned_and_what_is_found_is_its_settings(tmp_path: Path) -> No
         settings = shop.parts.settings
         read = settings.overlaid(tomllib.loads(second.toml), "found").training
     if second.changed:
-        assert max(second.reached) > second.reached[0]
+        assert second.chosen.low > 0
         assert read != settings.training
+    else:
+        assert not second.chosen.low > 0
+        assert read == settings.training
+        assert "none is surely better" in second.verdict
     file = tmp_path / "found.toml"
     file.write_text(second.toml, "utf-8")
     assert Settings.load(file).training.sources == read.sources

@@ -79,23 +79,31 @@ def tune_shop(
     _search(study, tuner, meant(offered), 60 * minutes, seconds, progress)
     tried = study.tried()
     best = max(tried, key=lambda one: one.reached)
-    found = config if best.said == tried[0].said else config_of(offered, best.said)
+    found = config_of(offered, best.said)
+    rng = np.random.default_rng(seed)
+    chosen = paired_lift(
+        tuner.values(meant(found)), tuner.values(meant(config)), rng,
+        group=tuner.split.shopper_row,
+    )  # fmt: skip
+    if not chosen.low > 0:  # the best of many tries, and nothing more
+        found = config
     values, held = _asked(facts, tuner, [meant(config), meant(found)], kinds, rebuy, n, progress)
     first, last = values
-    rng, who = np.random.default_rng(seed), held.shopper_row
+    who = held.shopper_row
     return Tuned(
         metric=f"ndcg@{n}",
         n_chosen_on=len(tuner.split),
         reached=[one.reached for one in tried],
         n_new=len(tried) - before,
         n_reported=len(held),
+        chosen=chosen,
         start=bootstrap_mean(first, rng, group=who),
         found=bootstrap_mean(last, rng, group=who),
         lift=paired_lift(last, first, rng, group=who),
         changed=[
             Changed(name, tried[0].said[name], value)
             for name, value in best.said.items()
-            if value != tried[0].said[name] and _counts(name, best.said)
+            if found is not config and value != tried[0].said[name] and _counts(name, best.said)
         ],
         importance=study.importance(),
         toml=_toml(parts, found),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from habitue.evaluation.evaluated import share_text
 from habitue.metrics import Interval
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class Tuned:
     reached: list[float]  # there, by every setting tried, in order; the first is the start
     n_new: int  # tried this time; the others were tried before
     n_reported: int  # questions of the last span, asked once
+    chosen: Interval  # of the best over the start, where it was chosen, paired
     start: Interval
     found: Interval
     lift: Interval  # of what was found over the start, on the last span, paired
@@ -80,11 +82,13 @@ class Tuned:
         """What is reported, in a sentence."""
         tried = f"{len(self.reached)} settings tried ({self.n_new} of them now)"
         if not self.changed:
-            return f"{tried}: none is better than the start on {self.n_chosen_on:,} questions"
+            best = share_text(self.chosen)
+            asked = f"{self.n_chosen_on:,} questions of the last span but one"
+            return f"{tried}; on {asked} none is surely better than the start: the best is {best}"
         lift = self.lift
         return (
             f"{tried}; on {self.n_reported:,} questions of the last span the best is "
-            f"{lift.estimate:+.1%} [{lift.low:+.1%}, {lift.high:+.1%}] over the start"
+            f"{share_text(lift)} over the start"
         )
 
 

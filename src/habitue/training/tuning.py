@@ -13,6 +13,7 @@ from typing import Final
 from zlib import crc32
 
 import numpy as np
+from numpy.typing import NDArray
 
 from habitue.candidates.contract import Source
 from habitue.candidates.roster import SourceConfig, learner_of
@@ -78,6 +79,10 @@ class Tuner:
 
     def reach(self, config: TrainingConfig) -> float:
         """NDCG on the last span but one of what this config learns from the spans before."""
+        return float(np.nanmean(self.values(config)))
+
+    def values(self, config: TrainingConfig) -> NDArray[np.float64]:
+        """The same, question by question: (B,)."""
         config = config.model_copy(update={"surfaces": ("home",)})
         orders = learn_orders(self._taught(config), config, self._rng("orders"))
         cut, _ = self.spans[-2]
@@ -89,7 +94,7 @@ class Tuner:
             self.split, through(pipeline), self._n, self._rng("asking"), length=config.recent_length
         )
         measured = measure_lists(self.split, "habitue", rows)
-        return float(np.nanmean(measured.per_question[f"ndcg@{self._n}"]))
+        return measured.per_question[f"ndcg@{self._n}"]
 
     def _taught(self, config: TrainingConfig) -> list[dict[str, RankingSet]]:
         """What the spans before the last two teach: once for the same sources."""
