@@ -23,6 +23,7 @@ DRIVERS = (
     "adbc_driver_sqlite",
     "onnxruntime",
     "optuna",
+    "tensorboardX",
 )
 
 

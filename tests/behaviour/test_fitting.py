@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -9,11 +10,13 @@ from typing import Literal
 import numpy as np
 import pytest
 import torch
+from tensorboardX.proto.event_pb2 import Event
 
 from habitue.behaviour.asking import queries, validate
 from habitue.behaviour.beginnings import co_occurrence_vectors
 from habitue.behaviour.checkpoints import Checkpoint
 from habitue.behaviour.config import BehaviourConfig, LossConfig, ScheduleConfig, sized
+from habitue.behaviour.curves import curves_in
 from habitue.behaviour.fitting import Training, Validated, fit
 from habitue.behaviour.learning import with_held_out
 from habitue.behaviour.streams import Windows
@@ -169,3 +172,24 @@ def test_sizes_have_names() -> None:
         sized("huge")
     with pytest.raises(ValueError, match="no multiple"):
         BehaviourConfig(dim=10, heads=4)
+
+
+def test_curves_tell_each_validation(tmp_path: Path) -> None:
+    """Read as TensorBoard reads them: records of length, checksum, event, checksum."""
+    walk = rounds(40)
+    training = Training(walk.without_last(1), judged=walk)
+    with curves_in(tmp_path, "run") as told:
+        fitted = fit(training, SMALL, told=told)
+    (file,) = (tmp_path / "run").iterdir()
+    data, at, found = file.read_bytes(), 0, []
+    while at < len(data):
+        (length,) = struct.unpack_from("<Q", data, at)
+        event = Event.FromString(data[at + 12 : at + 12 + length])
+        found += [(value.tag, event.step, value.simple_value) for value in event.summary.value]
+        at += 16 + length
+    assert len(fitted.history) > 1
+    for one in fitted.history:
+        assert ("validation/ndcg_at_10", one.epoch, pytest.approx(one.ndcg)) in found
+        assert ("training/loss", one.epoch, pytest.approx(one.loss)) in found
+    with curves_in(None, "run") as nobody:
+        assert nobody is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from threading import Lock
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from habitue.behaviour.config import BehaviourConfig
+from habitue.behaviour.curves import curves_in
 from habitue.behaviour.going_on import Earlier, OtherNetworkError
 from habitue.behaviour.served import Encoder, SilentEncoder
 from habitue.behaviour.streams import Streams, streams_of
@@ -55,12 +57,14 @@ def learn(
     checkpoints: Path | None = None,
     earlier: Earlier | None = None,
     progress: Progress | None = None,
+    curves: Path | None = None,
 ) -> Learnt:
     """Train on a log's streams; ``content`` (n_items, c) is what is told of items.
 
     Goes on from an ``earlier`` network where that is of the same kind, with fewer passes.
 
-    A training that was killed goes on from what it wrote into the folder ``checkpoints``.
+    A training that was killed goes on from what it wrote into the folder ``checkpoints``. In the
+    folder ``curves`` each training writes a run that TensorBoard draws.
 
     The last action of a ``validation_share`` of the shoppers is held out to know when to stop.
     Raises ``MissingPiece`` where PyTorch is not installed.
@@ -87,10 +91,10 @@ def learn(
         judged_without=not _repeats(judged),
         earlier=earlier,
     )
-    fitting = partial(
-        fit, seed=int(rng.integers(2**31 - 1)), checkpoints=checkpoints, progress=progress
-    )
-    with _ONE_AT_A_TIME, torch.random.fork_rng():
+    seed = int(rng.integers(2**31 - 1))
+    run = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{seed}"
+    with _ONE_AT_A_TIME, torch.random.fork_rng(), curves_in(curves, run) as watched:
+        fitting = partial(fit, seed=seed, checkpoints=checkpoints, progress=progress, told=watched)
         try:
             fitted = fitting(training, config if earlier is None else config.going_on())
         except OtherNetworkError:

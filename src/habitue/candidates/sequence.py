@@ -52,6 +52,9 @@ class SequenceConfig(BaseModel):
     checkpoints: Path | None = Field(
         default=None, description="folder that a training killed on the way goes on from"
     )
+    curves: Path | None = Field(
+        default=None, description="folder of the curves of each training, for TensorBoard"
+    )
     validation_share: float = Field(
         default=0.1,
         gt=0,
@@ -226,6 +229,7 @@ class SequenceLearner:
             validation_share=config.validation_share,
             rng=rng,
             checkpoints=config.checkpoints,
+            curves=config.curves,
             earlier=None if source is None else Earlier(source.read_vectors, source.weights),
         )
         acted_on = np.flatnonzero(learnt.acted_on | learnt.read.any(axis=1)).astype(np.int32)
