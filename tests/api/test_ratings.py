@@ -145,7 +145,10 @@ def test_of_an_item_nobody_knows_the_usual_is_said(served: Served, client: Clien
 def test_the_source_stands_in_slates_by_its_name(served: Served, client: Client) -> None:
     tell(served)
     served.shop.train(seed=1)
+    told = client.post("/v1/events", json={"actions": [rated("taster-0", "tea-2", 4)]})
+    assert told.is_success
     slate = client.post("/v1/recommend", json={"surface": "home", "shopper": "taster-0", "n": 12})
+    assert slate.json()["fallback"] == ""
     assert "factor" in {slot["source"] for slot in slate.json()["items"]}
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from habitue.errors import BadInput
-from habitue.facts import MS_PER_DAY, NO_ROW, ActionKind
+from habitue.facts import MS_PER_DAY, NO_ROW, ActionKind, Rated
 from habitue.portraits import ItemColumns, ItemStats, contexts_as_of, pick
 from habitue.ranking.causes import take_away
 from habitue.ranking.features import FeatureMaker
@@ -87,6 +88,27 @@ def test_a_request_with_less_in_it_has_the_features_it_would_have_had(
     maker.changed(known, items, variants, score, variant, place, x)
     np.testing.assert_allclose(x, expected, rtol=2e-6, atol=2e-6)
     assert shopper == NO_ROW or np.ptp(expected.reshape(n, len(items), -1), axis=0).any()
+
+
+def test_a_rating_goes_with_the_item_that_is_taken_away() -> None:
+    columns = shop.shop_features().columns
+    context = shop.contexts([0])
+    looked_at = int(context.recent_item[0, 0])
+    others = [item for item in range(12) if item not in context.recent_item[0]]
+    rated = Rated(
+        np.array([0, 2]), np.array([looked_at, others[0]], np.int32),
+        np.array([5.0, 2.0], np.float32), np.array([1.0, 3.0], np.float32),
+    )  # fmt: skip
+    items = np.array(others[:3], np.int32)
+    tried = take_away(replace(context, rated=rated), items, columns.brand, columns.category, 4)
+    left = tried.variants.rated
+    assert left is not None
+    for v in range(len(tried.variants)):
+        gone = v > 0 and tried.code[v - 1] <= 2 and tried.named[v - 1] == looked_at
+        mine = slice(left.indptr[v], left.indptr[v + 1])
+        assert left.item[mine].tolist() == ([others[0]] if gone else [looked_at, others[0]])
+        assert left.rating[mine].tolist() == ([2.0] if gone else [5.0, 2.0])
+    assert take_away(context, items, columns.brand, columns.category, 4).variants.rated is None
 
 
 NOW = 100 * MS_PER_DAY
