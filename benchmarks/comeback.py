@@ -33,8 +33,7 @@ from scipy.special import betaln, gammaln
 
 from benchmarks.online_retail import day_ms, facts_of_parquet
 from habitue.behaviour.moments import Standing
-from habitue.behaviour.outlook import OutlookConfig, OutlookLearner, Past
-from habitue.behaviour.rfv import RfvModel
+from habitue.behaviour.outlook import OutlookConfig, OutlookLearner, Past, rfv_chances
 from habitue.facts import MS_PER_DAY, ActionKind, ActionLog
 from habitue.metrics import auc, concordance, reliability
 from tests.needs import data_folder
@@ -167,15 +166,13 @@ def ask(past: Past, config: OutlookConfig, now_ms: int, end_ms: int) -> Moment:
     spent = time.process_time() - began
     told = model.foretell(standing)
     said = {"Habitué": Answers(told.chance, -told.mean_days)}
-    marks = [m for m in learner.marks(past, now_ms) if m + HORIZON * MS_PER_DAY <= now_ms]
-    before = [past.standing(mark) for mark in marks]
-    bought = []
-    for mark, one in zip(marks, before, strict=True):
-        until, back = past.next_orders(one.shopper_row, mark, now_ms)
-        bought.append(back & (until < HORIZON))
-    rfv = RfvModel.fit(before, bought)
-    assert rfv is not None
-    plain = rfv.chance(standing)
+    before = {
+        mark: past.standing(mark)
+        for mark in learner.marks(past, now_ms)
+        if mark + HORIZON * MS_PER_DAY <= now_ms
+    }
+    plain = rfv_chances(past, before, standing, now_ms, HORIZON)
+    assert plain is not None
     said["RFV, logistic"] = Answers(plain, plain)
     chance = BgNbd(standing).chance(standing)
     said["BG/NBD"] = Answers(chance, chance)

@@ -72,6 +72,7 @@ OPERATIONS = [
     "POST /v1/unsubscribe",
     "GET /v1/shoppers/{id}",
     "GET /v1/shoppers/{id}/portrait",
+    "GET /v1/shoppers/{id}/outlook",
     "GET /v1/shoppers/{id}/ratings",
     "DELETE /v1/shoppers/{id}",
     "GET /v1/snapshots",

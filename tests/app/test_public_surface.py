@@ -42,6 +42,8 @@ def test_the_methods_of_a_shop() -> None:
         "follow_snapshot": [],
         "forget": ["shopper"],
         "ingest": ["what", "mapping", "query", "rejects", "progress"],
+        "outlook": ["shopper", "now_ms"],
+        "outlooks": ["now_ms"],
         "portrait": ["shopper", "now_ms"],
         "portraits": ["now_ms"],
         "ratings": ["shopper", "items", "level", "now_ms"],

@@ -52,9 +52,12 @@ def test_who_comes_often_is_expected_sooner(model):
 def test_the_measure_is_of_a_horizon_ago(model):
     measured = model.measured
     assert measured is not None
-    assert measured.customers == len(PAST.standing(NOW - 30 * DAY))
-    days, came = PAST.next_orders(PAST.standing(NOW - 30 * DAY).shopper_row, NOW - 30 * DAY, NOW)
+    cut = NOW - 42 * DAY  # the last of the fortnightly moments with 30 days after it
+    asked = PAST.standing(cut)
+    days, came = PAST.next_orders(asked.shopper_row, cut, NOW)
+    assert measured.customers == len(asked)
     assert measured.bought == (came & (days < 30)).mean()
+    assert OutlookLearner(QUICK).measure(PAST, NOW, np.random.default_rng(1)) == measured
     assert measured.auc > 0.75
     assert measured.concordance > 0.7
     assert measured.calibration_error < 0.15

@@ -13,11 +13,13 @@ GUIDE = (Path(__file__).parents[2] / "docs" / "guides" / "outlook.md").read_text
 
 
 def test_the_example_does_what_it_says(capsys: pytest.CaptureFixture[str]) -> None:
-    code = re.findall(r"```python\n(.*?)```", GUIDE, flags=re.DOTALL)[0]
+    code = re.findall(r"```python\n(.*?)```", GUIDE, flags=re.DOTALL)[1]
     exec(compile(code, "outlook.md", "exec"), {})
     said = re.findall(r"print\(.*\)  # (.*)", code)
     assert capsys.readouterr().out.split("\n")[:-1] == said
 
 
 def test_the_groups_are_those_there_are() -> None:
-    assert re.findall(r"^\| `(\w+)` \|", GUIDE, flags=re.MULTILINE) == list(GROUPS)
+    assert re.findall(
+        r"^\| `(\w+)` \|", GUIDE.partition("## What it reads")[2], flags=re.MULTILINE
+    ) == list(GROUPS)

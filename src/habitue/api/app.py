@@ -25,6 +25,7 @@ from habitue.api.messages import message_operations
 from habitue.api.meters import Meters
 from habitue.api.openapi import document
 from habitue.api.operation import Example, Operation
+from habitue.api.outlooks import outlook_operation
 from habitue.api.people import PeopleDoor
 from habitue.api.portraits import portrait_operation
 from habitue.api.problems import MEDIA_TYPE, Problem, problem_of
@@ -106,6 +107,7 @@ def create_app(
         *message_operations(shop, settings, gate),
         *_people_operations(shop, gate),
         portrait_operation(shop, gate),
+        outlook_operation(shop, gate),
         ratings_operation(shop, gate),
         *_running_operations(RunningDoor(shop, meters, app.version), gate),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
+from habitue.behaviour.returning import Outlook
 from habitue.candidates.foretold import ForetoldRatings
 from habitue.facts import Fact, Item
 from habitue.portraits import Portrait
@@ -83,6 +84,10 @@ class Shop(Protocol):
 
     def portrait(self, shopper: str, *, now_ms: int) -> Portrait:
         """Who a shopper is; raises ``NotFound`` for a stranger."""
+        ...
+
+    def outlook(self, shopper: str, *, now_ms: int) -> Outlook:
+        """When a customer is expected back; raises ``NotFound`` for a stranger."""
         ...
 
     def ratings(

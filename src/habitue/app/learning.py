@@ -13,6 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from habitue.app.portraying import NORMS, conversions_of
+from habitue.app.returning import OUTLOOK, learn_outlook, measure_outlook
 from habitue.errors import BadInput
 from habitue.evaluation.ablation import Ablation, ablation_of
 from habitue.evaluation.breadth import breadth_of
@@ -99,6 +100,8 @@ def train_snapshot(parts: Parts, *, now_ms: int, seed: int, progress: Progress) 
         progress=progress,
         off_before=[] if last is None else [one.name for one in judged_of(last.path) if one.off],
     )
+    outlook = learn_outlook(parts, facts, trained.columns, seed, progress)
+    figures = {} if outlook is None or outlook.measured is None else outlook.measured.figures()
     parts.snapshots.sweep()
     progress("writing the snapshot", 0, 1)
     norms = ShopNorms.of(
@@ -110,12 +113,12 @@ def train_snapshot(parts: Parts, *, now_ms: int, seed: int, progress: Progress) 
         kinds=conversions_of(parts),
     )
     made = write_snapshot(
-        trained,
+        replace(trained, metrics=trained.metrics | figures),
         parts.snapshots,
         now_ms=now_ms,
         lineage=parts.store.stored().lineage,
         last=None if last is None else last.manifest,
-        beside={NORMS: norms},
+        beside={NORMS: norms} | ({} if outlook is None else {OUTLOOK: outlook}),
     )
     progress("writing the snapshot", 1, 1)
     return made.manifest.id
@@ -196,6 +199,7 @@ def evaluate_shop(
             against=best,
         ),
         chances=_chances(answered, drawn),
+        outlook=measure_outlook(parts, facts, seed, progress),
         ratings=measure_ratings(
             facts.between(_BEGINNING, _ended(facts)),
             drawn,

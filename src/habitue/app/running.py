@@ -15,6 +15,7 @@ from habitue.app.messaging import unsubscribe
 from habitue.app.secrets import shopper_tokens
 from habitue.app.shop import Shop
 from habitue.app.snapshots import SnapshotInfo
+from habitue.behaviour.returning import Outlook
 from habitue.candidates.foretold import ForetoldRatings
 from habitue.errors import HabitueError, NotFound, StoreError
 from habitue.facts import Fact, Item
@@ -116,6 +117,10 @@ class RunningShop:
     def portrait(self, shopper: str, *, now_ms: int) -> Portrait:
         """Who a shopper is; raises ``NotFound`` for a stranger."""
         return self.shop.portrait(shopper, now_ms=now_ms)
+
+    def outlook(self, shopper: str, *, now_ms: int) -> Outlook:
+        """When a customer is expected back; raises ``NotFound`` for a stranger."""
+        return self.shop.outlook(shopper, now_ms=now_ms)
 
     def ratings(
         self, shopper: str, items: Sequence[str], *, level: float, now_ms: int

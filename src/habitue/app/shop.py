@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from habitue.app.importing import Counted, Ingested
+    from habitue.behaviour.returning import Outlook
     from habitue.candidates.foretold import ForetoldRatings
     from habitue.evaluation import Comparison, Evaluated, Report, Tuned
     from habitue.portraits import Portrait
@@ -346,6 +347,28 @@ class Shop:
         from habitue.app.portraying import portray_all
 
         return portray_all(self.parts, clock_ms() if now_ms is None else now_ms)
+
+    def outlook(self, shopper: str, *, now_ms: int | None = None) -> Outlook:
+        """When a customer is expected back: chances to buy, days until then, what that rests on.
+
+        Nothing is expected until a snapshot has learnt when customers come back. Of who does not
+        allow personalisation it says that and nothing else. Raises ``NotFound`` for a stranger.
+        """
+        from habitue.app.returning import foretell
+
+        self.catch_up()
+        told = foretell(self.parts, self._named(shopper), clock_ms() if now_ms is None else now_ms)
+        return msgspec.structs.replace(told, shopper=shopper)
+
+    def outlooks(self, *, now_ms: int | None = None) -> pl.DataFrame:
+        """The outlooks of all customers who allow personalisation, a row each.
+
+        The columns are those of ``habitue.behaviour.returning.Outlook``; no rows until a snapshot
+        has learnt when customers come back.
+        """
+        from habitue.app.returning import foretell_all
+
+        return foretell_all(self.parts, clock_ms() if now_ms is None else now_ms)
 
     def ratings(
         self,

@@ -14,7 +14,7 @@ from habitue.behaviour.packing import pack
 from habitue.behaviour.streams import Streams, Windows, gap_step
 from habitue.metrics.ranks import mean_rank, ndcg_of_rank
 
-__all__ = ["inputs_of", "queries", "validate"]
+__all__ = ["foretold", "inputs_of", "queries", "validate"]
 
 _AT_ONCE = 1024  # shoppers ranked in one product
 
@@ -69,6 +69,41 @@ def queries(
             asked = torch.from_numpy(waiting[rows[batch.order]].astype(np.int64)).to(device)
         found[rows[batch.order]] = network.wanted(state, asked).cpu().numpy()
     return found
+
+
+@torch.no_grad()
+def foretold(
+    network: Network,
+    streams: Streams,
+    windows: Windows,
+    price_step: NDArray[np.uint8] | None = None,
+    *,
+    tokens: int = 40_000,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """What the other heads say after the last token of each window.
+
+    The chance of each kind of action to be the next (W, 256), and the hazard of a purchase in each
+    step of time (W, n_steps). Raises ``ValueError`` for a network without such heads.
+    """
+    heads = network.heads
+    if heads is None:
+        raise ValueError("the network was taught the next item only: set head_weights")
+    network.eval()
+    device = network.items.own.device
+    gaps = streams.gaps()
+    kind: NDArray[np.float64] = np.empty((len(windows), heads.kind.out_features))
+    comes: NDArray[np.float64] = np.empty((len(windows), heads.comes.out_features))
+    cuts = np.flatnonzero(np.diff((np.cumsum(windows.length) - 1) // tokens)) + 1
+    for rows in np.split(np.arange(len(windows)), cuts):
+        batch = pack(windows.take(rows))
+        item = torch.from_numpy(streams.item_row[batch.token].astype(np.int64)).to(device)
+        state = network.read(
+            network.items.rows(item),
+            inputs_of(network, streams, gaps, batch.token, price_step),
+            groups_of(batch, device),
+        )[torch.from_numpy(batch.end).to(device)]
+        kind[rows[batch.order]], comes[rows[batch.order]] = heads.told(state)
+    return kind, comes
 
 
 @torch.no_grad()

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from habitue.facts.kind_names import KindName
 
-__all__ = ["SIZES", "BehaviourConfig", "LossConfig", "ScheduleConfig", "sized"]
+__all__ = ["SIZES", "BehaviourConfig", "HeadWeights", "LossConfig", "ScheduleConfig", "sized"]
 
 
 class LossConfig(BaseModel):
@@ -34,6 +34,22 @@ class LossConfig(BaseModel):
         description="whether what a window holds already competes with what comes next; "
         "'auto' leaves it out where it is not asked about either",
     )
+
+
+class HeadWeights(BaseModel):
+    """How much the losses of other heads count beside that of the next item; 0 leaves one out."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    next_kind: float = Field(default=0.0, ge=0, description="of which kind the next action is")
+    comes_back: float = Field(
+        default=0.0, ge=0, description="after how long a purchase on a later visit comes"
+    )
+
+    @property
+    def any(self) -> bool:
+        """Whether any is learnt."""
+        return bool(self.next_kind or self.comes_back)
 
 
 class ScheduleConfig(BaseModel):
@@ -116,6 +132,9 @@ class BehaviourConfig(BaseModel):
         default="co-occurrence", description="where item vectors begin"
     )
     loss: LossConfig = Field(default=LossConfig(), description="how the next item is learnt")
+    head_weights: HeadWeights = Field(
+        default=HeadWeights(), description="what else is foretold, and how much it counts"
+    )
     schedule: ScheduleConfig = Field(default=ScheduleConfig(), description="how it is trained")
 
     def going_on(self) -> Self:

@@ -78,6 +78,7 @@ def learn(
             "training.sources.",
         ) from None
     from habitue.behaviour.fitting import Training, fit
+    from habitue.behaviour.judging import measure_heads
     from habitue.behaviour.torch_encoder import TorchEncoder, vectors_of, weights_of
 
     streams = replace(streams_of(log, [code_of(kind) for kind in config.kinds]), n_items=n_items)
@@ -101,6 +102,7 @@ def learn(
             earlier = None
             fitted = fitting(replace(training, earlier=None), config)
     read, told = vectors_of(fitted.network)
+    beside = {} if judged is None else measure_heads(fitted.network, learnt_from, judged)
     best = max((one.ndcg for one in fitted.history), default=0.0)
     encoder = TorchEncoder(fitted.network)
     return Learnt(
@@ -117,6 +119,7 @@ def learn(
             "epochs": float(fitted.epochs),
             "cpu_seconds": fitted.cpu_seconds,
             "tokens": float(len(streams)),
+            **beside,
         },
     )
 

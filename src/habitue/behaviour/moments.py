@@ -108,15 +108,15 @@ def standing_of(
 
     ``category`` (n_items,) is -1 for none. O(N log N).
     """
-    kinds = tuple(kinds)
     log = log.before(now_ms)
-    log = log.take(log.shopper_row >= 0)
-    lines = log.of_kinds(kinds)
-    lines = lines.take(lines.item_row >= 0)
+    wanted = np.zeros(256, np.bool_)
+    wanted[[int(kind) for kind in kinds]] = True
+    which = np.flatnonzero(wanted[log.kind] & (log.shopper_row >= 0) & (log.item_row >= 0))
+    named, at_ms = log.order_row[which].astype(np.int64), log.at_ms[which]
+    key = np.where(named >= 0, named, -1 - at_ms)
+    order = np.lexsort((at_ms, key, log.shopper_row[which]))
+    lines, key = log.take(which[order]), key[order]
     worth = value_of_lines(lines, currency) / 100.0
-    key = np.where(lines.order_row >= 0, lines.order_row.astype(np.int64), -1 - lines.at_ms)
-    order = np.lexsort((lines.at_ms, key, lines.shopper_row))
-    lines, worth, key = lines.take(order), worth[order], key[order]
     start = _starts(lines.shopper_row, key)
     bought = _Bought.of(lines.shopper_row[start], lines.at_ms[start], worth, start, len(lines))
     found: dict[str, NDArray[np.floating]] = {}
@@ -281,10 +281,13 @@ def _different(place: NDArray[np.int64], code: NDArray[np.int32], n: int) -> NDA
 def _beside(
     found: dict[str, NDArray[np.floating]], log: ActionLog, b: _Bought, now_ms: int
 ) -> None:
-    """What customers did beside buying: refunds, visits, carts."""
+    """What customers did with items beside buying: refunds, visits, carts.
+
+    Actions without an item are not read: the history a request sees has none.
+    """
     n = len(b.who)
     place = np.searchsorted(b.who, log.shopper_row).astype(np.int64)
-    theirs = place < n
+    theirs = (place < n) & (log.item_row >= 0)
     theirs[theirs] = b.who[place[theirs]] == log.shopper_row[theirs]
     place, kind = place[theirs], log.kind[theirs]
     age = (now_ms - log.at_ms[theirs]) / MS_PER_DAY

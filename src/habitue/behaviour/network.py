@@ -15,6 +15,7 @@ import torch.nn.functional as fn
 from torch import Tensor, nn
 
 from habitue.behaviour.config import BehaviourConfig
+from habitue.behaviour.heads import Heads
 from habitue.behaviour.layers import Layer, PackedGroup, layer_of
 from habitue.behaviour.streams import GAP_STEPS
 
@@ -87,6 +88,7 @@ class Network(nn.Module):
         self.waiting = _small(GAP_STEPS, config.dim) if gaps else None
         self.layers = nn.ModuleList([layer_of(config) for _ in range(config.layers)])
         self.after = nn.LayerNorm(config.dim)
+        self.heads = Heads(config.dim) if config.head_weights.any else None
         self._begin()
 
     def _begin(self) -> None:

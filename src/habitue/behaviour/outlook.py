@@ -7,7 +7,7 @@ they could be watched.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Self
@@ -32,13 +32,14 @@ from habitue.facts import CONVERSIONS, MS_PER_DAY, ActionKind, ActionLog
 from habitue.metrics import auc, concordance, reliability
 
 __all__ = [
-    "Asked",
     "Foretold",
     "OutlookConfig",
     "OutlookLearner",
     "OutlookMeasured",
     "OutlookModel",
     "Past",
+    "foretold_by",
+    "rfv_chances",
 ]
 
 _NEVER_MS: Final = np.iinfo(np.int64).max
@@ -106,7 +107,8 @@ class Past:
     def at(self, now_ms: int) -> ActionLog:
         """What had happened and stood at a moment."""
         n = int(np.searchsorted(self.log.at_ms, now_ms, side="left"))
-        return self.log.take(np.flatnonzero(self.void_from_ms[:n] >= now_ms))
+        stands = self.void_from_ms[:n] >= now_ms
+        return self.log.take(slice(0, n) if stands.all() else np.flatnonzero(stands))
 
     def standing(self, now_ms: int, heat: Heat | None = None) -> Standing:
         """Where customers stood at a moment."""
@@ -151,14 +153,21 @@ class OutlookMeasured(msgspec.Struct, frozen=True):
     customers: int
     bought: float
     """The share who did buy within the horizon."""
-    auc: float
+    auc: float | None
     """Of the chance to buy within the horizon."""
-    rfv_auc: float
+    rfv_auc: float | None
     """The same of a logistic regression on recency, frequency and value."""
     calibration_error: float
-    concordance: float
+    concordance: float | None
     """Of the time until customers returned."""
-    rfv_concordance: float
+    rfv_concordance: float | None
+
+    def figures(self) -> dict[str, float]:
+        """The figures that are known, by name."""
+        said = msgspec.structs.asdict(self)
+        return {
+            f"outlook/{name}": float(value) for name, value in said.items() if value is not None
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,16 +200,6 @@ class Foretold:
         return np.asarray(((self.left[:, 1:] + self.left[:, :-1]) / 2 * np.diff(EDGES)).sum(axis=1))
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """Customers asked about at one moment, and what is known of their return."""
-
-    now_ms: int
-    standing: Standing
-    days: NDArray[np.float64]  # (S,) until they bought, or as long as they could be watched
-    came: NDArray[np.bool_]  # (S,)
-
-
 class OutlookLearner:
     """Learns when customers come back."""
 
@@ -214,47 +213,23 @@ class OutlookLearner:
 
         None where fewer returns than ``least_returns`` were seen.
         """
-        known, draw, learn = rng.spawn(3)
-        heat = past.heat(now_ms)
+        draw, learn, judge = rng.spawn(3)
         some = self._drawn(past, now_ms, draw)
-        asked = [self._asked(past, some, mark, now_ms) for mark in self.marks(past, now_ms)]
-        hazard = self._hazard(asked, now_ms, learn)
+        stood = self._stood(past, some, now_ms)
+        hazard = self._hazard(some, stood, now_ms, learn)
         if hazard is None:
             return None
-        measured = self.measure(past, now_ms, known) if measure else None
-        return OutlookModel(self.config, hazard, heat, measured)
+        measured = self._measured(some, stood, now_ms, judge) if measure else None
+        return OutlookModel(self.config, hazard, past.heat(now_ms), measured)
 
     def measure(self, past: Past, now_ms: int, rng: np.random.Generator) -> OutlookMeasured | None:
-        """How right the outlooks of a horizon before ``now_ms`` were, of what was known then."""
-        config = self.config
-        cut = int(now_ms - config.horizon_days * MS_PER_DAY)
-        model = self.fit(past, cut, rng, measure=False)
-        if model is None:
-            return None
-        standing = past.standing(cut)
-        days, came = past.next_orders(standing.shopper_row, cut, now_ms)
-        within = came & (days < config.horizon_days)
-        told = model.foretell(standing)
-        before = [
-            self._asked(past, past, mark, now_ms)
-            for mark in self.marks(past, cut)
-            if mark + config.horizon_days * MS_PER_DAY <= cut
-        ]
-        plain = np.full(len(standing), np.nan)
-        if before:
-            bought = [one.came & (one.days < config.horizon_days) for one in before]
-            rfv = RfvModel.fit([one.standing for one in before], bought)
-            plain = rfv.chance(standing) if rfv is not None else plain
-        return OutlookMeasured(
-            config.horizon_days,
-            len(standing),
-            float(within.mean()),
-            auc(within, told.chance),
-            auc(within, plain),
-            reliability(within, told.chance).error,
-            concordance(days, came, -told.mean_days),
-            concordance(days, came, plain),
-        )
+        """How right outlooks were that were made a horizon before ``now_ms``, or a little earlier.
+
+        None where too little had been seen then.
+        """
+        draw, _, judge = rng.spawn(3)
+        some = self._drawn(past, now_ms, draw)
+        return self._measured(some, self._stood(past, some, now_ms), now_ms, judge)
 
     def marks(self, past: Past, now_ms: int) -> list[int]:
         """The moments learnt from, oldest first."""
@@ -277,34 +252,88 @@ class OutlookLearner:
         kept[rng.permutation(who)[: self.config.customers]] = True
         return past.of_shoppers(kept)
 
-    def _asked(self, past: Past, some: Past, mark: int, until_ms: int) -> Asked:
-        heat = None if some is past else past.heat(mark)
-        standing = some.standing(mark, heat)
-        return Asked(mark, standing, *some.next_orders(standing.shopper_row, mark, until_ms))
+    def _stood(self, past: Past, some: Past, now_ms: int) -> dict[int, Standing]:
+        """Where they stood at each of the moments."""
+        return {
+            mark: some.standing(mark, None if some is past else past.heat(mark))
+            for mark in self.marks(past, now_ms)
+        }
+
+    def _measured(
+        self, past: Past, stood: dict[int, Standing], now_ms: int, rng: np.random.Generator
+    ) -> OutlookMeasured | None:
+        """What was learnt before the last moment whose horizon has ended, asked at that moment."""
+        horizon = self.config.horizon_days
+        ended = [mark for mark in stood if mark + horizon * MS_PER_DAY <= now_ms]
+        if not ended or not len(stood[ended[-1]]):
+            return None
+        cut = ended.pop()
+        before = {mark: stood[mark] for mark in ended}
+        hazard = self._hazard(past, before, cut, rng)
+        if hazard is None:
+            return None
+        standing = stood[cut]
+        told = foretold_by(hazard, standing, horizon)
+        days, came = past.next_orders(standing.shopper_row, cut, now_ms)
+        within = came & (days < horizon)
+        plain = rfv_chances(past, before, standing, cut, horizon)
+        return OutlookMeasured(
+            horizon,
+            len(standing),
+            float(within.mean()),
+            _known(auc(within, told.chance)),
+            None if plain is None else _known(auc(within, plain)),
+            reliability(within, told.chance).error,
+            _known(concordance(days, came, -told.mean_days)),
+            None if plain is None else _known(concordance(days, came, plain)),
+        )
 
     def _hazard(
-        self, asked: list[Asked], now_ms: int, rng: np.random.Generator
+        self, past: Past, stood: dict[int, Standing], now_ms: int, rng: np.random.Generator
     ) -> HazardModel | None:
+        """What was seen by ``now_ms`` of those who stood somewhere before."""
         config = self.config
         parts: list[Periods] = []
         first = 0
-        for one in asked:
-            watched = (now_ms - one.now_ms) / MS_PER_DAY
-            parts.append(Periods.of(one.days, one.came, watched, first))
-            first += len(one.standing)
+        for mark, standing in stood.items():
+            days, came = past.next_orders(standing.shopper_row, mark, now_ms)
+            parts.append(Periods.of(days, came, (now_ms - mark) / MS_PER_DAY, first))
+            first += len(standing)
         if sum(int(part.came.sum()) for part in parts) < config.least_returns:
             return None
-        x = np.concatenate([one.standing.x for one in asked])
+        x = np.concatenate([standing.x for standing in stood.values()])
         periods = Periods.joined(parts)
         learnt = periods.fading(config.half_life_days)
         if len(periods) > config.rows:
-            kept = np.sort(rng.permutation(len(periods))[: config.rows])
-            learnt = learnt.take(kept)
+            learnt = learnt.take(np.sort(rng.permutation(len(periods))[: config.rows]))
         hazard = fit_hazard(x, learnt, config.hazard, rng)
-        late = periods.take(
-            np.flatnonzero(periods.ended_days + np.diff(EDGES)[periods.step] <= config.level_days)
-        )
+        began = periods.ended_days + np.diff(EDGES)[periods.step]
+        late = periods.take(np.flatnonzero(began <= config.level_days))
         return hazard.levelled(x, late, config.level_prior)
+
+
+def rfv_chances(
+    past: Past, before: Mapping[int, Standing], asked: Standing, now_ms: int, horizon_days: float
+) -> NDArray[np.float64] | None:
+    """What recency, frequency and value alone say of customers at ``now_ms``: (S,).
+
+    Learnt from those who stood somewhere ``before`` and whose horizon had ended; None without any.
+    """
+    ended = {
+        mark: one for mark, one in before.items() if mark + horizon_days * MS_PER_DAY <= now_ms
+    }
+    bought = []
+    for mark, one in ended.items():
+        days, came = past.next_orders(one.shopper_row, mark, now_ms)
+        bought.append(came & (days < horizon_days))
+    model = RfvModel.fit(list(ended.values()), bought) if ended else None
+    return None if model is None else model.chance(asked)
+
+
+def foretold_by(hazard: HazardModel, standing: Standing, horizon_days: float) -> Foretold:
+    """What hazards say of customers who stand there."""
+    told = Foretold(np.empty(0), survival_of(hazard.hazards(standing.x)))
+    return replace(told, chance=told.within(horizon_days))
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,9 +347,7 @@ class OutlookModel:
 
     def foretell(self, standing: Standing) -> Foretold:
         """What is expected of customers who stand there."""
-        left = survival_of(self.hazard.hazards(standing.x))
-        told = Foretold(np.empty(0), left)
-        return replace(told, chance=told.within(self.config.horizon_days))
+        return foretold_by(self.hazard, standing, self.config.horizon_days)
 
     def pulls(self, standing: Standing) -> dict[str, NDArray[np.float64]]:
         """What each group of columns adds to the log odds of coming, beside the average: (S,)."""
@@ -360,6 +387,10 @@ class OutlookModel:
             )
         config = OutlookConfig.model_validate(said.config)
         return cls(config, HazardModel.load(path), heat, said.measured)
+
+
+def _known(figure: float) -> float | None:
+    return None if np.isnan(figure) else figure
 
 
 class _Said(msgspec.Struct):

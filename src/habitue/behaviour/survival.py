@@ -212,11 +212,12 @@ def fit_hazard(
     mean = x[asked].mean(axis=0, dtype=np.float64)
     spread = x[asked].std(axis=0, dtype=np.float64)
     scale = np.where(spread > 1e-9, spread, 1.0)
-    weight = _logistic((x - mean) / scale, periods, config.ridge)
+    z = ((x - mean) / scale).astype(np.float32)
+    weight = _logistic(z, periods, config.ridge)
     return HazardModel(mean, scale, weight, _boosted(x, periods, config, rng))
 
 
-def _logistic(z: NDArray[np.float64], periods: Periods, ridge: float) -> NDArray[np.float64]:
+def _logistic(z: NDArray[np.float32], periods: Periods, ridge: float) -> NDArray[np.float64]:
     """The weights of columns, of columns times later, and of steps, by damped steps of Newton's."""
     likelihood = _Likelihood(z, periods, ridge)
     weight = likelihood.start.copy()
@@ -241,12 +242,12 @@ class _Likelihood:
     Steps of time are summed one after the other, so that no wider table is made: O(P F^2).
     """
 
-    def __init__(self, z: NDArray[np.float64], periods: Periods, ridge: float) -> None:
+    def __init__(self, z: NDArray[np.float32], periods: Periods, ridge: float) -> None:
         self.half = z.shape[1]
         self.start = np.zeros(2 * self.half + _N_STEPS)
         self.penalty = np.full(len(self.start), ridge)
         self.penalty[2 * self.half :] = 1.0  # a step's level is hardly held back
-        self.steps: list[tuple[int, NDArray[np.float64], NDArray[np.bool_], Any]] = []
+        self.steps: list[tuple[int, NDArray[np.float32], NDArray[np.bool_], Any]] = []
         for step in range(_N_STEPS):
             part = np.flatnonzero(periods.step == step)
             came, weight = periods.came[part], periods.weight[part]
@@ -265,12 +266,14 @@ class _Likelihood:
         slope, curve = -self.penalty * off, np.diag(self.penalty)
         for step, rows, came, counts in self.steps:
             by, level = _LATER[step], 2 * half + step
-            odds = rows @ (weight[first] + by * weight[second]) + weight[level]
+            pull = (weight[first] + by * weight[second]).astype(np.float32)
+            odds = (rows @ pull).astype(np.float64) + weight[level]
             said = expit(odds)
             value += float(counts @ (came * odds - np.logaddexp(0, odds)))
             missed, bend = counts * (came - said), counts * said * (1 - said)
-            own, across = rows.T @ missed, rows.T @ bend
-            square = (rows * bend[:, None]).T @ rows
+            both = np.column_stack([missed, bend]).astype(np.float32)
+            own, across = (rows.T @ both).T
+            square = (rows * both[:, 1:]).T @ rows
             slope[first] += own
             slope[second] += by * own
             slope[level] += missed.sum()

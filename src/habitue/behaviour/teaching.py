@@ -14,8 +14,10 @@ from torch import Tensor
 
 from habitue.behaviour.asking import inputs_of
 from habitue.behaviour.beginnings import co_occurrence_vectors
+from habitue.behaviour.coming import Coming
 from habitue.behaviour.config import BehaviourConfig, ScheduleConfig
 from habitue.behaviour.going_on import Earlier, OtherNetworkError, begun_from
+from habitue.behaviour.heads import head_loss
 from habitue.behaviour.layers import groups_of
 from habitue.behaviour.losses import softmax_against_all, softmax_against_sample
 from habitue.behaviour.negatives import Urn
@@ -53,6 +55,7 @@ class Teacher:
         self.half = _half(config, self.device)
         streams = training.streams
         self.gaps = streams.gaps()
+        self.coming = Coming.of(streams) if config.head_weights.any else None
         target = streams.item_row[_targets(streams)]
         count = np.bincount(target, minlength=streams.n_items)
         loss = config.loss
@@ -136,12 +139,27 @@ class Teacher:
         waiting = self._there(self.gaps[batch.token + 1]) if network.waiting is not None else None
         query = network.wanted(state, waiting)
         out = self._left_out(batch, read, right)
+        beside_it = self._of_heads(state, batch)
         if self.config.loss.against == "all":
-            return self._against_all(query, right, *out)
+            return self._against_all(query, right, *out) + beside_it
         units = fn.normalize(vectors, dim=1)
         positive = units.index_select(0, targets)
-        return self._against_sample(
+        loss = self._against_sample(
             query, positive, units.index_select(0, others), right, drawn, *out
+        )
+        return loss + beside_it
+
+    def _of_heads(self, state: Tensor, batch: Pack) -> Tensor:
+        """The loss of the other heads after each token of a batch; 0 where there are none."""
+        if self.network.heads is None or self.coming is None:
+            return state.new_zeros(())
+        return head_loss(
+            self.network.heads,
+            self.config.head_weights,
+            state,
+            self._there(self.training.streams.kind[batch.token + 1]),
+            self.coming,
+            batch.token,
         )
 
     def _left_out(

@@ -330,6 +330,24 @@ def export(
 
 
 @app.command()
+def outlook(
+    shopper: Annotated[str, typer.Argument(help="The shopper's id.")],
+    json: Json = False,
+    store: Store = None,
+    settings: SettingsFile = None,
+) -> None:
+    """Tell when a customer is expected back, how likely they buy soon, and why."""
+    from habitue.cli.show import outlook_table, portrait_json
+
+    with _open(store, settings) as shop:
+        told = shop.outlook(shopper)
+    if json:
+        print(portrait_json(told))
+    else:
+        _console().print(outlook_table(told))
+
+
+@app.command()
 def portrait(
     shopper: Annotated[str, typer.Argument(help="The shopper's id.")],
     json: Json = False,

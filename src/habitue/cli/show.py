@@ -13,6 +13,7 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from habitue.app import Shop, SnapshotInfo
+    from habitue.behaviour.returning import Outlook
     from habitue.cli.doctor import Finding
     from habitue.portraits.portrait import Evidence, Portrait
     from habitue.privacy.keys import Keyring
@@ -23,6 +24,7 @@ __all__ = [
     "findings_table",
     "key_rows",
     "key_table",
+    "outlook_table",
     "portrait_json",
     "portrait_table",
     "slate_json",
@@ -104,8 +106,8 @@ def key_rows(keyring: Keyring) -> list[dict[str, str]]:
     ]
 
 
-def portrait_json(portrait: Portrait) -> str:
-    """A portrait as the HTTP interface would answer it."""
+def portrait_json(portrait: Portrait | Outlook) -> str:
+    """A portrait, or an outlook, as the HTTP interface would answer it."""
     return msgspec.json.format(msgspec.json.encode(portrait)).decode()
 
 
@@ -134,6 +136,37 @@ def portrait_table(portrait: Portrait) -> Table:
         for one in interests:
             told = f"{escape(one.name)} {one.share:.0%} ({one.count} actions)"
             table.add_row(name, told, _rests(one.evidence))
+    return table
+
+
+def outlook_table(outlook: Outlook) -> Table:
+    """An outlook: what is expected, and what that rests on."""
+    table = Table(title=escape(outlook.shopper), title_justify="left")
+    for name in ("", "what", "rests on"):
+        table.add_column(name, overflow="fold")
+    if not outlook.personalisation:
+        table.add_row("personalisation", "not allowed: nothing is held", "")
+        return table
+    chance = (
+        outlook.purchase_within_7_days,
+        outlook.purchase_within_30_days,
+        outlook.purchase_within_90_days,
+    )
+    if outlook.days_since_order is None or None in chance:
+        why = "has never ordered" if not outlook.orders else "no snapshot has learnt it yet: train"
+        table.add_row("nothing is expected", why, f"{outlook.orders} orders")
+        return table
+    orders = "; ".join(f"{one.at:%Y-%m-%d} {', '.join(one.items)}" for one in outlook.evidence)
+    told = ", ".join(f"{one:.0%}" for one in chance if one is not None)
+    table.add_row("buys within 7, 30, 90 days", told, escape(orders))
+    days = (outlook.return_days_low, outlook.expected_return_days, outlook.return_days_high)
+    low, middle, high = ("more than 180" if one is None else f"{one:.0f}" for one in days)
+    gap = outlook.usual_gap_days
+    usual = "" if gap is None else f"; usually {gap:.0f} days between orders"
+    since = f"{outlook.orders} orders, the last {outlook.days_since_order:.0f} days ago{usual}"
+    table.add_row("is back in", f"{middle} days ({low} to {high})", since)
+    pulls = ", ".join(f"{one.what} {one.strength:+.2f}" for one in outlook.pulls[:5])
+    table.add_row("beside the average", pulls, "log odds")
     return table
 
 

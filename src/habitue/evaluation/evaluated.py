@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from habitue.behaviour.outlook import OutlookMeasured
 from habitue.evaluation.ablation import Ablation, ablation_tables
 from habitue.evaluation.chances import Chances
 from habitue.evaluation.outcomes import Rates, rates_table
@@ -27,6 +28,7 @@ __all__ = [
     "Evaluated",
     "LearningCurve",
     "enough_of",
+    "outlook_rows",
     "segment_table",
     "share_text",
 ]
@@ -95,6 +97,7 @@ class Evaluated:
     shop: str = ""
     settings: dict[str, Any] = field(default_factory=dict)  # what was trained with
     ablation: Ablation | None = None
+    outlook: OutlookMeasured | None = None
 
     def to_json(self) -> str:
         """All of it as JSON."""
@@ -117,6 +120,8 @@ class Evaluated:
             tables.append(ablation_tables(self.ablation))
         if self.ratings is not None:
             tables.append(_rating_table(self.ratings))
+        if self.outlook is not None:
+            tables.append(_outlook_table(self.outlook))
         if self.curve is not None:
             tables.append(_curve_table(self.curve))
         if self.costs:
@@ -165,6 +170,33 @@ def _rating_table(ratings: RatingReport) -> Table:
     )  # fmt: skip
     for line in ratings.lines:
         table.add_row(line.name, str(line.rmse), str(line.mae))
+    return table
+
+
+def outlook_rows(found: OutlookMeasured) -> list[tuple[str, str, str, str]]:
+    """Outlooks beside recency, frequency and value: name, AUC, concordance, calibration error."""
+
+    def text(figure: float | None) -> str:
+        return "–" if figure is None else f"{figure:.4f}"
+
+    return [
+        ("outlook", text(found.auc), text(found.concordance), text(found.calibration_error)),
+        ("recency, frequency, value", text(found.rfv_auc), text(found.rfv_concordance), ""),
+    ]
+
+
+def _outlook_table(found: OutlookMeasured) -> Table:
+    from rich.table import Table
+
+    table = Table(
+        title=f"{found.customers:,} customers, of whom {found.bought:.0%} bought within "
+        f"{found.horizon_days:.0f} days",
+        title_justify="left",
+    )
+    for name in ("told by", "AUC", "concordance", "calibration error"):
+        table.add_column(name)
+    for row in outlook_rows(found):
+        table.add_row(*row)
     return table
 
 

@@ -13,7 +13,7 @@ from markupsafe import Markup
 from habitue.evaluation.ablation import Ablation, change_text
 from habitue.evaluation.charts import Bar, bars, curve, diagram, heat_map
 from habitue.evaluation.comparison import Comparison
-from habitue.evaluation.evaluated import Evaluated, share_text
+from habitue.evaluation.evaluated import Evaluated, outlook_rows, share_text
 from habitue.evaluation.ratings import HeatMap
 from habitue.evaluation.report import switched_off
 from habitue.evaluation.segments import SegmentLine
@@ -55,6 +55,7 @@ def evaluated_page(found: Evaluated) -> str:
         ablation=_ablation(found.ablation) if found.ablation is not None else "",
         heat_map=_heat_map(found.ratings.heat_map) if found.ratings is not None else "",
         costs=_costs(found),
+        outlook=() if found.outlook is None else outlook_rows(found.outlook),
         settings=list(_flat(found.settings)),
     )
 

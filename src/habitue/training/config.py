@@ -7,6 +7,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
 
+from habitue.behaviour.outlook import OutlookConfig
 from habitue.candidates.roster import DEFAULT_SOURCES, SourceConfig
 from habitue.facts.cleaning.robots import RobotConfig
 from habitue.facts.kind_names import KindName
@@ -128,6 +129,7 @@ class TrainingSettings(BaseModel):
     least_answered: PositiveInt = Field(
         100, description="Answered requests a surface needs for a ranker of its own."
     )
+    outlook: OutlookConfig = Field(OutlookConfig(), description="How outlooks are learnt.")
     evaluate: bool = Field(True, description="Hold the last span out first, and measure on it.")
     gate: GateConfig = Field(GateConfig(), description="When a new snapshot is refused.")
     prune: PruneConfig = Field(PruneConfig(), description="When a source is switched off.")

@@ -1,0 +1,136 @@
+"""Outlooks of an open shop: when customers come back, one with the evidence, all as columns."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import polars as pl
+
+from habitue.app.portraying import conversions_of
+from habitue.behaviour.outlook import OutlookLearner, OutlookMeasured, OutlookModel, Past
+from habitue.behaviour.returning import Outlook, outlook_columns, outlook_of
+from habitue.errors import NotFound, SnapshotError
+from habitue.facts import NO_ROW
+from habitue.portraits import ItemColumns
+from habitue.training.dataset import ShopFacts, facts_of_store, log_of_shopper
+
+if TYPE_CHECKING:
+    from habitue.app.shop import Progress
+    from habitue.app.wiring import Parts
+
+__all__ = ["OUTLOOK", "foretell", "foretell_all", "learn_outlook", "measure_outlook"]
+
+OUTLOOK: Final = "outlook"
+"""In a snapshot's folder: when customers come back."""
+
+
+def learn_outlook(
+    parts: Parts, facts: ShopFacts, columns: ItemColumns, seed: int, progress: Progress
+) -> OutlookModel | None:
+    """What all facts show of when customers come back; None where that is off or too little."""
+    config = parts.settings.training.outlook
+    if not config.fit:
+        return None
+    progress("outlooks", 0, 1)
+    past, rng = _past(parts, facts, columns), np.random.default_rng(seed)
+    found = OutlookLearner(config).fit(past, _ended(facts), rng)
+    progress("outlooks", 1, 1)
+    return found
+
+
+def measure_outlook(
+    parts: Parts, facts: ShopFacts, seed: int, progress: Progress
+) -> OutlookMeasured | None:
+    """How right outlooks were on the last horizon; None where they are off or too little is known.
+
+    Categories are those of today.
+    """
+    config = parts.settings.training.outlook
+    if not config.fit:
+        return None
+    progress("outlooks", 0, 1)
+    now_ms = _ended(facts)
+    columns = ItemColumns.of(facts.as_of(now_ms).catalogue)
+    past, rng = _past(parts, facts, columns), np.random.default_rng(seed)
+    found = OutlookLearner(config).measure(past, now_ms, rng)
+    progress("outlooks", 1, 1)
+    return found
+
+
+def foretell(parts: Parts, shopper: str, now_ms: int) -> Outlook:
+    """When a shopper is expected back; withheld where they do not allow personalisation.
+
+    Without a snapshot that has learnt it, only what they ordered is told. Raises ``NotFound`` for a
+    stranger and the erased.
+    """
+    live = parts.live
+    row = live.people.row_of(shopper)
+    if row == NO_ROW:
+        raise NotFound(f"No shopper is known by the id {shopper!r}.")
+    if not live.people.consent.allows(row):
+        return Outlook.withheld(shopper, now_ms)
+    config = parts.settings.portraits
+    past = Past.of(
+        log_of_shopper(parts.store, live.people.members(row), config.most_actions),
+        currency=parts.settings.shop.base_currency,
+        category=live.columns.category,
+        kinds=conversions_of(parts),
+    )
+    return outlook_of(shopper, past, _model(parts), live.items.id, now_ms, evidence=config.evidence)
+
+
+def foretell_all(parts: Parts, now_ms: int) -> pl.DataFrame:
+    """The outlooks of all customers who allow personalisation, with their ids.
+
+    Empty, with the same columns, until a snapshot has learnt when customers come back.
+    """
+    settings = parts.settings
+    training = settings.training
+    facts = facts_of_store(
+        parts.store,
+        allowed_unless_said=settings.privacy.default_consent,
+        robots=training.robots if training.leave_out_robots else None,
+    )
+    columns = ItemColumns.of(facts.as_of(now_ms).catalogue)
+    past = _past(parts, facts, columns)
+    model = _model(parts)
+    if model is None:
+        return pl.DataFrame(schema={"shopper": pl.String})
+    frame = outlook_columns(past, model, now_ms)
+    ids = np.array([*parts.store.shopper_ids(), None], dtype=object)
+    named = pl.Series("shopper", ids[frame["shopper_row"].to_numpy()], dtype=pl.String)
+    return frame.select(named, pl.exclude("shopper_row"))
+
+
+def _past(parts: Parts, facts: ShopFacts, columns: ItemColumns) -> Past:
+    return Past(
+        facts.log,
+        facts.void_from_ms,
+        columns.category,
+        parts.settings.shop.base_currency,
+        conversions_of(parts),
+    )
+
+
+def _ended(facts: ShopFacts) -> int:
+    return int(facts.log.at_ms[-1]) + 1
+
+
+def _model(parts: Parts) -> OutlookModel | None:
+    active = parts.snapshots.active()
+    if active is None or not (active.path / OUTLOOK).is_dir():
+        return None
+    try:
+        return _loaded(active.path / OUTLOOK)
+    except SnapshotError as problem:
+        parts.problems.note(problem)
+        return None
+
+
+@lru_cache(maxsize=8)
+def _loaded(path: Path) -> OutlookModel:
+    """A snapshot's folder never changes, so it is read once."""
+    return OutlookModel.load(path)
