@@ -22,6 +22,7 @@ DRIVERS = (
     "adbc_driver_postgresql",
     "adbc_driver_sqlite",
     "onnxruntime",
+    "optuna",
     "tensorboardX",
 )
 

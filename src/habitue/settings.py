@@ -49,6 +49,7 @@ __all__ = [
     "SnapshotSettings",
     "StoreSettings",
     "TrackerSettings",
+    "rendered",
     "setting_names",
 ]
 
@@ -323,6 +324,11 @@ def setting_names(model: type[BaseModel] = Settings, prefix: str = "") -> list[s
         else:
             names.append(prefix + key)
     return names
+
+
+def rendered(name: str, model: BaseModel) -> str:
+    """One group of settings as it stands in ``habitue.toml``, each with its description."""
+    return "".join(_render_table(name, model)).lstrip("\n")
 
 
 def _read_file(path: str | Path | None) -> dict[str, Any]:

@@ -18,6 +18,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from habitue.cli import app
+from habitue.settings import Settings
 from tests.app.worlds import SMALL_TRAINING, small_world
 
 ORDERS = """\
@@ -141,6 +142,34 @@ def test_train_says_which_sources_it_switched_off(shop: tuple[Path, Path]) -> No
     assert done.exit_code == 0, done.output
     assert re.search(r"switched off: \w+ \(.\d\.\d{4} \[", " ".join(done.output.split()))
     assert "all sources" in done.output
+
+
+@pytest.mark.slow
+def test_tune_goes_on_where_it_ended_and_writes_settings_that_are_read(
+    shop: tuple[Path, Path],
+) -> None:
+    folder, settings = shop
+    told = re.sub(
+        r"^windows = \d+$", "windows = 3", settings.read_text("utf-8"), flags=re.MULTILINE
+    )
+    (folder / "tune.toml").write_text(told + "starts = 200\n", "utf-8")
+    out, page = folder / "found.toml", folder / "tune.html"
+
+    def tune(minutes: str, *words: str) -> Result:
+        return run(
+            "tune", "--minutes", minutes, "--out", str(out), *words, settings=folder / "tune.toml"
+        )
+
+    done = tune("0", "--report", str(page))
+    assert done.exit_code == 0, done.output
+    assert "1 settings tried (1 of them now)" in " ".join(done.output.split())
+    assert str(out) in "".join(done.output.split())
+    assert "<svg" in page.read_text("utf-8")
+    more = tune("0.02", "--json")
+    assert more.exit_code == 0, more.output
+    found = json.loads(more.output[more.output.index("{") :])
+    assert len(found["reached"]) == 1 + found["n_new"] > 1
+    assert Settings.load(out).training.windows == 3
 
 
 def test_evaluate_prints_a_table_with_intervals(shop: tuple[Path, Path]) -> None:

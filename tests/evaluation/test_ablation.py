@@ -105,6 +105,16 @@ def test_head_tail_and_new_items_are_told_apart() -> None:
     assert items["new"].n_questions == 1  # item 11 came ten days before, and one took it since
 
 
+def test_a_change_no_larger_than_chance_tells_nothing() -> None:
+    _, _, told = found()
+    part = next(one for one in told.lines[0].parts if one.segment == "even")
+    assert told.telling(part)
+    assert told.chance is not None
+    as_much = replace(told.chance, parts=told.lines[0].parts)
+    assert not replace(told, chance=as_much).telling(part)
+    assert not told.telling(told.lines[1].parts[0])
+
+
 def test_all_items_old_is_no_segment() -> None:
     split = by_time(log(), CUT, CUT + 10 * DAY)
     (new,) = by_novelty(split, days=5)
@@ -122,4 +132,5 @@ def test_it_is_printed_with_its_intervals() -> None:
     assert f"{told.lines[0].change.estimate:+.4f} [" in text
     assert "nothing: learnt again" in text
     assert "even" in text
+    assert "new items" in text
     assert json.dumps([line.name for line in told.lines]) == '["good", "idle"]'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, cast, overload
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from habitue.app.importing import Counted, Ingested
     from habitue.behaviour.returning import Outlook
     from habitue.candidates.foretold import ForetoldRatings
-    from habitue.evaluation import Comparison, Evaluated, Report
+    from habitue.evaluation import Comparison, Evaluated, Report, Tuned
     from habitue.portraits import Portrait
     from habitue.surfaces.messages import Campaign, Sent
 
@@ -259,6 +260,29 @@ class Shop:
         from habitue.app.comparing import compare_snapshots
 
         return compare_snapshots(self.parts, first, second, n=n, seed=seed, progress=progress)
+
+    def tune(
+        self,
+        *,
+        minutes: float = 30.0,
+        rebuy: bool = False,
+        n: int = 10,
+        seed: int = 0,
+        progress: Progress = _silent,
+    ) -> Tuned:
+        """Search for better settings of training, for so many minutes and two trainings more.
+
+        Sources, their main numbers and the ranker's are tried on the last span but one; the last is
+        asked once, of the best and of the shop's own. Called again it goes on where it ended.
+        ``toml`` of the answer is the found ``[training]``. Raises ``MissingPiece`` without Optuna,
+        ``BadInput`` where there is too little past.
+        """
+        from habitue.app.tuning import tune_shop
+
+        return tune_shop(
+            self.parts, minutes=minutes, rebuy=rebuy, n=n, seed=seed, seconds=monotonic,
+            progress=progress,
+        )  # fmt: skip
 
     def snapshots(self) -> list[SnapshotInfo]:
         """The snapshots, newest first."""

@@ -18,7 +18,7 @@ from habitue.errors import HabitueError
 
 if TYPE_CHECKING:
     from habitue.app import Shop
-    from habitue.evaluation import Comparison, Evaluated
+    from habitue.evaluation import Comparison, Evaluated, Tuned
 
 __all__ = ["app", "main"]
 
@@ -153,6 +153,31 @@ def evaluate(
 
 
 @app.command()
+def tune(
+    minutes: Annotated[float, typer.Option(help="How long to search.", min=0)] = 30.0,
+    out: Annotated[Path, typer.Option(help="Write the settings found here.")] = Path(
+        "habitue.tuned.toml"
+    ),
+    rebuy: Annotated[bool, typer.Option(help="Count items bought before as right too.")] = False,
+    n: Annotated[int, typer.Option(help="Length of the lists.", min=1, max=200)] = 10,
+    seed: Annotated[int, typer.Option(help="Seed of the search and of training.")] = 0,
+    report: Annotated[Path | None, typer.Option(help="Write a page with plots here.")] = None,
+    json: Json = False,
+    store: Store = None,
+    settings: SettingsFile = None,
+) -> None:
+    """Search for better settings of training; the same command goes on where it ended."""
+    from habitue.cli.progress import bars
+
+    with _open(store, settings) as shop, bars() as progress:
+        found = shop.tune(minutes=minutes, rebuy=rebuy, n=n, seed=seed, progress=progress)
+    out.write_text(found.toml, "utf-8")
+    _tell(found, report, json)
+    if not json:
+        print(f"The settings found are in {out}: put them in the place of your [training].")
+
+
+@app.command()
 def compare(
     first: Annotated[str, typer.Argument(help="A snapshot's name.")],
     second: Annotated[str, typer.Argument(help="Another's, held against it.")],
@@ -171,7 +196,7 @@ def compare(
     _tell(found, report, json)
 
 
-def _tell(found: Evaluated | Comparison, report: Path | None, json: bool) -> None:
+def _tell(found: Evaluated | Comparison | Tuned, report: Path | None, json: bool) -> None:
     """Print what was found, and write it as a page where that is asked for."""
     if report is not None:
         report.write_text(found.to_html(), "utf-8")

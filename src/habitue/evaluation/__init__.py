@@ -51,12 +51,14 @@ from habitue.evaluation.segments import (
     segment_lines,
 )
 from habitue.evaluation.splits import Ragged, Split, by_time, k_fold, leave_last_out, rolling
+from habitue.evaluation.tuned import Changed, Tuned
 
 __all__ = [
     "Ablation",
     "Asked",
     "Asking",
     "Chances",
+    "Changed",
     "Comparison",
     "Cost",
     "CurvePoint",
@@ -83,6 +85,7 @@ __all__ = [
     "SegmentDifference",
     "SegmentLine",
     "Split",
+    "Tuned",
     "ablation_of",
     "ask",
     "attribute",

@@ -28,6 +28,11 @@ class PartOfAblation:
     n_questions: int
     change: Interval  # without it less with it
 
+    @property
+    def label(self) -> str:
+        """The segment by a name of its own: shoppers may be new, and items."""
+        return f"{self.segment} items" if self.group == "items" else self.segment
+
 
 @dataclass(frozen=True, slots=True)
 class Left:
@@ -50,6 +55,14 @@ class Ablation:
     chance: Left | None
     """Nothing left out, learnt again by other lots: a change no larger than this says nothing."""
     cpu_seconds: float = 0.0  # of learning and asking without each
+
+    def telling(self, part: PartOfAblation) -> bool:
+        """Whether a change is clear of zero, and larger than what other lots change there."""
+        chance = 0.0
+        for one in () if self.chance is None else self.chance.parts:
+            if (one.group, one.segment) == (part.group, part.segment):
+                chance = abs(one.change.estimate)
+        return part.change.beyond_zero and abs(part.change.estimate) > chance
 
 
 def ablation_of(
@@ -125,7 +138,7 @@ def ablation_tables(found: Ablation) -> Group:
     from rich.console import Group
 
     lines = [*found.lines, *([] if found.chance is None else [found.chance])]
-    return Group(_whole_table(found, lines), _parts_table(lines))
+    return Group(_whole_table(found, lines), _parts_table(found, lines))
 
 
 def _whole_table(found: Ablation, lines: Sequence[Left]) -> Table:
@@ -152,20 +165,20 @@ def _caption(found: Ablation) -> str:
     return f"nothing: learnt again by other lots; smaller changes are chance. {told}"
 
 
-def _parts_table(lines: Sequence[Left]) -> Table:
-    """Each part a column; a star where the interval is clear of zero."""
+def _parts_table(found: Ablation, lines: Sequence[Left]) -> Table:
+    """Each part a column; a star where a change tells something."""
     from rich.table import Table
 
     table = Table(
         title="for whom, and of what: without it less with it", title_justify="left",
-        caption="* clear of zero", caption_justify="left",
+        caption="* clear of zero, and more than chance", caption_justify="left",
     )  # fmt: skip
     table.add_column("left out", no_wrap=True)
     for part in lines[0].parts if lines else ():
-        table.add_column(f"{part.segment}\n({part.n_questions:,})", justify="right")
+        table.add_column(f"{part.label}\n({part.n_questions:,})", justify="right")
     for line in lines:
         cells = [
-            f"{part.change.estimate:+.4f}{'*' if part.change.beyond_zero else ' '}"
+            f"{part.change.estimate:+.4f}{'*' if found.telling(part) else ' '}"
             for part in line.parts
         ]
         table.add_row(line.name, *cells)

@@ -17,10 +17,12 @@ from habitue.evaluation.evaluated import Evaluated, outlook_rows, share_text
 from habitue.evaluation.ratings import HeatMap
 from habitue.evaluation.report import switched_off
 from habitue.evaluation.segments import SegmentLine
+from habitue.evaluation.tuned import Tuned, best_so_far
 from habitue.metrics import Interval
 
-__all__ = ["comparison_page", "evaluated_page"]
+__all__ = ["comparison_page", "evaluated_page", "tuned_page"]
 
+_MOST: Final = 15  # knobs shown
 _LONG: Final = 20  # letters of an item's name
 
 _PAGES: Final = Path(__file__).with_name("pages")
@@ -80,6 +82,38 @@ def comparison_page(found: Comparison) -> str:
         )
         if found.segments
         else "",
+    )
+
+
+def tuned_page(found: Tuned) -> str:
+    """The page of a search for better settings."""
+    level = found.start.level
+    return _render(
+        "tuned.html",
+        found=found,
+        worth=bars(
+            [Bar("start", found.start), Bar("found", found.found, strong=True)],
+            unit=f"{found.metric}, mean over {found.n_reported:,} questions",
+            name="what the settings are worth",
+        ),
+        importance=bars(
+            [
+                Bar(name, Interval(share, share, share, level))
+                for name, share in list(found.importance.items())[:_MOST]
+            ],
+            unit="share explained",
+            name="what mattered",
+            share=True,
+        )
+        if found.importance
+        else "",
+        tries=curve(
+            [(place + 1) / len(found.reached) for place in range(len(found.reached))],
+            [Interval(one, one, one, level) for one in best_so_far(found.reached)],
+            x_label=f"share of {len(found.reached)} tries",
+            y_label=f"best {found.metric} so far",
+            name="the search",
+        ),
     )
 
 

@@ -25,6 +25,8 @@ from habitue.training.together import together
 __all__ = ["judge_sources", "may_go"]
 
 _SLOTS: Final = 10
+_LOTS: Final = 3
+"""How often the whole is learnt, by other lots: no lucky draw is what others are held against."""
 
 
 def may_go(config: TrainingConfig, sources: Sequence[Source], off: Collection[str]) -> list[str]:
@@ -92,12 +94,15 @@ class _Judge:
     ) -> None:
         self._taught, self._asked, self._config = taught, asked, config
         self._rng, self._off_before = rng, off_before
-        (orders,) = self._learn([[]])
+        whole = self._learn([[]] * _LOTS)
         least = config.prune.least_questions
         self.surfaces = [
-            name for name, one in asked.items() if name in orders and len(one.group) >= least
+            name for name, one in asked.items() if name in whole[0] and len(one.group) >= least
         ]
-        self._whole = {surface: self._ndcg(surface, [], orders) for surface in self.surfaces}
+        self._whole: dict[str, NDArray[np.float64]] = {
+            surface: np.mean([self._ndcg(surface, [], orders) for orders in whole], axis=0)
+            for surface in self.surfaces
+        }
 
     def without(self, left_out: Sequence[Sequence[str]]) -> list[dict[str, Interval]]:
         """For each list of sources what leaving them out changes, by surface."""
