@@ -14,6 +14,7 @@ import argparse
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -162,7 +163,8 @@ def run(name: str, seed: int, console: Console) -> Report:
         console.print(f"{name}, {label}: {spent:.1f} CPU-s; learnt orders: {[*trained.rankers]}")
         listers = {label: lister(trained)}
         if label == "habitue":
-            if getattr(trained, "choice", None) is not None:
+            listers["the same, not learnt"] = lister(replace(trained, rankers={}))
+            if trained.choice is not None:
                 console.print(f"  {trained.choice}")
             ever = PopularLearner(PopularConfig(name="all-time popularity", counts="actions"))
             alone = [*trained.sources, ever.fit(facts.as_of(cut), np.random.default_rng(seed))]
@@ -172,7 +174,8 @@ def run(name: str, seed: int, console: Console) -> Report:
                 held, answers, judged.n, np.random.default_rng(seed), length=judged.length
             )
             measured.append(measure_lists(held, one, rows))
-    of_sources = [one for one in measured if one.name not in asked]
+    whole = {*asked, "the same, not learnt"}
+    of_sources = [one for one in measured if one.name not in whole]
     best = max(of_sources, key=lambda one: float(one.per_question["ndcg@10"].mean()))
     against = (best.name, "all-time popularity")
     return report_of(held, measured, np.random.default_rng(seed), judged, against=against)

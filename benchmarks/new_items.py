@@ -1,6 +1,6 @@
 """An item just posted is recommended: 1,000 of 1,000, within a second of the acknowledgement.
 
-    python -m benchmarks.new_items [--items 1000] [--stock 5000] [--with-caps 50] [--folder KEPT]
+    python -m benchmarks.new_items [--items 1000] [--stock 5000] [--with-caps 41] [--folder KEPT]
 
 A round posts one item and then asks a surface until the item is in the slate. The time is from the
 acknowledgement to that slate. ``fresh`` is asked as another shopper each time, for 12 items. The
@@ -8,7 +8,8 @@ others are those of a shop that was trained on its stock, asked for 100 items: `
 with an item of the stock that the new one is a variant of (a word more in its title), ``home`` as a
 shopper who looked at that item last. Caps on brands and categories are lifted, for what they leave
 out is a question of rank: so it measures that an item is proposed and may be shown, and tells the
-slot it was found at beside. ``--with-caps`` items more are asked for with the caps surfaces have.
+slot it was found at beside. Before, up to 41 items are asked for with the caps surfaces have, once
+without room for new items beyond them and once with it, each of a kind (of 250) that no other is.
 """
 
 from __future__ import annotations
@@ -90,13 +91,21 @@ def soonest(caller: Caller, asked: dict[str, Any], item: str) -> tuple[float, in
     return float("inf"), 0
 
 
-def measure(port: int, surface: str, items: int, n_stock: int, word: str) -> int:
-    """Post items one by one and look for each; how many were not found in time."""
+def measure(
+    port: int, surface: str, items: int, n_stock: int, word: str, since: int | None = None
+) -> int:
+    """Post items one by one and look for each; how many were not found in time.
+
+    From ``since`` on each is a variant of another kind, so that no two compete for one place.
+    """
     caller = Caller(port)
     like = np.random.default_rng(5).permutation(n_stock)
+    if since is not None:
+        shelves = np.random.default_rng(6).integers(0, n_stock // 250, items)
+        like = (since + np.arange(items)) % 250 + 250 * shelves
     found = np.empty((items, 2))
     for n in range(items):
-        anchor = int(like[n % n_stock])
+        anchor = int(like[n % len(like)])
         new = {"id": f"{word}-{surface}-{n}", **described(anchor)}
         new["title"] += f" {word}"
         asked: dict[str, Any] = {"surface": surface, "shopper": f"visitor-{n % 100}", "n": 100}
@@ -126,7 +135,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--items", type=int, default=1_000)
     parser.add_argument("--stock", type=int, default=5_000)
-    parser.add_argument("--with-caps", type=int, default=50)
+    parser.add_argument("--with-caps", type=int, default=41)
     parser.add_argument("--folder", type=Path, help="keeps the trained shop for the next run")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -137,15 +146,20 @@ def main() -> None:
                 stock(server.port, asked.stock)
             train(folder)
         word = f"new{time.time_ns()}"
+        for beyond in (0, 1) if asked.with_caps else ():
+            rules = {f"surfaces.{surface}.rules.fresh_beyond_caps": beyond for surface in TRAINED}
+            print(f"with the caps the surfaces have, {beyond} fresh item beyond them:")
+            with Server(folder, rules) as server:
+                for place, surface in enumerate(TRAINED):
+                    # kinds of their own, or what was posted before would compete
+                    since = (2 * place + beyond) * 250 // 6
+                    n = min(asked.with_caps, 250 // 6)
+                    measure(server.port, surface, n, asked.stock, f"{word}b{beyond}", since)
         with Server(folder, LIFTED) as server:
             n_missed = sum(
                 measure(server.port, surface, asked.items, asked.stock, word)
                 for surface in ("fresh", *TRAINED)
             )
-        print("with the caps the surfaces have:")
-        with Server(folder) as server:
-            for surface in TRAINED if asked.with_caps else ():
-                measure(server.port, surface, asked.with_caps, asked.stock, f"capped{word}")
     raise SystemExit(n_missed > 0)
 
 

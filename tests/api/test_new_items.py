@@ -23,7 +23,8 @@ IN_TIME_SECONDS = 5.0
 
 @pytest.fixture(params=["sqlite, memory", "postgresql, redis"])
 def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
-    overrides: dict[str, object] = {**SMALL_TRAINING}
+    patient = {"server.slate_budget_ms": 10_000}  # a busy machine must not fall back to popular
+    overrides: dict[str, object] = {**SMALL_TRAINING, **patient}
     if request.param == "postgresql, redis":
         overrides["store.address"] = request.getfixturevalue("fresh_postgres_dsn")
         overrides["live.address"] = request.getfixturevalue("redis_url")

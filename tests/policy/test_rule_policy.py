@@ -261,6 +261,24 @@ def test_floors_hold_where_there_are_items_for_them() -> None:
         assert chosen.item_row[0].tolist() == expected, (fresh, rare)
 
 
+def test_a_cap_leaves_room_for_what_is_new() -> None:
+    """Categories are x y x y x y; items 4 and 5 came lately, the last by score."""
+    first_seen = np.full(6, NOW - 90 * MS_PER_DAY)
+    first_seen[[4, 5]] = NOW - MS_PER_DAY
+    rows, score = np.arange(6, dtype=np.int32)[None], np.arange(6, 0, -1, np.float32)[None]
+
+    def page(**told: object) -> list[int]:
+        policy = RulePolicy(rules(**told), make_shelf(), merits=Merits(lambda: first_seen))
+        chosen = policy.choose(make_context(), rows, score, 6, np.random.default_rng(0))
+        return [row for row in chosen.item_row[0].tolist() if row != NO_ROW]
+
+    assert page(category_cap=1, fresh_beyond_caps=0) == [0, 1]
+    assert page(category_cap=1) == [0, 1, 4, 5]
+    assert page(category_cap=2) == [0, 1, 2, 3, 4, 5]
+    assert page(category_cap=1, fresh_beyond_caps=1, fresh_days=0.5) == [0, 1]
+    assert page(brand_cap=1) == [0, 2, 4, 5]  # brands a a b b c -: nothing new has a full one
+
+
 def test_diversity_is_by_brand_and_category_where_nothing_else_is_known() -> None:
     assert show(rules(diversity=0.0)) == [0, 1, 2, 3, 4, 5]
     # Brands a a b b c -, categories x y x y x y: after a, x the least alike of the best is b, y.

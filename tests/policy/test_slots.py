@@ -60,7 +60,7 @@ def fill(
         epsilon,
         pool,
         draws,
-        (wants.diversity, wants.fresh_floor, wants.exposure_floor),
+        (wants.diversity, wants.fresh_floor, wants.exposure_floor, caps.fresh_beyond),
         np.array([7 if row in wants.fresh else 0 for row in range(size)], np.int64),
         7,
         np.array([0 if row in wants.rare else 5 for row in range(size)], np.int32),
@@ -85,7 +85,7 @@ def pages(draw: st.DrawFn) -> Pages:
         np.array(draw(codes), np.int32),
     )
     n = draw(st.integers(1, 6))
-    caps = Caps(draw(st.integers(0, 2)), draw(st.integers(0, 2)))
+    caps = Caps(draw(st.integers(0, 2)), draw(st.integers(0, 2)), draw(st.integers(0, 2)))
     epsilon = draw(st.sampled_from([0.0, 0.1, 0.5, 1.0]))
     pool = draw(st.integers(1, 8))
     draws = draw(st.lists(st.floats(0, 1, exclude_max=True), min_size=n, max_size=n))

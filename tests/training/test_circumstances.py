@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 
 from habitue.facts import NOT_SAID, SIDES, Action, Vocabulary
 from habitue.facts.circumstances import tidied
+from habitue.portraits import ShopperIndex
 from habitue.store.sqlite import SqliteFactStore
 from habitue.training.circumstances import SAID, circumstances_of
 from habitue.training.dataset import facts_of_store, log_of_shopper
+from habitue.training.moments import at_cut, beside_items, in_visits
 
 DAY = 86_400_000
 T0 = 1_700_000_000_000
@@ -119,3 +121,31 @@ def test_of_too_many_texts_the_most_frequent_are_kept() -> None:
 
 def test_a_vocabulary_begins_with_what_was_not_said() -> None:
     assert [Vocabulary().names(side) for side in SIDES] == [("",)] * 5
+
+
+def test_moments_of_the_past_come_as_their_actions_did(store: SqliteFactStore) -> None:
+    put(
+        store,
+        ("view_item", 1, {"device": "desktop", "platform": "web", "locale": "de-DE"}),
+        ("view_item", 5, {"device": "mobile", "platform": "app"}),
+        ("purchase", 9, {"device": "tablet", "query": "what it was found by"}),
+    )
+    index = ShopperIndex.of(facts_of_store(store).log)
+    rng = np.random.default_rng(0)
+    span = (index, T0 + 4 * DAY, T0 + 20 * DAY, 10)
+    visits = in_visits(*span, horizon_ms=DAY, limit=10, rng=rng).context
+    assert visits.device == ("mobile", "tablet")
+    assert visits.platform == ("app", None)
+    assert visits.locale == (None, None)
+    assert visits.query == ()
+    assert visits.recent_item[0].tolist()[:2] == [0, -1]  # the one before, and not the one asked at
+    assert at_cut(*span, limit=10, rng=rng).context.device == ("mobile",)
+    assert beside_items(*span, limit=10, rng=rng).context.device == ("mobile", "tablet")
+
+
+def test_moments_say_nothing_where_nobody_did(store: SqliteFactStore) -> None:
+    put(store, ("view_item", 1, {}), ("view_item", 5, {}))
+    index = ShopperIndex.of(facts_of_store(store).log)
+    asked = at_cut(index, T0, T0 + 20 * DAY, 10, limit=10, rng=np.random.default_rng(0))
+    assert index.circumstances is None
+    assert asked.context.device == ()

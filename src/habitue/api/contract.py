@@ -115,6 +115,10 @@ class Shop(Protocol):
         """Answer from the snapshot before the active one; raises ``NotFound``."""
         ...
 
+    def n_robots(self) -> int:
+        """How many shoppers act as no person does."""
+        ...
+
     def ready(self) -> Mapping[str, str]:
         """What each part says of itself; empty text where all is well."""
         ...

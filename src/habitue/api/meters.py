@@ -54,6 +54,11 @@ class Meters:
         self.last_seq = Gauge(
             "habitue_last_seq", "The highest seq acknowledged here.", registry=self.registry
         )
+        self.robots = Gauge(
+            "habitue_robots",
+            "Shoppers at rates no person has, whose actions count for nobody else.",
+            registry=self.registry,
+        )
         self._snapshot = Gauge(
             "habitue_snapshot_active",
             "1 for the snapshot slates are made from.",

@@ -61,6 +61,7 @@ class RunningDoor:
     async def metrics(self, ask: Ask) -> Reply:
         """Measurements for Prometheus."""
         del ask
+        self.meters.robots.set(self.shop.n_robots())
         return Reply(200, self.meters.text(), _PROMETHEUS)
 
 

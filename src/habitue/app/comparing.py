@@ -75,7 +75,7 @@ def compare_snapshots(
             config = one.pieces.config.model_copy(update={"evaluate": False})
             same = np.random.default_rng(seed)  # what differs is what they were told
             trained = train(facts, config, rng=same, now_ms=cut, progress=progress)
-            pipelines[name] = (pipeline_trained(trained, trained.config), trained.columns)
+            pipelines[name] = (pipeline_trained(trained), trained.columns)
         columns = pipelines[first][1]
         how = (
             "too few have taken anything since; the settings of both, trained anew on what came "

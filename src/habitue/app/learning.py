@@ -23,6 +23,7 @@ from habitue.evaluation.outcomes import outcomes_of, rates_by
 from habitue.evaluation.ratings import measure_ratings
 from habitue.evaluation.replay import Lister, by_score, lists_of, through
 from habitue.evaluation.report import (
+    Choice,
     EvaluationConfig,
     Gap,
     Judged,
@@ -142,6 +143,7 @@ class _Answered:
     score: NDArray[np.float32]  # (B, n) of the whole pipeline
     segments: list[Segment]
     gap: Gap | None
+    choice: Choice | None
     training_seconds: float
     asking_seconds: dict[str, float]
     without: Asking | None = None  # what was answered without each source, where that was asked
@@ -167,7 +169,10 @@ def evaluate_shop(
     told = facts_of(parts, progress)
     settings = parts.settings
     facts, config = understood(told, settings.training_run(), conversions_of(parts))
-    config = config.model_copy(update={"evaluate": False, "rebuy": rebuy})
+    changes = {"evaluate": False, "rebuy": rebuy}
+    if ablate:  # orders are compared that are all learnt
+        changes["best_source"] = False
+    config = config.model_copy(update=changes)
     kinds = kinds_read(conversions_of(parts), config.taken)
     rng, drawn, dealt = np.random.default_rng(seed).spawn(3)
     judged = EvaluationConfig(n=n, length=config.recent_length)
@@ -184,7 +189,8 @@ def evaluate_shop(
     first = f"ndcg@{n}"
     best = max(measured[1:], key=lambda one: float(np.nanmean(one.per_question[first]))).name
     report = report_of(answered[0].asking.split, measured, drawn, judged, against=(best,))
-    report = replace(report, gap=answered[-1].gap, judged=answered[-1].judged)
+    last = answered[-1]
+    report = replace(report, gap=last.gap, choice=last.choice, judged=last.judged)
     outcomes = outcomes_of(parts.store, conversions=conversions_of(parts))
     learnt = None
     if curve != "none":
@@ -345,7 +351,7 @@ def _answer(
     )  # fmt: skip
     training_seconds = time.process_time() - began
     score: list[NDArray[np.float32]] = []
-    pipeline = pipeline_trained(trained, trained.config)
+    pipeline = pipeline_trained(trained)
     listers: dict[str, Lister] = {"habitue": through(pipeline)}
     listers |= {source.name: by_score(source) for source in trained.sources}
     lists: dict[str, NDArray[np.int32]] = {}
@@ -369,6 +375,7 @@ def _answer(
         np.concatenate(score),
         parts_of_questions(parts, held, trained.columns, config.taken),
         None if trained.report is None else trained.report.gap,
+        trained.choice,
         training_seconds,
         {name: 1000 * spent / len(held) for name, spent in seconds.items()},
         Asking(held, lists | left) if ablate else None,
@@ -404,10 +411,15 @@ def _without_each(
     return lists
 
 
-def pipeline_trained(trained: Trained, config: TrainingConfig) -> Pipeline:
+def pipeline_trained(trained: Trained) -> Pipeline:
     """What was trained, answering with the best and nothing else."""
     return pipeline_of(
-        config, trained.sources, trained.rankers, trained.stats, trained.columns, BestFirst()
+        trained.config,
+        trained.sources,
+        trained.rankers,
+        trained.stats,
+        trained.columns,
+        BestFirst(),
     )
 
 
@@ -526,7 +538,7 @@ def _curve(
         began = time.process_time()
         trained = train(part, config, rng=learn.spawn(1)[0], now_ms=task.until_ms)
         spent = time.process_time() - began
-        lister = through(pipeline_trained(trained, trained.config))
+        lister = through(pipeline_trained(trained))
         rows = lists_of(held, lister, judged.n, ask.spawn(1)[0], length=judged.length)
         reached.append(measure_lists(held, "habitue", rows).per_question[metric])
         n_shoppers = len(np.unique(part.log.shopper_row))

@@ -156,6 +156,10 @@ class RunningShop:
             "catalogue": "" if self.parts.live.n_items else "no item has been told of yet",
         }
 
+    def n_robots(self) -> int:
+        """How many shoppers act as no person does, so that nothing they do counts for others."""
+        return self.parts.live.n_robots
+
     def _keep_house(self) -> None:
         """Between requests: tail the store, refresh what is popular, follow the active snapshot."""
         looked = stamped = 0.0

@@ -59,7 +59,12 @@ class Loaded:
         """What it has counted, as of its watermark."""
         pieces = self.pieces
         return Counters.of_snapshot(
-            self.manifest.watermark, pieces.stats, pieces.bought, pieces.refused, pieces.taken
+            self.manifest.watermark,
+            pieces.stats,
+            pieces.bought,
+            pieces.refused,
+            pieces.taken,
+            pieces.robots,
         )
 
 

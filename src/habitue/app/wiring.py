@@ -183,6 +183,7 @@ def _slating(parts: Parts, now_ms: int) -> Slating:
         people,
         columns=active.pieces.columns if active else None,
         impressions=_impressions(settings),
+        robots=settings.training.robots if settings.training.leave_out_robots else None,
     )
     live.start(now_ms, active.counters() if active else Counters(taken=_taken(settings)))
     popular = PopularNow(live)

@@ -99,6 +99,7 @@ class Backroom:
         return Standing(
             facts={str(kind): count for kind, count in stored.facts.items()},
             seq=stored.seq,
+            robots=self._running.n_robots(),
             snapshot=parts.switch.current.name,
             progress=Progress(*training) if training else None,
             problem=problem,

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 __all__ = [
+    "Choice",
     "EvaluationConfig",
     "Gap",
     "Judged",
@@ -128,6 +129,36 @@ class Gap:
 
 
 @dataclass(frozen=True, slots=True)
+class Choice:
+    """Whether a surface goes by its best source rather than by what was learnt, and why.
+
+    Chosen on a span before the one that is reported on, by an order that learnt from neither.
+    """
+
+    surface: str
+    metric: str
+    n_questions: int
+    source: str  # the best of the sources by itself
+    learnt: Interval
+    alone: Interval
+    difference: Interval
+    """The source less the learnt order; as wide as the number of sources asks."""
+    taken: bool
+    enough: bool = True  # whether there were questions enough to tell
+
+    def __str__(self) -> str:
+        how = (
+            f"{self.metric} {self.alone} against {self.learnt} on an earlier span "
+            f"({self.n_questions:,} questions), {self.difference.estimate:+.4f} "
+            f"[{self.difference.low:+.4f}, {self.difference.high:+.4f}]"
+        )
+        if self.taken:
+            return f"{self.surface} goes by {self.source} alone, above the learnt order: {how}"
+        why = "" if self.enough else ", too few to tell"
+        return f"{self.surface} goes by the learnt order; {self.source} alone: {how}{why}"
+
+
+@dataclass(frozen=True, slots=True)
 class Judged:
     """What leaving a source out changes, and whether it was switched off for it."""
 
@@ -166,6 +197,7 @@ class Report:
     lines: list[Line]
     lifts: list[Lift] = field(default_factory=list)
     gap: Gap | None = None  # None where only one span could be asked
+    choice: Choice | None = None  # None where nothing could be chosen, or nothing was to be
     judged: list[Judged] = field(default_factory=list)  # empty where sources are not judged
 
     def line(self, name: str) -> Line:
@@ -204,7 +236,7 @@ class Report:
         return msgspec.json.decode(data, type=cls)
 
     def _caption(self) -> str | None:
-        told = [switched_off(self.judged), "" if self.gap is None else str(self.gap)]
+        told = [switched_off(self.judged), *(str(one) for one in (self.gap, self.choice) if one)]
         return "\n".join(line for line in told if line) or None
 
     def table(self, columns: Sequence[str] = TABLE) -> Table:

@@ -46,6 +46,7 @@ class Caps:
 
     brand: int = 0
     category: int = 0
+    fresh_beyond: int = 0  # so many more where they are fresh
 
 
 def _unlike(row: int, other: int) -> float:  # noqa: ARG001 - nothing is known of the two
@@ -112,14 +113,23 @@ def slot_distribution(
     return chance
 
 
-def allowed(ranked: Ranked, caps: Caps, shown: Sequence[tuple[int, int, int]]) -> list[int]:
-    """Places in ``ranked`` that may fill the next slot after ``shown`` (row, brand, category)."""
+def allowed(
+    ranked: Ranked,
+    caps: Caps,
+    shown: Sequence[tuple[int, int, int]],
+    fresh: frozenset[int] = frozenset(),
+) -> list[int]:
+    """Places in ``ranked`` that may fill the next slot after ``shown`` (row, brand, category).
+
+    ``fresh`` rows may stand beyond a cap, as many as ``caps`` say.
+    """
     rows = {row for row, _, _ in shown}
     brands = [brand for _, brand, _ in shown]
     categories = [category for _, _, category in shown]
 
-    def fits(code: int, cap: int, others: list[int]) -> bool:
-        return cap == 0 or code < 0 or others.count(code) < cap
+    def fits(row: int, code: int, cap: int, others: list[int]) -> bool:
+        most = cap + caps.fresh_beyond * (row in fresh)
+        return cap == 0 or code < 0 or others.count(code) < most
 
     return [
         place
@@ -127,8 +137,8 @@ def allowed(ranked: Ranked, caps: Caps, shown: Sequence[tuple[int, int, int]]) -
             zip(ranked.item_row, ranked.brand, ranked.category, strict=True)
         )
         if row not in rows
-        and fits(brand, caps.brand, brands)
-        and fits(category, caps.category, categories)
+        and fits(row, brand, caps.brand, brands)
+        and fits(row, category, caps.category, categories)
     ]
 
 
@@ -159,7 +169,7 @@ def fill_plainly(
             rows.append(pinned[slot])
             chances.append(1.0)
             continue
-        places = allowed(ranked, caps, shown)
+        places = allowed(ranked, caps, shown, wants.fresh)
         if not places:
             rows.append(NO_ROW)
             chances.append(0.0)

@@ -90,7 +90,11 @@ class RulePolicy:
             rules.fatigue_days,
             math.log(rules.fatigue_damping) if rules.fatigue_damping > 0 else -math.inf,
         )
-        self._wants = (rules.diversity, rules.fresh_floor, rules.exposure_floor)
+        self._wants = (
+            rules.diversity, rules.fresh_floor, rules.exposure_floor, rules.fresh_beyond_caps
+        )  # fmt: skip
+        capped = rules.brand_cap is not None or rules.category_cap is not None
+        self._asks_age = rules.fresh_floor > 0 or (capped and rules.fresh_beyond_caps > 0)
         self._numbers = (
             rules.rebuy_days or math.inf,
             _BOUGHT[rules.bought],
@@ -268,7 +272,7 @@ class Continued:
             policy._fatigue,
             policy._wants,
             int(rules.fresh_days * MS_PER_DAY),
-            merits.first_seen_ms() if rules.fresh_floor else _NO_TIMES,
+            merits.first_seen_ms() if policy._asks_age else _NO_TIMES,
             rules.exposure_shows,
             merits.times_shown() if rules.exposure_floor else _NO_ROWS,
             policy._vectors,

@@ -97,6 +97,12 @@ class SurfaceRules(_Frozen):
     category_cap: Cap | None = Field(
         default=None, description="Most items of one category (product_type) on a page of a slate."
     )
+    fresh_beyond_caps: int = Field(
+        default=1,
+        ge=0,
+        le=200,
+        description="Fresh items of a brand or category that a page holds beyond its cap.",
+    )
     diversity: float = Field(
         default=0.0,
         ge=0,

@@ -34,7 +34,7 @@ def fill_slots(
     epsilon: float,
     pool: int,
     draw: NDArray[np.float64],  # (n,)
-    wants: tuple[float, int, int],  # diversity, freshness floor, exposure floor
+    wants: tuple[float, int, int, int],  # diversity, floors of the fresh and the rare, room
     first_seen_ms: NDArray[np.int64],  # (<= n_items,) 0 where nobody knows
     since_ms: int,  # an item is fresh that entered the shop from then on
     times_shown: NDArray[np.int32],  # (<= n_items,) by row; beyond: never
@@ -50,13 +50,15 @@ def fill_slots(
     Whether anything is left to show on another page.
     """
     n, k = len(row_out), len(order)
-    diversity, need_fresh, need_rare = wants
+    diversity, need_fresh, need_rare, room = wants
     has_floors = need_fresh > 0 or need_rare > 0
+    has_merits = has_floors or (room > 0 and brand_cap + category_cap > 0)
+    caps = brand_cap, category_cap, room
     code = np.empty((3, k), np.int32)  # row, brand and category of each candidate
     for x in range(k):
         row = item_row[order[x]]
         code[0, x], code[1, x], code[2, x] = row, brand[row], category[row]
-    merit = np.zeros(k if has_floors else 0, np.uint8)
+    merit = np.zeros(k if has_merits else 0, np.uint8)
     for x in range(len(merit)):
         merit[x] = _merit(code[0, x], first_seen_ms, since_ms, times_shown, few)
     relevance = _shares(order, worth, k if diversity > 0 else 0)
@@ -79,7 +81,7 @@ def fill_slots(
         taken[0, n_taken], taken[1, n_taken] = brand[row], category[row]
         n_taken += 1
         n_left -= 1
-        n_open -= _close(code, is_open, row, taken[:, :n_taken], brand_cap, category_cap)
+        n_open -= _close(code, merit, is_open, row, taken[:, :n_taken], caps)
         if has_floors:
             good = _merit(row, first_seen_ms, since_ms, times_shown, few)
             need_fresh -= good & 1
@@ -121,7 +123,7 @@ def fill_slots(
             need_fresh -= merit[chosen] & 1
             need_rare -= merit[chosen] >> 1
         row = code[0, chosen]
-        n_open -= _close(code, is_open, row, taken[:, :n_taken], brand_cap, category_cap)
+        n_open -= _close(code, merit, is_open, row, taken[:, :n_taken], caps)
         _draw_near(near, code, is_open, row, brand, category, vectors, told)
     for x in range(k):  # noqa: SIM110 - compiled: a loop is what it becomes
         if not _stands(row_out, code[0, x]):
@@ -256,17 +258,26 @@ def _dot(left: NDArray[np.float32], right: NDArray[np.float32]) -> np.float32:
 @nb.njit(cache=True, nogil=True)
 def _close(
     code: NDArray[np.int32],  # (3, k) row, brand and category of the candidates
+    merit: NDArray[np.uint8],  # (k,) or none
     is_open: NDArray[np.bool_],  # (k,)
     row: int,
     taken: NDArray[np.int32],  # (2, t) brands and categories of the page, the last one new
-    brand_cap: int,
-    category_cap: int,
+    caps: tuple[int, int, int],  # of brands, of categories, and what is fresh beyond either
 ) -> int:
     """Close what the page can no longer hold once ``row`` stands on it; how many that were."""
-    full = _full_code(taken[0], brand_cap), _full_code(taken[1], category_cap)
+    brand_cap, category_cap, room = caps
+    brand, category = _full_code(taken[0], brand_cap), _full_code(taken[1], category_cap)
+    fresh_brand, fresh_category = brand, category
+    if room > 0:
+        fresh_brand = _full_code(taken[0], brand_cap + room) if brand >= 0 else -1
+        fresh_category = _full_code(taken[1], category_cap + room) if category >= 0 else -1
     closed = 0
     for x in range(code.shape[1]):
-        shut = is_open[x] and (
+        if not is_open[x]:
+            continue
+        fresh = room > 0 and len(merit) > 0 and merit[x] & _FRESH > 0
+        full = (fresh_brand, fresh_category) if fresh else (brand, category)
+        shut = (
             code[0, x] == row
             or (full[0] >= 0 and code[1, x] == full[0])
             or (full[1] >= 0 and code[2, x] == full[1])
@@ -318,7 +329,7 @@ def choose_pages(
     pin_row: NDArray[np.int32],  # (B, p)
     rules: tuple[float, int, float, float, int, int, float, int],
     fatigue: tuple[int, float, float],
-    wants: tuple[float, int, int],
+    wants: tuple[float, int, int, int],
     fresh_ms: int,
     first_seen_ms: NDArray[np.int64],
     few: int,

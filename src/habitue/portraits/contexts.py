@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
-from habitue.facts import MS_PER_DAY, NO_ROW, ActionKind, ActionLog, Context, Owned, Rated
+from habitue.facts import (
+    MS_PER_DAY,
+    NO_ROW,
+    ActionKind,
+    ActionLog,
+    Circumstances,
+    Context,
+    Owned,
+    Rated,
+)
 
 __all__ = ["ShopperIndex", "contexts_as_of", "pick"]
 
@@ -29,6 +38,7 @@ class ShopperIndex:
     item_row: NDArray[np.int32]  # (N,)
     order_row: NDArray[np.int32]  # (N,)
     rating: NDArray[np.float32]  # (N,) NaN where there is none; empty where nobody rates
+    circumstances: Circumstances | None = None  # N rows; none where nobody said any
 
     @classmethod
     def of(cls, log: ActionLog) -> ShopperIndex:
@@ -41,13 +51,36 @@ class ShopperIndex:
         rating = log.rating[rows]
         if np.isnan(rating).all():
             rating = rating[:0]
+        said = log.circumstances
         return cls(
-            indptr, log.at_ms[rows], log.kind[rows], log.item_row[rows], log.order_row[rows], rating
+            indptr,
+            log.at_ms[rows],
+            log.kind[rows],
+            log.item_row[rows],
+            log.order_row[rows],
+            rating,
+            None if said is None else said.take(rows),
         )
 
     def before(self, shopper_row: NDArray[np.int32], at_ms: NDArray[np.int64]) -> NDArray[np.int64]:
         """Where each shopper's actions before ``at_ms`` end, in the columns: (B,), 0 if unknown."""
         return np.asarray(_ends(self.indptr, self.at_ms, shopper_row, at_ms))
+
+    def as_came(self, context: Context, entry: NDArray[np.int64]) -> Context:
+        """Requests that come as the actions ``entry`` (B,) of the index did.
+
+        From the same platform and device, in the same locale; the context itself where nobody said
+        any.
+        """
+        if self.circumstances is None:
+            return context
+        here = self.circumstances.take(entry)
+        return replace(
+            context,
+            platform=here.texts("platform"),
+            device=here.texts("device"),
+            locale=here.texts("locale"),
+        )
 
 
 def contexts_as_of(

@@ -12,9 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from habitue.facts import ActionKind
+from habitue.facts.cleaning.robots import RobotConfig
 from habitue.facts.meaning import read_as
 from habitue.portraits import ItemStats
 from habitue.slates.ledger import Ledger, LedgerTable, RatingLedger
+from habitue.slates.robots import LiveRobots
 from habitue.slates.scanned import ACTION_COLUMNS, columns_of, some_of
 from habitue.store.contract import ActionColumns, FactStore
 
@@ -39,6 +41,8 @@ class Counters:
     rated: RatingLedger = field(default_factory=RatingLedger)
     seq: int = 0
     taken: tuple[str, ...] = ()  # kinds read as purchases
+    known_robots: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
+    robots: LiveRobots | None = None  # told all actions, where robots are watched for
     _table: NDArray[np.uint8] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -52,6 +56,7 @@ class Counters:
         bought: LedgerTable,
         refused: LedgerTable,
         taken: tuple[str, ...] = (),
+        known_robots: NDArray[np.int32] | None = None,
     ) -> Self:
         """A snapshot's counters, as of its watermark ``seq``, reading kinds as it does."""
         return cls(
@@ -60,22 +65,33 @@ class Counters:
             Ledger(ActionKind.not_interested, refused),
             seq=seq,
             taken=taken,
+            known_robots=np.empty(0, np.int32) if known_robots is None else known_robots,
         )
+
+    def watch(self, config: RobotConfig | None) -> None:
+        """From now on let nothing count for others that is done at rates beyond these bounds."""
+        self.robots = None if config is None else LiveRobots(config, self.known_robots)
 
     def read(self, kind: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Kinds of action as they are understood: what stands for a purchase as one."""
         return self._table[kind] if self.taken else kind
 
     def add(self, actions: ActionColumns) -> None:
-        """Count actions; the caller sees to it that none repeats."""
+        """Count actions; the caller sees to it that none repeats.
+
+        What a robot does counts for itself alone.
+        """
+        by_person = None if self.robots is None else ~self.robots.observe(actions)
         with_item = actions.item_row >= 0
         if not with_item.any():
             return
         if not with_item.all():
             actions = some_of(actions, with_item)
+            by_person = None if by_person is None else by_person[with_item]
         if self.taken:
             actions = replace(actions, kind=self.read(actions.kind))
-        self.stats.add(actions)
+        if by_person is None or by_person.any():
+            self.stats.add(actions, by_person)
         self.bought.add(actions)
         self.refused.add(actions)
         self.rated.add(actions)
@@ -93,10 +109,13 @@ class Counters:
     def held_bytes(self) -> int:
         """Memory of who bought, refused or rated what, without item statistics and tables."""
         ledgers = (self.bought, self.refused, self.rated)
-        return self.stats.pair_bytes + sum(one.held_bytes() for one in ledgers)
+        watched = 0 if self.robots is None else self.robots.held_bytes()
+        return watched + self.stats.pair_bytes + sum(one.held_bytes() for one in ledgers)
 
     def forget(self, shopper_row: int) -> None:
         """Drop what was told of a shopper."""
         self.bought.forget(shopper_row)
         self.refused.forget(shopper_row)
+        if self.robots is not None:
+            self.robots.forget(shopper_row)
         self.rated.forget(shopper_row)

@@ -33,6 +33,7 @@ from habitue.facts import (
     Shown,
     ShownBody,
 )
+from habitue.facts.cleaning.robots import RobotConfig
 from habitue.policy.shelf import Shelf
 from habitue.portraits import ItemColumns, ItemStats
 from habitue.slates.counters import Counters
@@ -81,10 +82,12 @@ class LiveShop:
         *,
         columns: ItemColumns | None = None,
         impressions: Impressions | None = None,
+        robots: RobotConfig | None = None,
     ) -> None:
         """``columns`` are a snapshot's, where the shop starts on one; else they start empty.
 
-        ``impressions`` are followed where a surface's rules ask for them.
+        ``impressions`` are followed where a surface's rules ask for them. What is done at rates
+        beyond ``robots`` counts for nobody else, where such bounds are given.
         """
         self.store = store
         self.live = live
@@ -93,6 +96,7 @@ class LiveShop:
         self.ties = Ties(store, people, self.items, self.items.shelf)
         self.counters = Counters()
         self.impressions = impressions
+        self._robots = robots
         self._shown_seq = 0
         self._n_shown = 0
         self._own_slates: dict[str, None] = {}  # told here, and not yet met in the store
@@ -122,6 +126,11 @@ class LiveShop:
         return self.counters.stats
 
     @property
+    def n_robots(self) -> int:
+        """How many shoppers act as no person does: found by training, or here since."""
+        return 0 if self.counters.robots is None else self.counters.robots.n_found
+
+    @property
     def n_items(self) -> int:
         """How many items are addressable."""
         return len(self.items)
@@ -137,6 +146,7 @@ class LiveShop:
         with self._lock:
             stored = self.store.stored()
             self.counters = counters or Counters()
+            self.counters.watch(self._robots)
             self._extend()
             self.items.read(self.store, 0, stored.seq, now_ms)
             self.counters.bring_up(self.store, stored.seq)
@@ -146,6 +156,7 @@ class LiveShop:
 
     def prepare(self, counters: Counters) -> Counters:
         """Bring a new snapshot's counters up to now, beside the ones held."""
+        counters.watch(self._robots)
         counters.stats.grow(len(self.items))
         counters.bring_up(self.store, self.store.stored().seq)
         return counters

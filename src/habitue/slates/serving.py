@@ -80,6 +80,11 @@ class Pieces(Protocol):
         ...
 
     @property
+    def robots(self) -> NDArray[np.int32]:
+        """Rows of the shoppers that training left out as no persons."""
+        ...
+
+    @property
     def usual_gap_days(self) -> NDArray[np.float32]:
         """Usual days between two purchases of each item: (n_items,)."""
         ...
@@ -240,7 +245,9 @@ def servable_of(
     works like. Raises ``SnapshotRefused`` if it fails on a request, and then nothing has changed.
     """
     fresh = counters or shop.prepare(
-        Counters.of_snapshot(watermark, pieces.stats, pieces.bought, pieces.refused, pieces.taken)
+        Counters.of_snapshot(
+            watermark, pieces.stats, pieces.bought, pieces.refused, pieces.taken, pieces.robots
+        )
     )
     policies = policies_of(shop, rules, pieces.usual_gap_days)
     first = next(iter(policies.values()))

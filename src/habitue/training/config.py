@@ -129,6 +129,10 @@ class TrainingSettings(BaseModel):
     least_answered: PositiveInt = Field(
         100, description="Answered requests a surface needs for a ranker of its own."
     )
+    best_source: bool = Field(
+        True,
+        description="Let the best source alone order home where it is above the learnt order.",
+    )
     outlook: OutlookConfig = Field(OutlookConfig(), description="How outlooks are learnt.")
     evaluate: bool = Field(True, description="Hold the last span out first, and measure on it.")
     gate: GateConfig = Field(GateConfig(), description="When a new snapshot is refused.")

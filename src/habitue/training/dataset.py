@@ -119,6 +119,8 @@ class ShopFacts:
     slates: Mapping[str, SlateLog] = field(default_factory=dict)  # by surface
     n_robots: int = 0  # shoppers left out, for no person keeps up with them
     links: Links | None = None  # who knows whom
+    robots: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
+    """Their rows, with all that stand for the same."""
 
     @property
     def n_items(self) -> int:
@@ -171,17 +173,18 @@ def facts_of_store(
     kept = ~known
     kept[known] = readable[person[known]]
     frame = frame.with_columns(shopper_row=pl.Series(person, dtype=pl.Int32)).filter(kept)
-    n_robots = 0
+    n_robots, left_out = 0, np.empty(0, np.int32)
     if robots is not None:
         who = _robots(frame, robots)
         n_robots = len(who)
+        left_out = np.flatnonzero(np.isin(canonical, who.to_numpy())).astype(np.int32)
         readable[who.to_numpy()] = False
         frame = frame.filter(~pl.col("shopper_row").is_in(who.implode()))
     n_items = max(len(versions.ids), int(frame["item_row"].max() or -1) + 1)  # type: ignore[arg-type]
     log = _log_of(frame, len(canonical), n_items)
     slates = SlateLog.by_surface(store, watermark, np.where(readable[canonical], canonical, NO_ROW))
     links = links_of_store(store, watermark, canonical, readable)
-    return ShopFacts(log, _voided(log), versions, watermark, slates, n_robots, links)
+    return ShopFacts(log, _voided(log), versions, watermark, slates, n_robots, links, left_out)
 
 
 def log_of_shopper(store: FactStore, rows: Sequence[int], n: int) -> ActionLog:

@@ -40,6 +40,7 @@ def at_cut(
     who = np.sort(_at_most(everyone[came], limit, rng))
     since, until = since[: len(who)], until[: len(who)]
     context = contexts_as_of(index, who, since, surface="home", length=length)
+    context = index.as_came(context, index.before(who, since))  # the first they do from the cut on
     return Moments(context, answers_after(index, who, since, until))
 
 
@@ -64,6 +65,7 @@ def in_visits(
     who, now = _shoppers(index)[entry], index.at_ms[entry]
     until = np.minimum(now + horizon_ms, until_ms)
     context = contexts_as_of(index, who, now, surface="home", length=length)
+    context = index.as_came(context, entry)
     return Moments(context, answers_after(index, who, now, until))
 
 
@@ -85,6 +87,7 @@ def beside_items(
     who, now = _shoppers(index)[entry], index.at_ms[entry]
     anchors = index.item_row[entry][:, None]
     context = contexts_as_of(index, who, now, surface="item", length=length, anchors=anchors)
+    context = index.as_came(context, entry)
     return Moments(context, answers_after(index, who, now, np.minimum(now + _VISIT_MS, until_ms)))
 
 
@@ -118,6 +121,7 @@ def beside_carts(
     start, anchors = start[in_time], anchors[in_time]
     who, now = _shoppers(index)[start], index.at_ms[start]
     context = contexts_as_of(index, who, now, surface="cart", length=length, anchors=anchors)
+    context = index.as_came(context, start)
     return Moments(context, answers_after(index, who, now, np.minimum(now + _VISIT_MS, until_ms)))
 
 

@@ -45,6 +45,7 @@ class Pieces:
     usual_gap_days: NDArray[np.float32]  # (n_items,)
     bought: LedgerTable
     refused: LedgerTable
+    robots: NDArray[np.int32]
 
     @property
     def taken(self) -> tuple[str, ...]:
@@ -110,6 +111,7 @@ def save_pieces(trained: Trained, path: Path) -> None:
     trained.stats.save(path / "stats")
     trained.columns.save(path / "catalogue")
     np.save(path / "usual_gap_days.npy", trained.usual_gap_days)
+    np.save(path / "robots.npy", trained.robots)
     LedgerTable.of(trained.facts.log, ActionKind.purchase).save(path / "owned")
     LedgerTable.of(trained.facts.log, ActionKind.not_interested).save(path / "refused")
     (path / "training.json").write_text(trained.config.model_dump_json(), "utf-8")
@@ -120,6 +122,8 @@ def load_pieces(path: Path) -> Pieces:
     try:
         config = TrainingConfig.model_validate_json((path / "training.json").read_text("utf-8"))
         gaps = np.load(path / "usual_gap_days.npy")
+        found = path / "robots.npy"  # not in snapshots of before they were told
+        robots = np.load(found) if found.exists() else np.empty(0, np.int32)
     except (OSError, ValueError) as problem:
         raise SnapshotError(
             f"The snapshot in {path} cannot be read: {problem}.",
@@ -139,4 +143,5 @@ def load_pieces(path: Path) -> Pieces:
         gaps,
         LedgerTable.load(path / "owned"),
         LedgerTable.load(path / "refused"),
+        robots,
     )

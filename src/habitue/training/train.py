@@ -21,6 +21,7 @@ from habitue.candidates.roster import learner_of
 from habitue.errors import BadInput
 from habitue.evaluation.replay import lists_of, through
 from habitue.evaluation.report import (
+    Choice,
     EvaluationConfig,
     Judged,
     Measured,
@@ -36,6 +37,7 @@ from habitue.policy.rebuy import usual_gap_days
 from habitue.portraits import ItemColumns, ItemStats, ShopperIndex
 from habitue.ranking.lambdamart import LambdaMartRanker, RankingSet
 from habitue.slates.pipeline import Pipeline
+from habitue.training.best_source import best_source, by_source
 from habitue.training.config import TrainingConfig
 from habitue.training.dataset import ShopFacts
 from habitue.training.moments import at_cut, beside_carts, beside_items, in_visits
@@ -82,6 +84,9 @@ class Trained:
     """Of each span, by surface, where they were to be kept; of all sources, switched off or not."""
     judged: list[Judged] = field(default_factory=list)
     """What each source adds, where ``config.prune`` asks; ``config`` is without those off."""
+    robots: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
+    """Rows of those who were left out, for no person keeps up with them."""
+    choice: Choice | None = None  # what home goes by; none where nothing was to be chosen
 
 
 def train(
@@ -107,6 +112,7 @@ def train(
     seeds = rng.spawn(len(cuts) + 3)
     going_on = rng.spawn(1)[0]
     continued = _continued(facts, cuts, config, going_on)
+    lots = rng.spawn(1)[0]
     spans = list(pairwise([*cuts, now]))
     step = _Counted("spans of the past", len(spans) + 3, progress)
     tracked = (*config.surfaces, "home") if config.prune.enabled else keep
@@ -135,10 +141,11 @@ def train(
         looked = [(window.without(off), lesson) for window, lesson in looked]
         taught = [{name: one.without(off) for name, one in span.items()} for span in taught]
 
-    def hold_out() -> Report | None:
+    def hold_out() -> tuple[Choice | None, Report | None]:
+        choice = best_source(facts, looked, config, BestFirst(), lots)
         if not config.evaluate or not looked:
             step.done()
-            return None
+            return choice, None
         held = looked[-1][0]
         fresh = window_of(facts.as_of(held.cut_ms), looked_at[-1].sources, config.item_stats)
         beside: dict[str, Pipeline] = {}
@@ -149,9 +156,10 @@ def train(
             fresh = fresh.without(off)
         rankers = learn_orders(_home_of(taught[:-1]), config, seeds[-3])
         before = looked[-2][0] if len(looked) > 1 else None
-        report = _measure(facts, fresh, before, rankers, now, config, seeds[-3], beside)
+        going_by = by_source(config, choice)
+        report = _measure(facts, fresh, before, rankers, now, going_by, seeds[-3], beside)
         step.done()
-        return None if report is None else replace(report, judged=judged)
+        return choice, None if report is None else replace(report, choice=choice, judged=judged)
 
     def learn() -> dict[str, LambdaMartRanker]:
         rankers = learn_orders(taught, config, seeds[-2])
@@ -166,11 +174,12 @@ def train(
         step.done()
         return known, window
 
-    report, rankers, (known, last) = together([hold_out, learn, fit], config.threads)
+    (choice, report), rankers, (known, last) = together([hold_out, learn, fit], config.threads)
+    going_by = by_source(config, choice)
     return Trained(
-        config,
+        going_by,
         last.sources,
-        rankers,
+        {name: one for name, one in rankers.items() if name not in going_by.written_down()},
         last.stats,
         last.columns,
         usual_gap_days(known.log, last.columns.category),
@@ -180,6 +189,8 @@ def train(
         ({} if report is None else report.metrics()) | {"robots": float(facts.n_robots)},
         kept,
         judged,
+        facts.robots,
+        choice,
     )
 
 

@@ -14,9 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
 
 from habitue.facts.kinds import ActionKind
 
-__all__ = ["RobotConfig", "robots"]
+__all__ = ["NO_PAGES", "RobotConfig", "robots"]
 
-_NO_PAGES: Final = [
+NO_PAGES: Final = [
     int(kind)
     for kind in (
         ActionKind.view_item_list, ActionKind.view_promotion, ActionKind.purchase,
@@ -60,7 +60,7 @@ def robots(acts: pl.DataFrame, config: RobotConfig) -> pl.DataFrame:
 
     ``acts`` has the columns shopper, at_ms and kind (codes), and item where items are known.
     """
-    pages = acts.lazy().filter(~pl.col("kind").is_in(_NO_PAGES))
+    pages = acts.lazy().filter(~pl.col("kind").is_in(NO_PAGES))
     at_least = min(
         int(config.per_minute * config.minutes), config.items_a_day, config.hours_a_day,
         int(config.longest_hours * 60 / config.pause_minutes),
