@@ -164,7 +164,7 @@ def _asked(
             values.append(values[0])
             continue
         trained = train(facts, config, rng=np.random.default_rng(0), now_ms=cut)
-        lister = through(pipeline_trained(trained, trained.config))
+        lister = through(pipeline_trained(trained))
         rows = lists_of(held, lister, n, np.random.default_rng(0), length=config.recent_length)
         values.append(measure_lists(held, "habitue", rows).per_question[f"ndcg@{n}"])
         progress("asking the last span", place + 1, len(configs))
