@@ -138,8 +138,9 @@ def train(
     off = [one.name for one in judged if one.off]
     if off:
         config = config.without(off)
-        looked = [(window.without(off), lesson) for window, lesson in looked]
         taught = [{name: one.without(off) for name, one in span.items()} for span in taught]
+        windows = [window.without(off) for window, _ in looked]
+        looked = list(zip(windows, taught, strict=True))
 
     def hold_out() -> tuple[Choice | None, Report | None]:
         choice = best_source(facts, looked, config, BestFirst(), lots)
