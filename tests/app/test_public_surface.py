@@ -55,6 +55,7 @@ def test_the_methods_of_a_shop() -> None:
         "snapshots": [],
         "stored": [],
         "train": ["activate", "seed", "progress"],
+        "tune": ["minutes", "rebuy", "n", "seed", "progress"],
     }
 
 
