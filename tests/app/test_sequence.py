@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[2]
 SMALL = WorldConfig(n_items=100, n_shoppers=100, days=40, visits_per_day=0.3)
 SEQUENCE = {
     **SMALL_TRAINING,
+    "server.slate_budget_ms": 10_000,  # a busy machine must not fall back to popular
     "training.sources": [
         {"source": "popular"},
         {"source": "content"},

@@ -272,11 +272,16 @@ def test_a_cap_leaves_room_for_what_is_new() -> None:
         chosen = policy.choose(make_context(), rows, score, 6, np.random.default_rng(0))
         return [row for row in chosen.item_row[0].tolist() if row != NO_ROW]
 
-    assert page(category_cap=1, fresh_beyond_caps=0) == [0, 1]
-    assert page(category_cap=1) == [0, 1, 4, 5]
-    assert page(category_cap=2) == [0, 1, 2, 3, 4, 5]
+    assert page(category_cap=1) == [0, 1]
+    assert page(category_cap=1, fresh_beyond_caps=1) == [0, 1, 4, 5]
+    assert page(category_cap=2, fresh_beyond_caps=1) == [0, 1, 2, 3, 4, 5]
     assert page(category_cap=1, fresh_beyond_caps=1, fresh_days=0.5) == [0, 1]
-    assert page(brand_cap=1) == [0, 2, 4, 5]  # brands a a b b c -: nothing new has a full one
+    assert page(brand_cap=1, fresh_beyond_caps=1) == [
+        0,
+        2,
+        4,
+        5,
+    ]  # brands a a b b c -: nothing new has a full one
 
 
 def test_diversity_is_by_brand_and_category_where_nothing_else_is_known() -> None:

@@ -52,10 +52,10 @@ def main() -> None:
         raise SystemExit(141) from None
 
 
-def _open(store: str | None, settings: Path | None) -> Shop:
+def _open(store: str | None, settings: Path | None, **overrides: object) -> Shop:
     from habitue.app import open_shop
 
-    return open_shop(store, settings=settings)
+    return open_shop(store, settings=settings, overrides=overrides)
 
 
 @app.command("import")
@@ -221,7 +221,8 @@ def recommend(
     """Make one slate and show it with its reasons."""
     from habitue.cli.show import slate_json, slate_table
 
-    with _open(store, settings) as shop:
+    # A command waits for its answer: the first of a process is slower than a server's.
+    with _open(store, settings, **{"server.slate_budget_ms": 10_000}) as shop:
         slate = shop.recommend(shopper, surface=surface, items=item or (), n=n)
         if json:
             print(slate_json(slate))

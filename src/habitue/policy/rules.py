@@ -98,7 +98,7 @@ class SurfaceRules(_Frozen):
         default=None, description="Most items of one category (product_type) on a page of a slate."
     )
     fresh_beyond_caps: int = Field(
-        default=1,
+        default=0,
         ge=0,
         le=200,
         description="Fresh items of a brand or category that a page holds beyond its cap.",
