@@ -21,7 +21,7 @@ import numpy as np
 from rich.console import Console
 
 from benchmarks import meaning, online_retail
-from habitue.app.learning import held_out_span
+from habitue.app.judging import held_out_span
 from habitue.evaluation.replay import Lister, lists_of, through
 from habitue.evaluation.report import EvaluationConfig, measure_lists, report_of
 from habitue.evaluation.splits import Split, by_time

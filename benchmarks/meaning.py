@@ -25,7 +25,7 @@ import polars as pl
 from rich.console import Console
 
 from benchmarks.online_retail import _dense
-from habitue.app.learning import held_out_span
+from habitue.app.judging import held_out_span
 from habitue.candidates.popular import PopularConfig, PopularLearner
 from habitue.evaluation.replay import Lister, by_score, lists_of, through
 from habitue.evaluation.report import (

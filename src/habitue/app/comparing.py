@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from habitue.app.learning import (
+from habitue.app.asking import (
     cost_of,
-    facts_of,
-    held_out_span,
     parts_of_questions,
     pipeline_trained,
     timed_lists,
     with_breadth,
 )
+from habitue.app.judging import held_out_span
+from habitue.app.learning import facts_of
 from habitue.app.portraying import conversions_of
 from habitue.app.snapshots import load
 from habitue.errors import BadInput

@@ -228,9 +228,9 @@ class Shop:
         ``time``, to say how much data is enough; ``ablate`` learns without each source, to say what
         it adds.
         """
-        from habitue.app import learning
+        from habitue.app.judging import evaluate_shop
 
-        return learning.evaluate_shop(
+        return evaluate_shop(
             self.parts,
             split=split,
             rebuy=rebuy,

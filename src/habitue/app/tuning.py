@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from habitue.app.learning import facts_of, pipeline_trained
+from habitue.app.asking import pipeline_trained
+from habitue.app.learning import facts_of
 from habitue.app.portraying import conversions_of
 from habitue.errors import BadInput
 from habitue.evaluation.replay import lists_of, through

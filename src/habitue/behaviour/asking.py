@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -40,6 +42,29 @@ def inputs_of(
     )
 
 
+def _states(
+    network: Network,
+    streams: Streams,
+    windows: Windows,
+    price_step: NDArray[np.uint8] | None,
+    tokens: int,
+) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
+    """The state after the last token of each window (n, dim), and which those are: (n,)."""
+    network.eval()
+    device = network.items.own.device
+    gaps = streams.gaps()
+    cuts = np.flatnonzero(np.diff((np.cumsum(windows.length) - 1) // tokens)) + 1
+    for rows in np.split(np.arange(len(windows)), cuts):
+        batch = pack(windows.take(rows))
+        item = torch.from_numpy(streams.item_row[batch.token].astype(np.int64)).to(device)
+        state = network.read(
+            network.items.rows(item),
+            inputs_of(network, streams, gaps, batch.token, price_step),
+            groups_of(batch, device),
+        )
+        yield rows[batch.order], state[torch.from_numpy(batch.end).to(device)]
+
+
 @torch.no_grad()
 def queries(
     network: Network,
@@ -51,23 +76,13 @@ def queries(
     tokens: int = 40_000,
 ) -> NDArray[np.float32]:
     """The query after the last token of each window: (W, dim). ``waiting`` are steps until then."""
-    network.eval()
     device = network.items.own.device
     found = np.empty((len(windows), network.config.dim), np.float32)
-    gaps = streams.gaps()
-    cuts = np.flatnonzero(np.diff((np.cumsum(windows.length) - 1) // tokens)) + 1
-    for rows in np.split(np.arange(len(windows)), cuts):
-        batch = pack(windows.take(rows))
-        item = torch.from_numpy(streams.item_row[batch.token].astype(np.int64)).to(device)
-        state = network.read(
-            network.items.rows(item),
-            inputs_of(network, streams, gaps, batch.token, price_step),
-            groups_of(batch, device),
-        )[torch.from_numpy(batch.end).to(device)]
+    for rows, state in _states(network, streams, windows, price_step, tokens):
         asked = None
         if waiting is not None:
-            asked = torch.from_numpy(waiting[rows[batch.order]].astype(np.int64)).to(device)
-        found[rows[batch.order]] = network.wanted(state, asked).cpu().numpy()
+            asked = torch.from_numpy(waiting[rows].astype(np.int64)).to(device)
+        found[rows] = network.wanted(state, asked).cpu().numpy()
     return found
 
 
@@ -88,21 +103,10 @@ def foretold(
     heads = network.heads
     if heads is None:
         raise ValueError("the network was taught the next item only: set head_weights")
-    network.eval()
-    device = network.items.own.device
-    gaps = streams.gaps()
     kind: NDArray[np.float64] = np.empty((len(windows), heads.kind.out_features))
     comes: NDArray[np.float64] = np.empty((len(windows), heads.comes.out_features))
-    cuts = np.flatnonzero(np.diff((np.cumsum(windows.length) - 1) // tokens)) + 1
-    for rows in np.split(np.arange(len(windows)), cuts):
-        batch = pack(windows.take(rows))
-        item = torch.from_numpy(streams.item_row[batch.token].astype(np.int64)).to(device)
-        state = network.read(
-            network.items.rows(item),
-            inputs_of(network, streams, gaps, batch.token, price_step),
-            groups_of(batch, device),
-        )[torch.from_numpy(batch.end).to(device)]
-        kind[rows[batch.order]], comes[rows[batch.order]] = heads.told(state)
+    for rows, state in _states(network, streams, windows, price_step, tokens):
+        kind[rows], comes[rows] = heads.told(state)
     return kind, comes
 
 

@@ -44,10 +44,10 @@ class Standing:
 
     facts: dict[str, int] = field(default_factory=dict)  # by kind
     seq: int = 0
-    robots: int = 0  # shoppers who act as no person does
     snapshot: str = ""  # empty while there is none
     progress: Progress | None = None  # None while nothing is being trained
     problem: str = ""  # what is wrong, where something is
+    robots: int = 0  # shoppers who act as no person does
 
 
 @dataclass(frozen=True, slots=True)

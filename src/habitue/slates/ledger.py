@@ -328,6 +328,21 @@ def _second(at_ms: int) -> np.uint32:
 
 
 @nb.njit(cache=True, nogil=True)
+def _enter(
+    since: _Since, entry: int, at: int, shopper: int, item: int, times: float, at_ms: int
+) -> None:
+    """Write a new entry, found at the place ``at``."""
+    since.shopper[entry] = shopper
+    since.item[entry] = item
+    since.times[entry] = times
+    since.last_ms[entry] = at_ms
+    since.first_s[entry] = _second(at_ms)
+    since.before[entry] = since.latest[shopper]
+    since.place[at] = entry
+    since.latest[shopper] = entry  # whole before anybody can come upon it
+
+
+@nb.njit(cache=True, nogil=True)
 def _tell(
     since: _Since,
     used: int,
@@ -344,14 +359,7 @@ def _tell(
             since.last_ms[entry] = max(since.last_ms[entry], at_ms[x])
             since.first_s[entry] = min(since.first_s[entry], _second(at_ms[x]))
             continue
-        since.shopper[used] = shopper[x]
-        since.item[used] = item[x]
-        since.times[used] = 1
-        since.last_ms[used] = at_ms[x]
-        since.first_s[used] = _second(at_ms[x])
-        since.before[used] = since.latest[shopper[x]]
-        since.place[at] = used
-        since.latest[shopper[x]] = used  # whole before anybody can come upon it
+        _enter(since, used, at, shopper[x], item[x], 1, at_ms[x])
         used += 1
     return used
 
@@ -373,14 +381,7 @@ def _tell_rating(
             if at_ms[x] >= since.last_ms[entry]:
                 since.times[entry], since.last_ms[entry] = rating[x], at_ms[x]
             continue
-        since.shopper[used] = shopper[x]
-        since.item[used] = item[x]
-        since.times[used] = rating[x]
-        since.last_ms[used] = at_ms[x]
-        since.first_s[used] = _second(at_ms[x])
-        since.before[used] = since.latest[shopper[x]]
-        since.place[at] = used
-        since.latest[shopper[x]] = used
+        _enter(since, used, at, shopper[x], item[x], rating[x], at_ms[x])
         used += 1
     return used
 

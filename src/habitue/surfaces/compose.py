@@ -14,10 +14,11 @@ from habitue.facts.ids import uuid7
 from habitue.policy.contract import Policy
 from habitue.policy.rule_policy import RulePolicy
 from habitue.slates.cursor import Page, open_cursor, seal_cursor
-from habitue.slates.live import Asked, LiveShop, Seen, stacked
+from habitue.slates.live import Asked, LiveShop, Seen
 from habitue.slates.live_sources import POPULAR
 from habitue.slates.pipeline import Slates
 from habitue.slates.serving import Explained, Servable, Switch
+from habitue.slates.stacking import stacked
 from habitue.surfaces import cart, fresh, home, item, people, popular, rebuy
 from habitue.surfaces.slate import SlateAnswer, Slot, SurfaceRequest
 
