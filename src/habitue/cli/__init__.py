@@ -338,12 +338,12 @@ def outlook(
     settings: SettingsFile = None,
 ) -> None:
     """Tell when a customer is expected back, how likely they buy soon, and why."""
-    from habitue.cli.show import outlook_table, portrait_json
+    from habitue.cli.show import outlook_table, told_json
 
     with _open(store, settings) as shop:
         told = shop.outlook(shopper)
     if json:
-        print(portrait_json(told))
+        print(told_json(told))
     else:
         _console().print(outlook_table(told))
 
@@ -356,12 +356,12 @@ def portrait(
     settings: SettingsFile = None,
 ) -> None:
     """Tell who a shopper is: interests, price band, value and stage, and what that rests on."""
-    from habitue.cli.show import portrait_json, portrait_table
+    from habitue.cli.show import portrait_table, told_json
 
     with _open(store, settings) as shop:
         told = shop.portrait(shopper)
     if json:
-        print(portrait_json(told))
+        print(told_json(told))
     else:
         _console().print(portrait_table(told))
 

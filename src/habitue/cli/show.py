@@ -25,12 +25,12 @@ __all__ = [
     "key_rows",
     "key_table",
     "outlook_table",
-    "portrait_json",
     "portrait_table",
     "slate_json",
     "slate_table",
     "snapshot_json",
     "snapshot_table",
+    "told_json",
 ]
 
 _LOG_WIDTH: Final = 130
@@ -106,7 +106,7 @@ def key_rows(keyring: Keyring) -> list[dict[str, str]]:
     ]
 
 
-def portrait_json(portrait: Portrait | Outlook) -> str:
+def told_json(portrait: Portrait | Outlook) -> str:
     """A portrait, or an outlook, as the HTTP interface would answer it."""
     return msgspec.json.format(msgspec.json.encode(portrait)).decode()
 
