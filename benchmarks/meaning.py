@@ -25,6 +25,7 @@ import polars as pl
 from rich.console import Console
 
 from benchmarks.online_retail import _dense
+from habitue.app.asking import pipeline_trained
 from habitue.app.judging import held_out_span
 from habitue.candidates.popular import PopularConfig, PopularLearner
 from habitue.evaluation.replay import Lister, by_score, lists_of, through
@@ -39,8 +40,7 @@ from habitue.evaluation.splits import by_time
 from habitue.facts import ActionKind, ActionLog, Item
 from habitue.training.config import TrainingConfig
 from habitue.training.dataset import NEVER_MS, ItemVersions, ShopFacts
-from habitue.training.serving import pipeline_of
-from habitue.training.train import BestFirst, Trained, train
+from habitue.training.train import Trained, train
 from habitue.training.understood import understood
 from tests.needs import data_folder
 
@@ -131,16 +131,7 @@ SHOPS: dict[str, tuple[Callable[[], pl.DataFrame], ActionKind]] = {
 
 def lister(trained: Trained) -> Lister:
     """The whole pipeline, showing the best."""
-    return through(
-        pipeline_of(
-            trained.config,
-            trained.sources,
-            trained.rankers,
-            trained.stats,
-            trained.columns,
-            BestFirst(),
-        )
-    )
+    return through(pipeline_trained(trained))
 
 
 def run(name: str, seed: int, console: Console) -> Report:

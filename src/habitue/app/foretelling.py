@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from habitue.app.reading import row_known
 from habitue.candidates.factor import FactorSource
 from habitue.candidates.foretold import ForetoldRatings, foretold_ratings
-from habitue.errors import BadInput, NotFound, SnapshotError
-from habitue.facts import NO_ROW
+from habitue.errors import BadInput, SnapshotError
 from habitue.slates.live import Asked
 
 if TYPE_CHECKING:
@@ -43,9 +43,7 @@ def foretell(
             field="level",
         )  # fmt: skip
     live = parts.live
-    row = live.people.row_of(shopper)
-    if row == NO_ROW:
-        raise NotFound(f"No shopper is known by the id {shopper!r}.")
+    row = row_known(parts, shopper)
     if not live.people.consent.allows(row):
         return ForetoldRatings.withheld(shopper, now_ms, level)
     source = _source(parts)

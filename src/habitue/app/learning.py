@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from habitue.app.portraying import NORMS, conversions_of
+from habitue.app.reading import facts_read
 from habitue.app.returning import OUTLOOK, learn_outlook
 from habitue.errors import BadInput
 from habitue.portraits import ShopNorms
-from habitue.training.dataset import ShopFacts, facts_of_store
+from habitue.training.dataset import ShopFacts
 from habitue.training.snapshots import judged_of, write_snapshot
 from habitue.training.train import train
 from habitue.training.understood import understood
@@ -72,12 +73,7 @@ def train_snapshot(parts: Parts, *, now_ms: int, seed: int, progress: Progress) 
 def facts_of(parts: Parts, progress: Progress) -> ShopFacts:
     """The facts to learn from; raises ``BadInput`` where there are none."""
     progress("reading facts", 0, 1)
-    config = parts.settings.training
-    facts = facts_of_store(
-        parts.store,
-        allowed_unless_said=parts.settings.privacy.default_consent,
-        robots=config.robots if config.leave_out_robots else None,
-    )
+    facts = facts_read(parts)
     progress("reading facts", 1, 1)
     if not len(facts.log):
         raise BadInput("There are no actions to learn from.", remedy="Import or send some first.")

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import polars as pl
 
-from habitue.errors import NotFound, SnapshotError
-from habitue.facts import NO_ROW, ActionKind, code_of
+from habitue.app.reading import facts_read, row_known
+from habitue.errors import SnapshotError
+from habitue.facts import ActionKind, code_of
 from habitue.portraits import ItemColumns, Portrait, ShopNorms, portrait_columns, portrait_of
-from habitue.training.dataset import facts_of_store, log_of_shopper
+from habitue.training.dataset import log_of_shopper
 
 if TYPE_CHECKING:
     from habitue.app.wiring import Parts
@@ -33,9 +34,7 @@ def portray(parts: Parts, shopper: str, now_ms: int) -> Portrait:
     stranger and the erased.
     """
     live = parts.live
-    row = live.people.row_of(shopper)
-    if row == NO_ROW:
-        raise NotFound(f"No shopper is known by the id {shopper!r}.")
+    row = row_known(parts, shopper)
     if not live.people.consent.allows(row):
         return Portrait.withheld(shopper, now_ms)
     settings = parts.settings
@@ -60,12 +59,7 @@ def portray_all(parts: Parts, now_ms: int) -> pl.DataFrame:
     Shoppers at rates no person has are left out, as training leaves them out.
     """
     settings = parts.settings
-    training = settings.training
-    facts = facts_of_store(
-        parts.store,
-        allowed_unless_said=settings.privacy.default_consent,
-        robots=training.robots if training.leave_out_robots else None,
-    )
+    facts = facts_read(parts)
     known = facts.as_of(now_ms)
     columns = ItemColumns.of(known.catalogue)
     kinds = conversions_of(parts)

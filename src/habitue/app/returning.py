@@ -10,12 +10,12 @@ import numpy as np
 import polars as pl
 
 from habitue.app.portraying import conversions_of
+from habitue.app.reading import facts_read, row_known
 from habitue.behaviour.outlook import OutlookLearner, OutlookMeasured, OutlookModel, Past
 from habitue.behaviour.returning import Outlook, outlook_columns, outlook_of
-from habitue.errors import NotFound, SnapshotError
-from habitue.facts import NO_ROW
+from habitue.errors import SnapshotError
 from habitue.portraits import ItemColumns
-from habitue.training.dataset import ShopFacts, facts_of_store, log_of_shopper
+from habitue.training.dataset import ShopFacts, log_of_shopper
 
 if TYPE_CHECKING:
     from habitue.app.shop import Progress
@@ -67,9 +67,7 @@ def foretell(parts: Parts, shopper: str, now_ms: int) -> Outlook:
     stranger and the erased.
     """
     live = parts.live
-    row = live.people.row_of(shopper)
-    if row == NO_ROW:
-        raise NotFound(f"No shopper is known by the id {shopper!r}.")
+    row = row_known(parts, shopper)
     if not live.people.consent.allows(row):
         return Outlook.withheld(shopper, now_ms)
     config = parts.settings.portraits
@@ -87,13 +85,7 @@ def foretell_all(parts: Parts, now_ms: int) -> pl.DataFrame:
 
     Empty, with the same columns, until a snapshot has learnt when customers come back.
     """
-    settings = parts.settings
-    training = settings.training
-    facts = facts_of_store(
-        parts.store,
-        allowed_unless_said=settings.privacy.default_consent,
-        robots=training.robots if training.leave_out_robots else None,
-    )
+    facts = facts_read(parts)
     columns = ItemColumns.of(facts.as_of(now_ms).catalogue)
     past = _past(parts, facts, columns)
     model = _model(parts)

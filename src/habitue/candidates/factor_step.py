@@ -8,13 +8,14 @@ minutes apart. So what is foretold is a sum over the shopper's own ratings, and 
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
 from habitue.candidates.best import keep_best, settle_best
+from habitue.candidates.cholesky import factorise, solve
 from habitue.candidates.layout import sealed
 
 __all__ = [
@@ -31,8 +32,6 @@ __all__ = [
 ]
 
 Floats = NDArray[np.float64]
-
-_MANY: Final = 96  # ratings from which LAPACK is quicker: 500 in 4 ms instead of 35
 
 
 class Tables(NamedTuple):
@@ -105,39 +104,6 @@ def read_ratings(
     return row[order], value[order], age[order]
 
 
-@nb.njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
-def _factorise(a: Floats) -> None:
-    """Cholesky in place, in the lower half."""
-    n = a.shape[0]
-    if n > _MANY:
-        for i in range(n):
-            for j in range(i):
-                a[j, i] = a[i, j]
-        a[:] = np.linalg.cholesky(a)
-        return
-    for i in range(n):
-        for j in range(i + 1):
-            total = a[i, j]
-            for d in range(j):
-                total -= a[i, d] * a[j, d]
-            a[i, j] = np.sqrt(total) if i == j else total / a[j, j]
-
-
-@nb.njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
-def _solved(a: Floats, x: Floats) -> None:
-    """Solve in place with what ``_factorise`` left."""
-    n = a.shape[0]
-    for i in range(n):
-        total = x[i]
-        for d in range(i):
-            total -= a[i, d] * x[d]
-        x[i] = total / a[i, i]
-    for i in range(n - 1, -1, -1):
-        x[i] /= a[i, i]
-        for d in range(i):
-            x[d] -= a[i, d] * x[i]
-
-
 @nb.njit(cache=True, nogil=True)
 def weigh_ratings(
     row: NDArray[np.int32],
@@ -187,8 +153,8 @@ def weigh_ratings(
             unsure += tables.variance[i, d] * (tables.prior[d] + factor[d] ** 2)
         together[x, x] += unsure
         weight[x] = value[x] - told
-    _factorise(together)
-    _solved(together, weight)
+    factorise(together, len(together))
+    solve(together, weight, len(weight))
     mood = 0.0
     for x in range(n):
         i = row[x]

@@ -6,6 +6,7 @@ import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
+from habitue.candidates.cholesky import factorise, solve
 from habitue.candidates.layout import sealed
 from habitue.candidates.profile import weigh_profile
 
@@ -78,25 +79,6 @@ def confidences(
 
 
 @nb.njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
-def _solve_in_place(a: NDArray[np.float64], x: NDArray[np.float64], n: int) -> None:
-    """Solve ``a x = x`` of the first ``n`` for symmetric positive ``a``; its lower half is read."""
-    for i in range(n):
-        for j in range(i + 1):
-            total = a[i, j]
-            for d in range(j):
-                total -= a[i, d] * a[j, d]
-            a[i, j] = np.sqrt(total) if i == j else total / a[j, j]
-        total = x[i]
-        for d in range(i):
-            total -= a[i, d] * x[d]
-        x[i] = total / a[i, i]
-    for i in range(n - 1, -1, -1):
-        x[i] /= a[i, i]
-        for d in range(i):
-            x[d] -= a[i, d] * x[i]
-
-
-@nb.njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
 def fold_in(
     prior: NDArray[np.float32],
     items: NDArray[np.int32],
@@ -158,7 +140,8 @@ def _fold_many(
             scaled = (c - 1.0) * factors[item, d]
             for e in range(d + 1):
                 a[d, e] += scaled * factors[item, e]
-    _solve_in_place(a, x, dim)
+    factorise(a, dim)
+    solve(a, x, dim)
     for d in range(dim):
         out[b, d] += x[d]
 
@@ -209,7 +192,8 @@ def _fold_few(
                 earlier += 1
         a[n, n] += 1.0
         n += 1
-    _solve_in_place(a, x, n)
+    factorise(a, n)
+    solve(a, x, n)
     for i in range(n):
         for d in range(dim):
             out[b, d] += x[i] * y[i, d]
