@@ -19,6 +19,7 @@ from habitue.candidates.cold import ColdConfig
 from habitue.candidates.factor import FactorConfig
 from habitue.candidates.fresh import FreshConfig
 from habitue.candidates.graph import GraphConfig
+from habitue.candidates.graph_config import GatConfig, GraphSageConfig
 from habitue.candidates.item_knn import ItemKnnConfig
 from habitue.candidates.linear import LinearConfig
 from habitue.candidates.roster import DEFAULT_SOURCES, SourceConfig, learner_of, load_source
@@ -45,6 +46,7 @@ from tests.candidates.shop import (
 )
 
 SHAPES = {"more shoppers than items": (60, 14), "more items than shoppers": (20, 40)}
+GRAPH = GraphConfig(dim=16, negatives=32, batch=64, epochs=10, rate=0.01, temperature=0.05)
 SOURCES: tuple[SourceConfig, ...] = (
     *DEFAULT_SOURCES,
     LinearConfig(penalty=5.0),
@@ -57,7 +59,9 @@ SOURCES: tuple[SourceConfig, ...] = (
     SequenceConfig(
         behaviour=BehaviourConfig(dim=16, schedule=ScheduleConfig(epochs=20, tokens=200))
     ),
-    GraphConfig(dim=16, negatives=32, batch=64, epochs=20, rate=0.03),
+    GRAPH,
+    GRAPH.model_copy(update={"name": "graphsage", "network": GraphSageConfig()}),
+    GRAPH.model_copy(update={"name": "gat", "network": GatConfig()}),
     SocialConfig(),
     ColdConfig(validation_days=60.0, least_judged=2, half_life_days=None),
     FactorConfig(),

@@ -50,6 +50,22 @@ class Growing:
         grown._set(room, end)
         return grown
 
+    def with_rows(self, place: NDArray[np.int64], rows: NDArray[Any]) -> Growing:
+        """With these ``rows`` (m, ...) at their places; the same one where they were there.
+
+        Rows between them and the end are 0. All are copied where one that was there is now other.
+        """
+        new = place >= len(self)
+        if (self.rows[place[~new]] != rows[~new]).any():
+            other = self.rows.copy()
+            other[place[~new]] = rows[~new]
+            return Growing(other).with_rows(place, rows)
+        if not new.any():
+            return self
+        more = np.zeros((int(place.max()) + 1 - len(self), *rows.shape[1:]), self.rows.dtype)
+        more[place[new] - len(self)] = rows[new]
+        return self.append(more)
+
 
 class _Room:
     """Memory for rows, and how many are in it."""

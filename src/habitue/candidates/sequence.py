@@ -26,7 +26,7 @@ from habitue.candidates.layout import sealed
 from habitue.candidates.profile import codes_of
 from habitue.candidates.saved import Saved, read, write
 from habitue.candidates.search import ItemSearch, Sought, Without
-from habitue.candidates.vectors import VectorConfig
+from habitue.candidates.vectors import VectorConfig, units
 from habitue.facts import NO_ROW, Catalogue, Context
 
 __all__ = ["SequenceConfig", "SequenceLearner", "SequenceSource"]
@@ -145,14 +145,14 @@ class SequenceSource(PreparingSource):
             return self
         place = frame["item_row"].to_numpy().astype(np.int64) - self.n_fitted
         vectors = self.vector_of(frame)
-        tail = _with_rows(self._tail, place, vectors)
+        tail = self._tail.with_rows(place, vectors)
         if tail is self._tail:
             return self
-        units = _with_rows(self._unit_tail, place, _units(vectors))
+        unit_tail = self._unit_tail.with_rows(place, units(vectors))
         return SequenceSource(
-            self.config, self.encoder, self.search.with_tail(units.rows), self.read_vectors,
+            self.config, self.encoder, self.search.with_tail(unit_tail.rows), self.read_vectors,
             self.told, self.space, self.measured,
-            weights=self.weights, tail=tail, unit_tail=units,
+            weights=self.weights, tail=tail, unit_tail=unit_tail,
         )  # fmt: skip
 
     def prepare(self, context: Context) -> Prepared:
@@ -233,9 +233,8 @@ class SequenceLearner:
             earlier=None if source is None else Earlier(source.read_vectors, source.weights),
         )
         acted_on = np.flatnonzero(learnt.acted_on | learnt.read.any(axis=1)).astype(np.int32)
-        units = _units(learnt.read)
         asked = learnt.queries[: max(_ASKED, config.vectors.measured_queries)]
-        search = ItemSearch.build(units, acted_on, asked, config.vectors)
+        search = ItemSearch.build(units(learnt.read), acted_on, asked, config.vectors)
         return SequenceSource(
             config, learnt.encoder, search, learnt.read, learnt.told, space,
             {**learnt.measured, **search.measured}, weights=learnt.weights,
@@ -265,25 +264,3 @@ def _weights(path: Path) -> Mapping[str, NDArray[Any]]:
         return {}
     weights: Mapping[str, NDArray[Any]] = np.load(path / WEIGHTS, allow_pickle=False)
     return weights
-
-
-def _units(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(vectors / np.maximum(length, 1e-9), np.float32)
-
-
-def _with_rows(tail: Growing, place: NDArray[np.int64], vectors: NDArray[np.float32]) -> Growing:
-    """The tail with these vectors (n, dim) at their places; the same one where they were there.
-
-    Rows between them are 0.
-    """
-    new = place >= len(tail)
-    if (tail.rows[place[~new]] != vectors[~new]).any():
-        other = tail.rows.copy()
-        other[place[~new]] = vectors[~new]
-        tail = Growing(other)
-    if not new.any():
-        return tail
-    more = np.zeros((int(place.max()) + 1 - len(tail), vectors.shape[1]), np.float32)
-    more[place[new] - len(tail)] = vectors[new]
-    return tail.append(more)
