@@ -6,8 +6,9 @@ has acted since, is placed by the same step over the graph as those who were kno
 
 from __future__ import annotations
 
+from copy import copy
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import polars as pl
@@ -26,7 +27,7 @@ from habitue.candidates.vectors import units
 from habitue.errors import MissingPiece
 from habitue.facts import Catalogue, Context
 
-__all__ = ["GraphConfig", "GraphLearner", "GraphSource"]
+__all__ = ["GraphConfig", "GraphLearner", "GraphSource", "InductiveGraphSource"]
 
 
 class GraphSource(PreparingSource):
@@ -38,30 +39,23 @@ class GraphSource(PreparingSource):
         search: ItemSearch,
         read: NDArray[np.float32],
         carried: NDArray[np.float32],
-        newcomers: Newcomers | None,
         measured: dict[str, float],
         *,
         fitted_until_ms: int,
-        tail: Growing | None = None,
-        unit_tail: Growing | None = None,
     ) -> None:
         """``read`` (n_items, dim) is what an action of weight 1 on an item adds to a shopper.
 
         ``carried`` (n_shoppers, dim) is what each shopper's actions had added up to at training.
-        ``newcomers`` makes vectors of items beyond the fitted ones, ``tail`` (n_tail, dim), those
-        of unit length in ``unit_tail``; without it there are none.
         """
         self.config = config
         self.name = config.name
         self.search = search
         self.read_vectors = sealed(read, np.float32)
         self.carried = sealed(carried, np.float32)
-        self.newcomers = newcomers
+        self.tail_vectors = sealed(np.empty((0, search.dim), np.float32), np.float32)
+        """What actions on items beyond the fitted ones add: (n_tail, dim)."""
         self.fitted_until_ms = fitted_until_ms
         self.measured = measured
-        none = Growing(np.empty((0, read.shape[1]), np.float32))
-        self._tail = none if tail is None else tail
-        self._unit_tail = none if unit_tail is None else unit_tail
         self._weigher = Weigher(
             ProfileConfig(
                 kind_weight=config.kind_weight,
@@ -73,38 +67,6 @@ class GraphSource(PreparingSource):
                 reads="both" if config.anchor_weight > 0 else "profile",
             )
         )
-
-    @property
-    def n_fitted(self) -> int:
-        """Rows it was fitted on."""
-        return len(self.read_vectors)
-
-    def vector_of(self, items: pl.DataFrame) -> NDArray[np.float32]:
-        """Vectors (n, dim) of items nobody has acted on, from the columns of a catalogue."""
-        if self.newcomers is None:
-            return np.zeros((items.height, self.search.dim), np.float32)
-        return self.newcomers.vectors(items)
-
-    def extend(self, catalogue_tail: Catalogue) -> GraphSource:
-        """A source that also knows these items, whose rows lie beyond the fitted ones.
-
-        An item costs its words, one look at what is told of every item acted on, and the layers.
-        LightGCN knows nothing of them: that source stays as it is.
-        """
-        frame = catalogue_tail.frame.filter(pl.col("item_row") >= self.n_fitted)
-        if self.newcomers is None or not frame.height:
-            return self
-        place = frame["item_row"].to_numpy().astype(np.int64) - self.n_fitted
-        vectors = self.vector_of(frame)
-        tail = self._tail.with_rows(place, vectors)
-        if tail is self._tail:
-            return self
-        unit_tail = self._unit_tail.with_rows(place, units(vectors))
-        return GraphSource(
-            self.config, self.search.with_tail(unit_tail.rows), self.read_vectors, self.carried,
-            self.newcomers, self.measured, fitted_until_ms=self.fitted_until_ms, tail=tail,
-            unit_tail=unit_tail,
-        )  # fmt: skip
 
     def vectors(self, context: Context) -> NDArray[np.float32]:
         """The unit vector (B, dim) of each request's shopper as of now; 0 where none is known."""
@@ -126,7 +88,7 @@ class GraphSource(PreparingSource):
             self.carried,
             self.fitted_until_ms,
             self.read_vectors,
-            self._tail.rows,
+            self.tail_vectors,
             out,
         )
         return out
@@ -136,39 +98,90 @@ class GraphSource(PreparingSource):
         return Sought(self.search, self.vectors(context))
 
     def save(self, path: Path) -> None:
-        """Write the model into the folder ``path``; the live tail is not part of it."""
+        """Write the model into the folder ``path``."""
         self.search.save(path)
-        new = {} if self.newcomers is None else self.newcomers.save(path)
         saved = Saved(
             source="graph",
             config=self.config.model_dump(),
             numbers={"fitted_until_ms": self.fitted_until_ms, **self.search.numbers()},
             measured=self.measured,
         )
-        write(
-            path,
-            saved,
-            {"read": self.read_vectors, "carried": self.carried, **new, **self.search.arrays()},
-        )
+        arrays = {"read": self.read_vectors, "carried": self.carried, **self._more_arrays(path)}
+        write(path, saved, {**arrays, **self.search.arrays()})
+
+    def _more_arrays(self, path: Path) -> dict[str, NDArray[Any]]:  # noqa: ARG002
+        """What else is written down."""
+        return {}
 
     @classmethod
-    def load(cls, path: Path) -> Self:
+    def load(cls, path: Path) -> GraphSource:
         """The model written there, its vectors memory-mapped."""
         saved, arrays = read(path, "graph")
         config = GraphConfig.model_validate(saved.config)
-        newcomers = None
-        if not isinstance(config.network, LightGcnConfig) and "content" in arrays:
-            network = config.network
-            newcomers = Newcomers.load(path, network.space, arrays, network.neighbours)
-        return cls(
+        source = GraphSource(
             config,
             ItemSearch.load(path, arrays, saved.numbers, saved.measured["recall_at_100"]),
             arrays["read"],
             arrays["carried"],
-            newcomers,
             saved.measured,
             fitted_until_ms=saved.numbers["fitted_until_ms"],
         )
+        network = config.network
+        if isinstance(network, LightGcnConfig) or "told" not in arrays:
+            return source
+        newcomers = Newcomers.load(path, network.space, arrays, network.neighbours)
+        return InductiveGraphSource.over(source, newcomers)
+
+
+class InductiveGraphSource(GraphSource):
+    """One that also reads items that came after the training, by what is told of them."""
+
+    newcomers: Newcomers
+    _tail: Growing
+    _unit_tail: Growing
+
+    @classmethod
+    def over(cls, source: GraphSource, newcomers: Newcomers) -> Self:
+        """The ``source``, with what makes vectors of new items."""
+        found = cls(
+            source.config, source.search, source.read_vectors, source.carried, source.measured,
+            fitted_until_ms=source.fitted_until_ms,
+        )  # fmt: skip
+        found.newcomers = newcomers
+        found._tail = found._unit_tail = Growing(np.empty((0, source.search.dim), np.float32))
+        return found
+
+    @property
+    def n_fitted(self) -> int:
+        """Rows it was fitted on."""
+        return len(self.read_vectors)
+
+    def vector_of(self, items: pl.DataFrame) -> NDArray[np.float32]:
+        """Vectors (n, dim) of items nobody has acted on, from the columns of a catalogue."""
+        return self.newcomers.vectors(items)
+
+    def extend(self, catalogue_tail: Catalogue) -> Self:
+        """A source that also knows these items, whose rows lie beyond the fitted ones.
+
+        An item costs its words, one look at what is told of every item acted on, and the layers;
+        the tail is copied where an item in it now reads otherwise.
+        """
+        frame = catalogue_tail.frame.filter(pl.col("item_row") >= self.n_fitted)
+        if not frame.height:
+            return self
+        place = frame["item_row"].to_numpy().astype(np.int64) - self.n_fitted
+        vectors = self.vector_of(frame)
+        tail = self._tail.with_rows(place, vectors)
+        if tail is self._tail:
+            return self
+        longer = copy(self)
+        longer._tail, longer.tail_vectors = tail, tail.rows
+        longer._unit_tail = self._unit_tail.with_rows(place, units(vectors))
+        longer.search = self.search.with_tail(longer._unit_tail.rows)
+        return longer
+
+    def _more_arrays(self, path: Path) -> dict[str, NDArray[Any]]:
+        return self.newcomers.save(path)
 
 
 class GraphLearner:
@@ -192,7 +205,10 @@ class GraphLearner:
         learnt = learn(facts, self.config, rng)
         row = np.flatnonzero(learnt.item.any(axis=1)).astype(np.int32)
         search = ItemSearch.build(units(learnt.item), row, units(learnt.asked), self.config.vectors)
-        return GraphSource(
-            self.config, search, learnt.read, learnt.carried, learnt.newcomers,
-            {**learnt.measured, **search.measured}, fitted_until_ms=facts.now_ms,
-        )  # fmt: skip
+        measured = {**learnt.measured, **search.measured}
+        source = GraphSource(
+            self.config, search, learnt.read, learnt.carried, measured, fitted_until_ms=facts.now_ms
+        )
+        if learnt.newcomers is None:
+            return source
+        return InductiveGraphSource.over(source, learnt.newcomers)

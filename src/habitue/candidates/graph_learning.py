@@ -52,7 +52,7 @@ def learn(facts: TrainingFacts, config: GraphConfig, rng: np.random.Generator) -
     settled, measured = _trained(edges, start, way, config, rng)
     *known, item = way.reader(edges, rng)(settled)
     newcomers = None
-    if space is not None and isinstance(way, LayeredWay):
+    if space is not None and isinstance(way, LayeredWay) and way.content.any():
         row = np.flatnonzero(way.content.any(axis=1) & (wanted > 0)).astype(np.int32)
         newcomers = Newcomers(
             space, settled.layers, way.content[row], row, known, way.config.neighbours

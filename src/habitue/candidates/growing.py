@@ -53,10 +53,11 @@ class Growing:
     def with_rows(self, place: NDArray[np.int64], rows: NDArray[Any]) -> Growing:
         """With these ``rows`` (m, ...) at their places; the same one where they were there.
 
-        Rows between them and the end are 0. All are copied where one that was there is now other.
+        Rows between them and the end are 0. All are copied where one that was there is now other,
+        by more than the last bits: a product depends on what it is worked out beside.
         """
         new = place >= len(self)
-        if (self.rows[place[~new]] != rows[~new]).any():
+        if not np.allclose(self.rows[place[~new]], rows[~new], rtol=1e-5, atol=1e-6):
             other = self.rows.copy()
             other[place[~new]] = rows[~new]
             return Growing(other).with_rows(place, rows)
