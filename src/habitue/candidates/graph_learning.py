@@ -46,10 +46,8 @@ def learn(facts: TrainingFacts, config: GraphConfig, rng: np.random.Generator) -
         nobody = np.zeros((edges.n_shoppers, config.dim), np.float32)
         return Learnt(nothing, nothing, nobody, nobody[:0], None, {})
     wanted = np.asarray(edges.graph().sum(axis=0), np.float64).ravel()
-    start = co_occurrence_vectors(edges.streams, config.dim, rng) * np.float32(_BEGIN)
-    start[wanted == 0] = 0
     way, space = _way(facts, config, wanted > 0, rng)
-    settled, measured = _trained(edges, start, way, config, rng)
+    settled, measured = _trained(edges, way, config, rng)
     *known, item = way.reader(edges, rng)(settled)
     newcomers = None
     if space is not None and isinstance(way, LayeredWay) and way.content.any():
@@ -87,16 +85,14 @@ def _way(
 
 
 def _trained(
-    edges: Edges,
-    start: NDArray[np.float32],
-    way: Way,
-    config: GraphConfig,
-    rng: np.random.Generator,
+    edges: Edges, way: Way, config: GraphConfig, rng: np.random.Generator
 ) -> tuple[Any, dict[str, float]]:
     """What is settled of the network after training, and figures."""
     from habitue.candidates.graph_fitting import Plan, fit
 
     learnt_from, shopper, target = held_out(edges, config.validation_share, rng)
+    start = co_occurrence_vectors(learnt_from.streams, config.dim, rng) * np.float32(_BEGIN)
+    start[np.bincount(learnt_from.streams.item_row, minlength=len(start)) == 0] = 0
     network, settled = way.begun(start, learnt_from, rng)
     judge = None
     if len(shopper):
