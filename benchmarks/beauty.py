@@ -84,8 +84,8 @@ GRAPH = GraphConfig(  # chosen on the validation item: tried_graph.md
     half_life_days=1e9,
     max_recent=1000,
     dim=128,
-    position_decay=0.7,
-    epochs=5,
+    position_decay=0.5,
+    epochs=6,
 )
 
 

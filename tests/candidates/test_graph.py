@@ -300,16 +300,20 @@ def edges(*acts: tuple[float, int, int]) -> Edges:
 
 
 def test_around_an_action_stand_its_shopper_s_others() -> None:
-    """Two days apart is 0.5 ** 0.2; two moments apart is 0.25; the same item stands aside."""
+    """Two days apart is 0.5 ** 0.2, a moment apart 0.5, and what comes after counts half again.
+
+    The same item stands aside.
+    """
     shop = edges((1.0, 0, 3), (3.0, 0, 1), (3.0, 0, 2), (5.0, 0, 3), (4.0, 1, 5))
-    found = shop.around(np.array([0, 1, 4]), position_decay=0.5, within=2).toarray()
+    asked = np.array([0, 1, 4])
+    found = shop.around(asked, position_decay=0.5, after_weight=0.5, within=2).toarray()
     day = 0.5**0.1
     wanted = np.zeros((3, 6))
-    wanted[0, [1, 2]] = 2 * 0.5 * day**2
-    wanted[1, 3] = 2 * (2 * 0.5 * day**2)
-    wanted[1, 2] = 2.0
+    wanted[0, [1, 2]] = 0.5 * (2 * 0.5 * day**2)
+    wanted[1, 3] = 1.5 * (2 * 0.5 * day**2)
+    wanted[1, 2] = 0.5 * 2.0
     np.testing.assert_allclose(found, wanted, rtol=1e-5)
-    near = shop.around(np.array([0]), position_decay=0.5, within=1).toarray()
+    near = shop.around(asked[:1], position_decay=0.5, after_weight=1.0, within=1).toarray()
     np.testing.assert_allclose(near[0], [0, 2 * 0.5 * day**2, 0, 0, 0, 0], rtol=1e-5)
 
 

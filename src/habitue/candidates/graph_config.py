@@ -85,6 +85,12 @@ class GraphConfig(BaseModel):
         le=1,
         description="factor for each moment further back in a shopper's actions",
     )
+    after_weight: float = Field(
+        default=0.3,
+        ge=0,
+        le=1,
+        description="in training, weight of what was done after an action beside what was before",
+    )
     anchor_weight: float = Field(
         default=1.0, ge=0, description="weight of an anchor item, as if just acted on"
     )
@@ -96,7 +102,7 @@ class GraphConfig(BaseModel):
     popular_share: float = Field(
         default=0.5, ge=0, le=1, description="share of those drawn by how often they are wanted"
     )
-    rate: float = Field(default=0.005, gt=0, description="step of the gradient at first")
+    rate: float = Field(default=0.02, gt=0, description="step of the gradient at first")
     batch: int = Field(default=8192, ge=1, description="edges asked about in a step")
     epochs: int = Field(default=10, ge=1, description="passes over the edges at most")
     patience: int = Field(default=3, ge=1, description="passes without a gain before it ends")

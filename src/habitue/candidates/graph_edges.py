@@ -59,12 +59,17 @@ class Edges:
         return matrix
 
     def around(
-        self, edge: NDArray[np.int64], *, position_decay: float, within: int
+        self,
+        edge: NDArray[np.int64],
+        *,
+        position_decay: float,
+        after_weight: float,
+        within: int,
     ) -> sp.csr_matrix:
         """The other items of each edge's shopper, less the further off: (E, n_items).
 
-        Up to ``within`` actions before and after it are looked at; other actions on the same item
-        are left out.
+        Up to ``within`` actions before and after it are looked at, and what comes after counts
+        ``after_weight``; other actions on the same item are left out.
         """
         streams = self.streams
         stream = np.searchsorted(streams.start, edge, side="right") - 1
@@ -75,7 +80,8 @@ class Edges:
         apart = np.abs(self.moment[other] - self.moment[centre])
         days = np.abs(streams.at_ms[other] - streams.at_ms[centre]) / MS_PER_DAY
         value = self.worth[other] * position_decay**apart * 0.5 ** (days / self.half_life_days)
-        kept = streams.item_row[other] != streams.item_row[centre]
+        value = np.where(other > centre, after_weight * value, value)
+        kept = (streams.item_row[other] != streams.item_row[centre]) & (value > 0)
         found = sp.csr_matrix(
             (value[kept].astype(np.float32), (row[kept], streams.item_row[other[kept]])),
             (len(edge), streams.n_items),

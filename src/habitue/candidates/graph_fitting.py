@@ -32,6 +32,7 @@ class Plan:
     """What is asked, how long and how fast is learnt."""
 
     position_decay: float
+    after_weight: float
     max_recent: int
     temperature: float
     negatives: int
@@ -91,7 +92,12 @@ class _Run:
     def _loss(self, edge: NDArray[np.int64]) -> Tensor:
         """Each drawn action asked of its shopper's others; who has no others is not asked."""
         plan = self.plan
-        around = self.edges.around(edge, position_decay=plan.position_decay, within=plan.max_recent)
+        around = self.edges.around(
+            edge,
+            position_decay=plan.position_decay,
+            after_weight=plan.after_weight,
+            within=plan.max_recent,
+        )
         some = np.flatnonzero(np.diff(around.indptr))
         if not len(some):
             return self._nothing()
