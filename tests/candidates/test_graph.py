@@ -20,7 +20,7 @@ from pydantic import ValidationError
 from habitue.candidates.contract import ExtendingSource
 from habitue.candidates.graph import GraphConfig, GraphLearner, GraphSource, InductiveGraphSource
 from habitue.candidates.graph_config import GatConfig, GraphSageConfig, LightGcnConfig
-from habitue.candidates.graph_edges import Edges, edges_of, normalised
+from habitue.candidates.graph_edges import Edges, edges_of, normalised, said_by
 from habitue.candidates.graph_layers import Layer, Layers, Near
 from habitue.candidates.graph_learning import held_out
 from habitue.candidates.graph_walks import Walks, or_else
@@ -107,14 +107,17 @@ def test_spreading_is_what_dense_matrices_say(hops: int, seed: int) -> None:
 
 
 def test_a_known_shopper_stands_where_their_actions_put_them(source: GraphSource) -> None:
-    """Each action's item over the root of what it was wanted, faded by age and by moments."""
+    """Each action's item over the root of what it was wanted, faded by age and by moments.
+
+    What was wanted less than once says no more than that.
+    """
     graph, profile = np.zeros((2, N_SHOPPERS, N_ITEMS))
     for shopper in range(N_SHOPPERS):
         for place, (day, kind, item) in enumerate(history(shopper)):
             value = {VIEW: 0.3, BUY: 1.0}[kind] * 0.5 ** ((400 - day) / 50)
             graph[shopper, item] += value
             profile[shopper, item] += value * 0.9 ** (4 - place)
-    item = source.read_vectors * np.sqrt(graph.sum(axis=0))[:, None]
+    item = source.read_vectors * np.sqrt(np.maximum(graph.sum(axis=0), 1))[:, None]
     np.testing.assert_allclose(
         item / np.linalg.norm(item, axis=1, keepdims=True), source.search.vectors, atol=1e-5
     )
@@ -122,6 +125,10 @@ def test_a_known_shopper_stands_where_their_actions_put_them(source: GraphSource
     wanted /= np.linalg.norm(wanted, axis=1, keepdims=True)
     asked = requests([[]] * N_SHOPPERS, shoppers=list(range(N_SHOPPERS)))
     np.testing.assert_allclose(source.vectors(asked), wanted, atol=1e-5)
+
+
+def test_what_is_wanted_by_many_says_little_and_nothing_says_more_than_once() -> None:
+    assert said_by(np.array([0.0, 0.01, 1.0, 4.0])).tolist() == [1.0, 1.0, 1.0, 0.5]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from habitue.behaviour.streams import Streams, streams_of
 from habitue.candidates.contract import TrainingFacts
 from habitue.facts import MS_PER_DAY, code_of
 
-__all__ = ["Edges", "edges_of", "inverse_root", "normalised", "places_in"]
+__all__ = ["Edges", "edges_of", "normalised", "places_in", "said_by"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,13 +140,15 @@ def places_in(
     return which, np.arange(len(which)) + (first - begins)[which]
 
 
-def inverse_root(wanted: NDArray[np.float64]) -> NDArray[np.float32]:
-    """One over the root of what each item was wanted (n_items,): the more, the less it says."""
-    return np.asarray(1 / np.sqrt(np.where(wanted > 0, wanted, 1.0)), np.float32)
+def said_by(wanted: NDArray[np.float64]) -> NDArray[np.float32]:
+    """What an action on each item says (n_items,): the less the more it is wanted, at most 1."""
+    return np.asarray(1 / np.sqrt(np.maximum(wanted, 1.0)), np.float32)
 
 
 def normalised(weight: sp.csr_matrix) -> sp.csr_matrix:
     """Each edge over the root of both its ends' weights: ``D_u^-1/2 W D_i^-1/2``."""
-    shopper = inverse_root(np.asarray(weight.sum(axis=1), np.float64).ravel())
-    item = inverse_root(np.asarray(weight.sum(axis=0), np.float64).ravel())
+    shopper = np.asarray(weight.sum(axis=1), np.float64).ravel()
+    item = np.asarray(weight.sum(axis=0), np.float64).ravel()
+    shopper = 1 / np.sqrt(np.where(shopper > 0, shopper, 1.0))
+    item = 1 / np.sqrt(np.where(item > 0, item, 1.0))
     return (sp.diags(shopper) @ weight @ sp.diags(item)).tocsr().astype(np.float32)

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from habitue.behaviour.losses import softmax_against_sample
 from habitue.behaviour.negatives import Urn
-from habitue.candidates.graph_edges import Edges, inverse_root
+from habitue.candidates.graph_edges import Edges, said_by
 from habitue.candidates.graph_networks import Network, times
 
 __all__ = ["Fitted", "Plan", "fit"]
@@ -64,7 +64,7 @@ class _Run:
         self.upto = upto / upto[-1]
         self.item = edges.streams.item_row.astype(np.int64)
         wanted = np.bincount(self.item, weights=weight, minlength=edges.streams.n_items)
-        self.inverse_root = torch.from_numpy(inverse_root(wanted))[:, None]
+        self.said = torch.from_numpy(said_by(wanted))[:, None]
         self.urn = Urn(wanted, plan.negatives, plan.popular_share)
         self.correction = torch.from_numpy(self.urn.log_expected)
         self.where = np.full(len(wanted), -1)
@@ -103,7 +103,7 @@ class _Run:
             return self._nothing()
         around, item = around[some], self.item[edge[some]]
         vectors = self.network.vectors(self.rng)
-        query = times(around, vectors * self.inverse_root)
+        query = times(around, vectors * self.said)
         drawn = np.unique(self.urn.draw(self.rng))
         self.where[drawn] = np.arange(len(drawn))
         hit = self.where[item]

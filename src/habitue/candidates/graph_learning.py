@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from habitue.behaviour.beginnings import co_occurrence_vectors
 from habitue.candidates.contract import TrainingFacts
 from habitue.candidates.graph_config import GraphConfig, LightGcnConfig
-from habitue.candidates.graph_edges import Edges, edges_of, inverse_root
+from habitue.candidates.graph_edges import Edges, edges_of, said_by
 from habitue.candidates.graph_newcomers import Newcomers, alike_among
 from habitue.candidates.graph_ways import LayeredWay, SpreadWay, Way
 from habitue.candidates.item_space import ItemSpace, fit_space
@@ -58,7 +58,7 @@ def learn(facts: TrainingFacts, config: GraphConfig, rng: np.random.Generator) -
         item[~(way.content.any(axis=1) | (wanted > 0))] = 0
     else:
         item[wanted == 0] = 0
-    read = item * inverse_root(wanted)[:, None]
+    read = item * said_by(wanted)[:, None]
     profiles = edges.profiles(config.position_decay)
     carried = np.asarray(profiles @ read, np.float32)
     acting = rng.permutation(np.flatnonzero(np.diff(profiles.indptr)))
@@ -134,7 +134,7 @@ def _judge(
     """NDCG@10 of the held-out items among all the shopper does not have."""
     profiles = edges.profiles(position_decay)[shopper]
     reader = way.reader(edges, rng)
-    scale = inverse_root(np.asarray(edges.graph().sum(axis=0), np.float64).ravel())[:, None]
+    scale = said_by(np.asarray(edges.graph().sum(axis=0), np.float64).ravel())[:, None]
 
     def judge(settled: Any) -> float:
         item = reader(settled)[-1]
