@@ -59,11 +59,12 @@ class _Run:
         self, edges: Edges, network: Network, plan: Plan, rng: np.random.Generator
     ) -> None:
         self.edges, self.network, self.plan, self.rng = edges, network, plan, rng
-        weight = edges.weight()
+        weight: NDArray[np.float64] = edges.weight()
         upto = np.cumsum(weight)
         self.upto = upto / upto[-1]
         self.item = edges.streams.item_row.astype(np.int64)
-        wanted = np.bincount(self.item, weights=weight, minlength=edges.streams.n_items)
+        n_items = edges.streams.n_items
+        wanted = np.bincount(self.item, weights=weight, minlength=n_items).astype(np.float64)
         self.said = torch.from_numpy(said_by(wanted))[:, None]
         self.urn = Urn(wanted, plan.negatives, plan.popular_share)
         self.correction = torch.from_numpy(self.urn.log_expected)
