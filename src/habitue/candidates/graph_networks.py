@@ -116,7 +116,7 @@ class Layered:
         """
         self._walks, self._alike, self._neighbours = walks, alike, neighbours
         self._content = torch.from_numpy(content)
-        self._readable: NDArray[np.bool_] = content.any(axis=1)
+        self._readable: NDArray[np.bool_] = np.asarray(content.any(axis=1))
         self._as_new = as_new
         dim = start.shape[1]
         told = _regressed(content, start)
