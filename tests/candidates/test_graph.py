@@ -240,7 +240,7 @@ def test_layers_without_pytorch_say_what_the_network_says(heads: int) -> None:
         start.astype(np.float32), content.astype(np.float32), nobody, Same(),  # type: ignore[arg-type]
         layers=2, heads=heads, neighbours=3, as_new=0.0, rng=rng,
     )  # fmt: skip
-    for weight in network.parameters:
+    for weight in [*network.of_items, *network.of_all]:
         weight.data += 0.3 * torch.from_numpy(rng.standard_normal(weight.shape).astype("f4"))
     with torch.no_grad():
         wanted = network.vectors(rng).numpy()

@@ -25,6 +25,7 @@ from habitue.candidates.graph_networks import Network, times
 __all__ = ["Fitted", "Plan", "fit"]
 
 S = TypeVar("S")
+_SHARED = 0.1  # of the rate for weights that all items share: each step moves them by all items
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,10 @@ class _Run:
         self.urn = Urn(wanted, plan.negatives, plan.popular_share)
         self.correction = torch.from_numpy(self.urn.log_expected)
         self.where = np.full(len(wanted), -1)
-        self.optimiser = torch.optim.Adam(network.parameters, lr=plan.rate)
+        groups = [{"params": network.of_items, "lr": plan.rate}]
+        if network.of_all:
+            groups.append({"params": network.of_all, "lr": plan.rate * _SHARED})
+        self.optimiser = torch.optim.Adam(groups)
         self.steps = -(-len(edges) // plan.batch)
         self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
             self.optimiser, self.steps * plan.epochs
@@ -122,7 +126,7 @@ class _Run:
         )
 
     def _nothing(self) -> Tensor:
-        return sum((weight.sum() * 0 for weight in self.network.parameters), torch.zeros(()))
+        return sum((own.sum() * 0 for own in self.network.of_items), torch.zeros(()))
 
 
 def fit(

@@ -26,8 +26,13 @@ class Network(Protocol):
     """What learns vectors of items."""
 
     @property
-    def parameters(self) -> list[Tensor]:
-        """What is learnt."""
+    def of_items(self) -> list[Tensor]:
+        """Vectors that single items learn."""
+        ...
+
+    @property
+    def of_all(self) -> list[Tensor]:
+        """Weights that all items share."""
         ...
 
     def vectors(self, rng: np.random.Generator) -> Tensor:
@@ -76,9 +81,14 @@ class Spreading:
         self._hops = hops
 
     @property
-    def parameters(self) -> list[Tensor]:
+    def of_items(self) -> list[Tensor]:
         """The vectors before they are spread."""
         return [self.start]
+
+    @property
+    def of_all(self) -> list[Tensor]:
+        """Nothing."""
+        return []
 
     def vectors(self, rng: np.random.Generator) -> Tensor:  # noqa: ARG002
         """The mean of what each hop makes of the vectors; nothing is drawn."""
@@ -125,10 +135,14 @@ class Layered:
         self.layers = [_TorchLayer(dim, heads, rng) for _ in range(layers)]
 
     @property
-    def parameters(self) -> list[Tensor]:
-        """All that is learnt."""
-        inside = [weight for layer in self.layers for weight in layer.weights]
-        return [self.told, self.own, *inside]
+    def of_items(self) -> list[Tensor]:
+        """What each item has beside what is told of it."""
+        return [self.own]
+
+    @property
+    def of_all(self) -> list[Tensor]:
+        """How what is told is read, and the layers."""
+        return [self.told, *(weight for layer in self.layers for weight in layer.weights)]
 
     def vectors(self, rng: np.random.Generator) -> Tensor:
         """The vectors of all items, some of them as if they had just come."""
