@@ -44,6 +44,16 @@ def test_what_always_follows_is_foretold(change: dict[str, object]) -> None:
     assert validate(fitted.network, walk, SMALL, without_seen=False) > 0.95
 
 
+@pytest.mark.parametrize("change", [{}, {"layers": 2, "start": "random"}], ids=str)
+def test_what_is_filled_in_from_both_sides_is_foretold(change: dict[str, object]) -> None:
+    """Most questions are about the middle of a stretch, so it takes more passes."""
+    walk = rounds()
+    longer = SMALL.schedule.model_copy(update={"epochs": 60})
+    config = SMALL.model_copy(update={"encoder": "bidirectional", "schedule": longer, **change})
+    fitted = fit(Training(walk.without_last(1), judged=walk, judged_without=False), config)
+    assert validate(fitted.network, walk, config, without_seen=False) > 0.95
+
+
 @pytest.mark.parametrize("against", ["all", "sample"])
 def test_a_shopper_s_own_past_competes_only_where_it_is_asked_about(
     against: Literal["all", "sample"],
@@ -67,12 +77,15 @@ def test_the_same_seed_is_the_same_network() -> None:
     assert not torch.equal(a, c)
 
 
-def test_a_training_that_was_killed_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
+@pytest.mark.parametrize("encoder", ["transformer", "bidirectional", "gru"])
+def test_a_training_that_was_killed_ends_as_if_it_had_not_been(
+    encoder: str, tmp_path: Path
+) -> None:
     """It is killed in the middle of a pass, twice, and goes on from what it had written."""
     walk = rounds(60)
     training = Training(walk.without_last(1), judged=walk, judged_without=False)
     schedule = SMALL.schedule.model_copy(update={"checkpoint_minutes": 1e-9, "averaging": 0.9})
-    config = SMALL.model_copy(update={"schedule": schedule})
+    config = SMALL.model_copy(update={"encoder": encoder, "schedule": schedule})
     whole = fit(training, config, seed=5)
 
     class Killed(Exception):

@@ -86,6 +86,8 @@ class Network(nn.Module):
         self.gap = _small(GAP_STEPS, config.dim) if gaps else None
         self.price = _small(price_steps, config.dim) if price_steps else None
         self.waiting = _small(GAP_STEPS, config.dim) if gaps else None
+        masked = config.encoder == "bidirectional"
+        self.mask = nn.Parameter(torch.randn(config.dim) * 0.05) if masked else None
         self.layers = nn.ModuleList([layer_of(config) for _ in range(config.layers)])
         self.after = nn.LayerNorm(config.dim)
         self.heads = Heads(config.dim) if config.head_weights.any else None
@@ -97,9 +99,21 @@ class Network(nn.Module):
                 nn.init.xavier_normal_(module.weight, gain=0.7)
                 nn.init.zeros_(module.bias)
 
-    def read(self, vectors: Tensor, beside: Inputs, groups: tuple[PackedGroup, ...]) -> Tensor:
-        """The state (T, dim) after each of T flat tokens, whose items have these ``vectors``."""
-        x = fn.dropout(self.joined(vectors, beside), self.config.input_dropout, self.training)
+    def read(
+        self,
+        vectors: Tensor,
+        beside: Inputs,
+        groups: tuple[PackedGroup, ...],
+        hidden: Tensor | None = None,
+    ) -> Tensor:
+        """The state (T, dim) after each of T flat tokens, whose items have these ``vectors``.
+
+        Of ``hidden`` (T,) tokens nothing is read but where they stand.
+        """
+        x = self.joined(vectors, beside)
+        if self.mask is not None and hidden is not None:
+            x = torch.where(hidden[:, None], self.mask, x)
+        x = fn.dropout(x, self.config.input_dropout, self.training)
         for layer in self._stack():
             x = layer.forward(x, groups)
         normed: Tensor = self.after(x)
@@ -132,10 +146,19 @@ class Network(nn.Module):
     ) -> Tensor:
         """The queries (B, dim) of padded rows: vectors (B, L, dim), the last token at ``end``."""
         x = self.joined(vectors, beside)
+        if self.mask is not None:
+            x, end = self._asking(x, end)
         *before, last = self._stack()
         for layer in before:
-            x = layer.padded(x)
+            x = layer.padded(x, end)
         return self.wanted(self.after(last.at_end(x, end)), waiting)
+
+    def _asking(self, x: Tensor, end: Tensor) -> tuple[Tensor, Tensor]:
+        """Rows (B, L + 1, dim) with a hidden token after the last, and its place (B,)."""
+        x = torch.cat([x, torch.zeros_like(x[:, :1])], dim=1)
+        place = torch.arange(x.shape[1], device=x.device)
+        asked = place[None, :] == (end + 1)[:, None]
+        return torch.where(asked[:, :, None], self.mask, x), end + 1
 
     def item_vectors(self) -> Tensor:
         """Unit vectors (n_items, dim) of all items."""
