@@ -3,10 +3,10 @@
     python -m benchmarks.behaviour [--data beauty|games] [--seeds N] [--alone] [--encoders]
 
 ``--encoders`` compares the model with each of its encoders instead, ``--alone`` leaves the fusion
-out. The protocol is that of ``leave_one_out``: fitted on the training part, full catalogue, seen items
-excluded, ties at mean rank, nothing refitted on the validation item. The fused order is learnt on
-the validation items (the sources have not seen them) and asked for the test items. Intervals are
-paired bootstraps over shoppers.
+out. The protocol is that of ``leave_one_out``: fitted on the training part, full catalogue, seen
+items excluded, ties at mean rank, nothing refitted on the validation item. The fused order is
+learnt on the validation items (the sources have not seen them) and asked for the test items.
+Intervals are paired bootstraps over shoppers.
 """
 
 from __future__ import annotations
@@ -255,6 +255,7 @@ ENCODERS: dict[str, dict[str, Any]] = {
     "gru": {"encoder": "gru"},
     "lstm": {"encoder": "lstm"},
     "bidirectional": {"encoder": "bidirectional"},
+    "encoder-decoder": {"encoder": "encoder-decoder"},
 }
 """What sets each encoder apart from the model as it is: chosen in ``tried_encoders.md``."""
 
@@ -277,6 +278,37 @@ def interval(a: NDArray[np.float64], b: NDArray[np.float64]) -> str:
     return f"{difference.mean():+.4f} [{low:+.4f}, {high:+.4f}]"
 
 
+def table(title: str, fitted: Fitted, peers: dict[str, Fit], seed: int, *, fuse: bool) -> None:
+    """Print the figures of all that is fitted, of peers, and of all fused."""
+    data, console = fitted.data, Console(width=110)
+    shown = Table(title=title)
+    for name in ("", "validation NDCG@10", "NDCG@10", "Recall@10", "Recall@20", "fit CPU-s"):
+        shown.add_column(name, justify="left" if not name else "right")
+    rank = {name: ranks(data, fitted.scores(name, 1)) for name in fitted.sources}
+    held = {name: _mean(ranks(data, fitted.scores(name, 2), 2)) for name in fitted.sources}
+    spent = dict(fitted.seconds)
+    for name, fit in peers.items():
+        started = time.process_time()
+        scores = fit(data)
+        spent[name] = time.process_time() - started
+        rank[name] = ranks(data, scores)
+        del scores
+    if fuse:
+        started = time.process_time()
+        rank["fused"] = fused_ranks(fitted, list(fitted.sources), seed)
+        spent["fused"] = time.process_time() - started
+    for name, found in rank.items():
+        shown.add_row(
+            name, held.get(name, ""), _mean(found), f"{hit_of_rank(found, 10).mean():.4f}",
+            f"{hit_of_rank(found, 20).mean():.4f}", f"{spent[name]:.1f}",
+        )  # fmt: skip
+    console.print(shown)
+    best = "fused" if fuse else next(iter(rank))
+    for name, found in rank.items():
+        if name != best:
+            console.print(f"{best} over {name}: {interval(rank[best], found)}")
+
+
 def main() -> None:
     """Print the table, one seed after the other."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -285,45 +317,20 @@ def main() -> None:
     parser.add_argument("--alone", action="store_true", help="without the fusion")
     parser.add_argument("--encoders", action="store_true", help="the model by its encoders")
     parser.add_argument("--only", nargs="+", default=[], help="rows whose names begin like this")
-    arguments = parser.parse_args()
-    console = Console(width=110)
+    told = parser.parse_args()
     warm()
-    data, configs = DATA[arguments.data]()
-    peers = {} if arguments.encoders else PEERS[arguments.data]
-    if arguments.encoders:
+    data, configs = DATA[told.data]()
+    peers = {} if told.encoders else PEERS[told.data]
+    if told.encoders:
         configs = encoders(configs["sequence"])
-    if arguments.only:
-        some = tuple(arguments.only)
+    if told.only:
+        some = tuple(told.only)
         configs = {name: one for name, one in configs.items() if name.startswith(some)}
         peers = {name: one for name, one in peers.items() if name.startswith(some)}
-    for seed in range(arguments.seeds):
-        fitted = Fitted(data, configs, seed)
-        table = Table(title=f"{arguments.data}, leave-one-out, seed {seed}")
-        for name in ("", "validation NDCG@10", "NDCG@10", "Recall@10", "Recall@20", "fit CPU-s"):
-            table.add_column(name, justify="left" if not name else "right")
-        rank = {name: ranks(data, fitted.scores(name, 1)) for name in configs}
-        held = {name: _mean(ranks(data, fitted.scores(name, 2), 2)) for name in configs}
-        spent = dict(fitted.seconds)
-        for name, fit in peers.items():
-            started = time.process_time()
-            scores = fit(data)
-            spent[name] = time.process_time() - started
-            rank[name] = ranks(data, scores)
-            del scores
-        if not (arguments.alone or arguments.encoders or arguments.only):
-            started = time.process_time()
-            rank["fused"] = fused_ranks(fitted, list(configs), seed)
-            spent["fused"] = time.process_time() - started
-        for name, found in rank.items():
-            table.add_row(
-                name, held.get(name, ""), _mean(found), f"{hit_of_rank(found, 10).mean():.4f}",
-                f"{hit_of_rank(found, 20).mean():.4f}", f"{spent[name]:.1f}",
-            )  # fmt: skip
-        console.print(table)
-        best = "fused" if "fused" in rank else next(iter(rank))
-        for name in rank:
-            if name != best:
-                console.print(f"{best} over {name}: {interval(rank[best], rank[name])}")
+    fuse = not (told.alone or told.encoders or told.only)
+    for seed in range(told.seeds):
+        title = f"{told.data}, leave-one-out, seed {seed}"
+        table(title, Fitted(data, configs, seed), peers, seed, fuse=fuse)
 
 
 def _mean(rank: NDArray[np.float64]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from habitue.behaviour.config import BehaviourConfig, MaskingConfig
+from habitue.behaviour.config import BehaviourConfig, ListingConfig, MaskingConfig
 from habitue.behaviour.lessons import lesson_of, stretches
 from tests.behaviour.streams import streams
 
@@ -53,3 +53,44 @@ def test_of_some_the_last_alone_is_hidden() -> None:
     question, token = lesson.had()
     assert (lesson.at[question] != token).all()
     assert len(question) == 4 * len(lesson.at)
+
+
+def test_a_stretch_is_cut_somewhere_and_what_follows_is_the_list() -> None:
+    config = BehaviourConfig(encoder="encoder-decoder", length=9, listing=ListingConfig(ahead=3))
+    some = streams([2, 6, 9] * 100)
+    windows = stretches(some, config)
+    assert (windows.length == np.tile([2, 6, 9], 100)).all()
+    lesson = lesson_of(windows, config, np.random.default_rng(0))
+    listed, batch = lesson.listed, lesson.batch
+    assert listed is not None
+    assert np.unique(listed.place).tolist() == listed.place.tolist()
+    first = listed.slot == 0
+    last_read = batch.token[batch.end]
+    assert lesson.right[first].tolist() == (last_read + 1).tolist(), "at once after what was read"
+    assert lesson.right.tolist() == (last_read[listed.window] + 1 + listed.slot).tolist()
+    stream = some.stream()
+    assert (stream[lesson.right] == stream[last_read][listed.window]).all()
+    left = some.start[stream[last_read] + 1] - 1 - last_read
+    assert np.bincount(listed.window).tolist() == np.minimum(left, 3).tolist()
+    assert set(left.tolist()) == set(range(1, 9)), "cut everywhere"
+
+
+def test_a_list_is_asked_for_without_what_it_holds() -> None:
+    config = BehaviourConfig(encoder="encoder-decoder", listing=ListingConfig(ahead=3))
+    lesson = lesson_of(stretches(streams([5, 7]), config), config, np.random.default_rng(0))
+    question, had = lesson.had()
+    begin = np.where(lesson.right < 5, 0, 5)
+    for q, right in enumerate(lesson.right.tolist()):
+        assert sorted(had[question == q].tolist()) == list(range(begin[q], right))
+
+
+def test_only_the_first_of_a_list_is_asked_for_at_a_known_time() -> None:
+    config = BehaviourConfig(encoder="encoder-decoder", listing=ListingConfig(ahead=3))
+    some = streams([5, 7])
+    lesson = lesson_of(stretches(some, config), config, np.random.default_rng(0))
+    assert lesson.listed is not None
+    first = lesson.listed.slot == 0
+    told = lesson.told(some.gaps())
+    assert (told[first] == some.gaps()[lesson.right[first]]).all()
+    assert not told[~first].any()
+    assert lesson.newest().tolist() == np.flatnonzero(first).tolist()

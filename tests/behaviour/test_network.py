@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from habitue.behaviour.asking import queries
+from habitue.behaviour.asking import inputs_of, queries
 from habitue.behaviour.config import BehaviourConfig
 from habitue.behaviour.exporting import exported
 from habitue.behaviour.layers import groups_of
@@ -27,11 +27,15 @@ FORMS = {
     "pointwise": {"attention": "pointwise"},
     "two layers": {"layers": 2},
     "both ways": {"encoder": "bidirectional", "layers": 2},
+    "a list": {"encoder": "encoder-decoder", "layers": 2},
     "both ways, pointwise": {"encoder": "bidirectional", "layers": 2, "attention": "pointwise"},
     "gru": {"encoder": "gru"},
     "lstm": {"encoder": "lstm", "layers": 2},
 }
-ONE_WAY = [form for form, change in FORMS.items() if change.get("encoder") != "bidirectional"]
+ONE_WAY = [
+    form for form, change in FORMS.items()
+    if change.get("encoder") not in ("bidirectional", "encoder-decoder")
+]  # fmt: skip
 LENGTHS = [1, 3, 3, 6, 9, 2]
 
 
@@ -89,6 +93,31 @@ def test_the_graph_says_what_the_network_says(form: str) -> None:
                read.waiting[:1])  # fmt: skip
     alone = OnnxEncoder(exported(asked)).queries(vectors_read(asked, one), one)
     np.testing.assert_allclose(alone, here[:1], rtol=1e-4, atol=1e-4)
+
+
+def test_the_graph_goes_on_with_a_list_as_the_network_does() -> None:
+    """Also as training does, where the whole list is read at once."""
+    asked = network("a list")
+    read, windows = rows_read()
+    vectors = vectors_read(asked, read)
+    chosen = np.random.default_rng(0).normal(size=(len(LENGTHS), 3, 16)).astype(np.float32)
+    graph = OnnxEncoder(exported(asked))
+    batch = pack(windows)
+    groups = groups_of(batch, torch.device("cpu"))
+    some, gaps = streams(LENGTHS), streams(LENGTHS).gaps()
+    with torch.no_grad():
+        items = asked.items.rows(torch.from_numpy(some.item_row[batch.token].astype(np.int64)))
+        past = asked.read(items, inputs_of(asked, some, gaps, batch.token, None), groups)
+        assert asked.decoder is not None
+        last = past[torch.from_numpy(batch.end)]
+        states = asked.decoder(past, last, groups, torch.from_numpy(chosen[batch.order]))
+        for n in range(4):
+            here = TorchEncoder(asked).queries(vectors, read, chosen[:, :n])
+            there = graph.queries(vectors, read, chosen[:, :n])
+            np.testing.assert_allclose(there, here, rtol=1e-4, atol=1e-4)
+            waiting = torch.from_numpy(read.waiting[batch.order])
+            at_once = asked.wanted(states[:, n], waiting).numpy()
+            np.testing.assert_allclose(at_once, here[batch.order], rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("form", ONE_WAY)

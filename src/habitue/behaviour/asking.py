@@ -61,13 +61,19 @@ def _states(
         hidden = np.zeros(len(batch), np.bool_)
         hidden[batch.end] = True
         item = torch.from_numpy(streams.item_row[token].astype(np.int64)).to(device)
+        groups = groups_of(batch, device)
         state = network.read(
             network.items.rows(item),
             inputs_of(network, streams, gaps, token, price_step),
-            groups_of(batch, device),
+            groups,
             None if network.mask is None else torch.from_numpy(hidden).to(device),
         )
-        yield rows[batch.order], state[torch.from_numpy(batch.end).to(device)]
+        last = state[torch.from_numpy(batch.end).to(device)]
+        if network.decoder is None:
+            yield rows[batch.order], last
+        else:
+            empty = state.new_zeros(len(rows), 0, state.shape[1])
+            yield rows[batch.order], network.decoder(state, last, groups, empty)[:, 0]
 
 
 @torch.no_grad()

@@ -12,6 +12,7 @@ __all__ = [
     "SIZES",
     "BehaviourConfig",
     "HeadWeights",
+    "ListingConfig",
     "LossConfig",
     "MaskingConfig",
     "ScheduleConfig",
@@ -52,7 +53,20 @@ class MaskingConfig(BaseModel):
     share: float = Field(default=0.4, gt=0, le=1, description="share of the actions hidden")
     last: float = Field(
         default=0.3, ge=0, le=1,
-        description="share of the stretches of which the last action alone is hidden, as when asked",
+        description="share of the stretches of which the last action alone is hidden",
+    )  # fmt: skip
+
+
+class ListingConfig(BaseModel):
+    """The list that an encoder and decoder generate."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    ahead: int = Field(default=5, ge=1, le=100, description="actions ahead it is taught")
+    slots: int = Field(
+        default=5, ge=1, le=100,
+        description="items generated one after the other when asked; the rest stand by the score "
+        "they had for the first place",
     )  # fmt: skip
 
 
@@ -127,7 +141,7 @@ class BehaviourConfig(BaseModel):
                  "like", "rate", "review"),
         description="kinds of action that are read and foretold",
     )  # fmt: skip
-    encoder: Literal["transformer", "bidirectional", "gru", "lstm"] = Field(
+    encoder: Literal["transformer", "bidirectional", "gru", "lstm", "encoder-decoder"] = Field(
         default="transformer", description="what reads the actions"
     )
     attention: Literal["softmax", "pointwise"] = Field(
@@ -154,6 +168,9 @@ class BehaviourConfig(BaseModel):
     loss: LossConfig = Field(default=LossConfig(), description="how the next item is learnt")
     masking: MaskingConfig = Field(
         default=MaskingConfig(), description="what a bidirectional encoder learns to fill in"
+    )
+    listing: ListingConfig = Field(
+        default=ListingConfig(), description="what an encoder and decoder generate"
     )
     head_weights: HeadWeights = Field(
         default=HeadWeights(), description="what else is foretold, and how much it counts"

@@ -17,9 +17,20 @@ from torch import Tensor, nn
 from habitue.behaviour.config import BehaviourConfig
 from habitue.behaviour.packing import Pack
 
-__all__ = ["Attention", "BothWays", "Layer", "PackedGroup", "Recurrence", "groups_of", "layer_of"]
+__all__ = [
+    "NEVER",
+    "Attention",
+    "BothWays",
+    "Layer",
+    "PackedGroup",
+    "Recurrence",
+    "groups_of",
+    "layer_of",
+    "spread",
+]
 
-_NEVER: Final = -1e9
+NEVER: Final = -1e9
+"""What is added where nothing may be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +75,7 @@ class Layer(nn.Module):
         return self.padded(x, end)[torch.arange(x.shape[0], device=x.device), end]
 
 
-def _spread(x: Tensor, group: PackedGroup) -> Tensor:
+def spread(x: Tensor, group: PackedGroup) -> Tensor:
     """The tokens of a group as rows (n_rows, length, dim)."""
     if group.place is not None:
         room = x.new_zeros(group.n_rows * group.length, x.shape[1])
@@ -114,7 +125,7 @@ class Attention(Layer):
     def _attend(self, mixed: Tensor, group: PackedGroup) -> Tensor:
         """What the tokens of one group read: (tokens, dim)."""
         dim = mixed.shape[1] // 3
-        rows = _spread(mixed, group)
+        rows = spread(mixed, group)
         parted = rows.view(group.n_rows, group.length, 3, self.heads, dim // self.heads)
         query, key, value = parted.permute(2, 0, 3, 1, 4)
         scaled = query @ key.transpose(-1, -2) * (dim / self.heads) ** -0.5
@@ -125,7 +136,7 @@ class Attention(Layer):
         """What each distance adds, and that nobody sees the future: (heads, length, length)."""
         place = torch.arange(length, device=self.distance.device)
         back = place[:, None] - place[None, :]
-        never = self.distance.new_full((self.heads, 1), 0.0 if self.pointwise else _NEVER)
+        never = self.distance.new_full((self.heads, 1), 0.0 if self.pointwise else NEVER)
         table = torch.cat([self.distance, never], dim=1)
         return table[:, torch.where(back >= 0, back, self.length)]
 
@@ -158,7 +169,7 @@ class Attention(Layer):
         if self.pointwise:
             weight = fn.silu(product).masked_fill(ahead, 0.0) / (end + 1)[:, None, None, None]
         else:
-            weight = product.masked_fill(ahead, _NEVER).softmax(-1)
+            weight = product.masked_fill(ahead, NEVER).softmax(-1)
         read = (weight @ value).transpose(1, 2).reshape(n_rows, dim)
         if self.pointwise:
             read = fn.layer_norm(read, (self.out.in_features,)) * fn.silu(
@@ -180,7 +191,7 @@ class BothWays(Attention):
         scaled = product + self._at(place[:, None] - place[None, :])
         beyond = (place[None, :] >= group.rows[:, None])[:, None, None, :]
         if not self.pointwise:
-            return scaled.masked_fill(beyond, _NEVER).softmax(-1)
+            return scaled.masked_fill(beyond, NEVER).softmax(-1)
         return fn.silu(scaled).masked_fill(beyond, 0.0) / group.rows[:, None, None, None]
 
     def _at(self, back: Tensor) -> Tensor:
@@ -206,7 +217,7 @@ class Recurrence(Layer):
         return x + fn.dropout(self.narrow(read), self.dropout, self.training)
 
     def _run(self, x: Tensor, group: PackedGroup) -> Tensor:
-        read: Tensor = self.cell(_spread(x, group))[0]
+        read: Tensor = self.cell(spread(x, group))[0]
         return _gathered(read, group)
 
 
@@ -214,4 +225,6 @@ def layer_of(config: BehaviourConfig) -> Layer:
     """A layer of the config's kind."""
     if config.encoder == "transformer":
         return Attention(config)
-    return BothWays(config) if config.encoder == "bidirectional" else Recurrence(config)
+    if config.encoder in ("bidirectional", "encoder-decoder"):
+        return BothWays(config)
+    return Recurrence(config)

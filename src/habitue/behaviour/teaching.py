@@ -136,10 +136,10 @@ class Teacher:
             kept = rng.random(len(read)) >= self.config.item_dropout
             x = x * self._there(kept.astype(np.float32))[:, None]
         beside = inputs_of(network, streams, self.gaps, batch.token, self.training.price_step)
-        state = self._states(x, beside, lesson)
-        waiting = self._there(self.gaps[lesson.right]) if network.waiting is not None else None
+        state = self._states(x, beside, lesson, vectors.index_select(0, targets))
+        waiting = None if network.waiting is None else self._there(lesson.told(self.gaps))
         query = network.wanted(state, waiting)
-        out = self._left_out(lesson, read, right)
+        out = self._left_out(lesson, right)
         beside_it = self._of_heads(state, lesson)
         if self.config.loss.against == "all":
             return self._against_all(query, right, *out) + beside_it
@@ -150,13 +150,22 @@ class Teacher:
         )
         return loss + beside_it
 
-    def _states(self, x: Tensor, beside: Inputs, lesson: Lesson) -> Tensor:
-        """The states (Q, dim) that answer the questions."""
+    def _states(self, x: Tensor, beside: Inputs, lesson: Lesson, right: Tensor) -> Tensor:
+        """The states (Q, dim) that answer the questions; ``right`` (Q, dim) are the answers."""
         groups = groups_of(lesson.batch, self.device)
-        if lesson.hidden is None:
-            return self.network.read(x, beside, groups)
-        hidden = torch.from_numpy(lesson.hidden).to(self.device)
-        return self.network.read(x, beside, groups, hidden)[self._there(lesson.at)]
+        if lesson.hidden is not None:
+            hidden = torch.from_numpy(lesson.hidden).to(self.device)
+            return self.network.read(x, beside, groups, hidden)[self._there(lesson.at)]
+        state = self.network.read(x, beside, groups)
+        listed, decoder = lesson.listed, self.network.decoder
+        if listed is None or decoder is None:
+            return state
+        place, shape = self._there(listed.place), (-1, listed.n_slots, right.shape[1])
+        room = right.new_zeros(len(lesson.batch.end) * listed.n_slots, right.shape[1])
+        chosen = room.index_copy(0, place, right).view(shape)[:, :-1]
+        last = state.index_select(0, self._there(lesson.batch.end))
+        asked: Tensor = decoder(state, last, groups, chosen)
+        return asked.reshape(-1, right.shape[1]).index_select(0, place)
 
     def _of_heads(self, state: Tensor, lesson: Lesson) -> Tensor:
         """The loss of the other heads where they can be asked; 0 where there are none."""
@@ -174,14 +183,15 @@ class Teacher:
         )
 
     def _left_out(
-        self, lesson: Lesson, read: NDArray[np.int32], right: NDArray[np.int32]
+        self, lesson: Lesson, right: NDArray[np.int32]
     ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
         """Questions, and what their shopper had that does not compete with the answer: (P,)."""
         if not self.training.leaves_out(self.config):
             return np.empty(0, np.int64), np.empty(0, np.int32)
         question, had = lesson.had()
-        other = read[had] != right[question]
-        return question[other], read[had[other]]
+        item = self.training.streams.item_row[had]
+        other = item != right[question]
+        return question[other], item[other]
 
     def _against_all(
         self,
