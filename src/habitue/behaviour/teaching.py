@@ -55,6 +55,7 @@ class Teacher:
         self.device = _device(config)
         self.half = _half(config, self.device)
         streams = training.streams
+        self.streams = streams  # as the pass at hand reads them
         self.gaps = streams.gaps()
         self.coming = Coming.of(streams) if config.head_weights.any else None
         target = streams.item_row[_targets(streams)]
@@ -85,6 +86,9 @@ class Teacher:
     def batches(self, epoch: int) -> tuple[list[Windows], np.random.Generator]:
         """The batches of an epoch, and what its draws come from."""
         rng = np.random.default_rng([self.seed, 2, epoch])
+        if self.config.ties == "drawn":
+            lots = np.random.default_rng([self.seed, 3, epoch])
+            self.streams = self.training.streams.with_ties_drawn(lots)
         return list(shuffled(self.windows, self.config.schedule.tokens, rng)), rng
 
     def learn(self, windows: Windows, rng: np.random.Generator) -> float:
@@ -123,7 +127,7 @@ class Teacher:
 
     def _loss(self, lesson: Lesson, rng: np.random.Generator) -> Tensor:
         """The loss of what the questions of a lesson are answered."""
-        network, streams, batch = self.network, self.training.streams, lesson.batch
+        network, streams, batch = self.network, self.streams, lesson.batch
         read, right = streams.item_row[batch.token], streams.item_row[lesson.right]
         drawn = np.unique(self.urn.draw(rng))
         rows, place = np.unique(np.concatenate([read, right, drawn]), return_inverse=True)
@@ -177,7 +181,7 @@ class Teacher:
             self.network.heads,
             self.config.head_weights,
             state if lesson.hidden is None else state[self._there(newest)],
-            self._there(self.training.streams.kind[right]),
+            self._there(self.streams.kind[right]),
             self.coming,
             right - 1,
         )
@@ -189,7 +193,7 @@ class Teacher:
         if not self.training.leaves_out(self.config):
             return np.empty(0, np.int64), np.empty(0, np.int32)
         question, had = lesson.had()
-        item = self.training.streams.item_row[had]
+        item = self.streams.item_row[had]
         other = item != right[question]
         return question[other], item[other]
 
