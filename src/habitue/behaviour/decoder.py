@@ -53,7 +53,8 @@ class Cross(nn.Module):
         bias = self.distance[:, back.clamp(min=0)].transpose(0, 1)[:, :, None]  # (n, heads, 1, L)
         product = query @ key.transpose(-1, -2) * width**-0.5 + bias
         weight = product.masked_fill((back < 0)[:, None, None, :], NEVER).softmax(-1)
-        return (weight @ value).transpose(1, 2).reshape(n_rows, n_slots, dim)
+        read: Tensor = (weight @ value).transpose(1, 2)
+        return read.reshape(n_rows, n_slots, dim)
 
 
 class Decoder(nn.Module):

@@ -56,7 +56,9 @@ class Lesson:
     def told(self, gaps: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The step of time until each answer (Q,); 0 where it is not known when it is asked."""
         waiting = gaps[self.right]
-        return waiting if self.listed is None else waiting * (self.listed.slot == 0)
+        if self.listed is not None:
+            waiting[self.listed.slot > 0] = 0
+        return waiting
 
     def newest(self) -> NDArray[np.int64]:
         """The questions asked as they are when all has been read: what comes is not given away."""

@@ -161,7 +161,7 @@ class Network(nn.Module):
             chosen = x[:, :0] if chosen is None else chosen
             return self.wanted(self._next_in_list(x, end, chosen), waiting)
         if self.mask is not None:
-            x, end = self._asking(x, end)
+            x, end = _asking(x, end, self.mask)
         *before, last = self._stack()
         for layer in before:
             x = layer.padded(x, end)
@@ -179,16 +179,17 @@ class Network(nn.Module):
         states: Tensor = self.decoder(past.reshape(n_rows * length, dim), last, (whole,), chosen)
         return states[:, -1]
 
-    def _asking(self, x: Tensor, end: Tensor) -> tuple[Tensor, Tensor]:
-        """Rows (B, L + 1, dim) with a hidden token after the last, and its place (B,)."""
-        x = torch.cat([x, torch.zeros_like(x[:, :1])], dim=1)
-        place = torch.arange(x.shape[1], device=x.device)
-        asked = place[None, :] == (end + 1)[:, None]
-        return torch.where(asked[:, :, None], self.mask, x), end + 1
-
     def item_vectors(self) -> Tensor:
         """Unit vectors (n_items, dim) of all items."""
         return fn.normalize(self.items.everything(), dim=1)
+
+
+def _asking(x: Tensor, end: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows (B, L + 1, dim) with a hidden token after the last, and its place (B,)."""
+    x = torch.cat([x, torch.zeros_like(x[:, :1])], dim=1)
+    place = torch.arange(x.shape[1], device=x.device)
+    asked = place[None, :] == (end + 1)[:, None]
+    return torch.where(asked[:, :, None], mask, x), end + 1
 
 
 def _small(n: int, dim: int) -> nn.Embedding:

@@ -138,12 +138,12 @@ class SequenceSource(PreparingSource):
 
     def _vectors_of(self, item_row: NDArray[np.int32]) -> NDArray[np.float32]:
         n_base = len(self.read_vectors)
-        known = item_row < n_base
+        known = (item_row >= 0) & (item_row < n_base)
         if known.all():
             return np.asarray(self.read_vectors[item_row])
         vectors = np.zeros((*item_row.shape, self.read_vectors.shape[1]), np.float32)
         vectors[known] = self.read_vectors[item_row[known]]
-        later = ~known & (item_row < n_base + len(self._tail))
+        later = (item_row >= n_base) & (item_row < n_base + len(self._tail))
         vectors[later] = self._tail.rows[item_row[later] - n_base]
         return vectors
 
