@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from habitue.behaviour.config import BehaviourConfig, ListingConfig, MaskingConfig
-from habitue.behaviour.lessons import lesson_of, stretches
+from habitue.behaviour.lessons import Lesson, lesson_of
+from habitue.behaviour.streams import Streams
 from tests.behaviour.streams import streams
 
 FORWARD = BehaviourConfig(length=4)
@@ -17,59 +18,57 @@ def hiding(share: float, last: float) -> BehaviourConfig:
     return BehaviourConfig(encoder="bidirectional", length=4, masking=masking)
 
 
+def lesson(some: Streams, config: BehaviourConfig) -> Lesson:
+    return lesson_of(some.windows(config.length), config, np.random.default_rng(0))
+
+
 def test_all_but_a_shopper_s_first_action_is_foretold_once() -> None:
     some = streams(LENGTHS)
-    lesson = lesson_of(stretches(some, FORWARD), FORWARD, np.random.default_rng(0))
-    assert sorted(lesson.right.tolist()) == [2, 3, *range(5, 13)]
-    assert (lesson.right == lesson.batch.token[lesson.at] + 1).all()
-    assert lesson.newest().tolist() == list(range(10))
+    asked = lesson(some, FORWARD)
+    assert sorted(asked.right.tolist()) == [2, 3, *range(5, 13)]
+    assert (asked.right == asked.batch.token[asked.at] + 1).all()
+    assert asked.newest().tolist() == list(range(10))
 
 
 def test_a_stretch_read_both_ways_holds_its_last_action_too() -> None:
-    windows = stretches(streams(LENGTHS), hiding(0.4, 0.3))
-    assert sorted(zip(windows.first.tolist(), windows.last.tolist(), strict=True)) == [
-        (1, 4), (4, 9), (8, 13),
-    ]  # fmt: skip
+    batch = lesson(streams(LENGTHS), hiding(0.4, 0.3)).batch
+    ends = zip(batch.token[batch.begin].tolist(), batch.token[batch.end].tolist(), strict=True)
+    assert sorted(ends) == [(1, 3), (4, 8), (8, 12)]
 
 
 def test_so_much_is_hidden_and_asked_after() -> None:
-    some = streams([5] * 400)
-    windows = stretches(some, hiding(0.4, 0.0))
-    lesson = lesson_of(windows, hiding(0.4, 0.0), np.random.default_rng(0))
-    assert lesson.hidden is not None
-    assert lesson.right.tolist() == lesson.batch.token[lesson.hidden].tolist()
-    inside = np.bincount(np.searchsorted(lesson.batch.end, lesson.at), minlength=400)
+    asked = lesson(streams([5] * 400), hiding(0.4, 0.0))
+    assert asked.hidden is not None
+    assert asked.right.tolist() == asked.batch.token[asked.hidden].tolist()
+    inside = np.bincount(np.searchsorted(asked.batch.end, asked.at), minlength=400)
     assert inside.min() == 1, "something is asked of everybody"
     np.testing.assert_allclose(inside.mean(), 5 * 0.4 + 0.6**5, atol=0.15)
 
 
 def test_of_some_the_last_alone_is_hidden() -> None:
-    windows = stretches(streams([5] * 400), hiding(1.0, 0.25))
-    lesson = lesson_of(windows, hiding(1.0, 0.25), np.random.default_rng(0))
-    inside = np.bincount(np.searchsorted(lesson.batch.end, lesson.at), minlength=400)
+    asked = lesson(streams([5] * 400), hiding(1.0, 0.25))
+    inside = np.bincount(np.searchsorted(asked.batch.end, asked.at), minlength=400)
     assert set(inside.tolist()) == {1, 5}
     np.testing.assert_allclose((inside == 1).mean(), 0.25, atol=0.06)
-    assert len(lesson.newest()) == 400
-    question, token = lesson.had()
-    assert (lesson.at[question] != token).all()
-    assert len(question) == 4 * len(lesson.at)
+    assert len(asked.newest()) == 400
+    question, token = asked.had()
+    assert (asked.at[question] != token).all()
+    assert len(question) == 4 * len(asked.at)
 
 
 def test_a_stretch_is_cut_somewhere_and_what_follows_is_the_list() -> None:
     config = BehaviourConfig(encoder="encoder-decoder", length=9, listing=ListingConfig(ahead=3))
     some = streams([2, 6, 9] * 100)
-    windows = stretches(some, config)
-    assert (windows.length == np.tile([2, 6, 9], 100)).all()
-    lesson = lesson_of(windows, config, np.random.default_rng(0))
-    listed, batch = lesson.listed, lesson.batch
+    asked = lesson(some, config)
+    listed, batch = asked.listed, asked.batch
     assert listed is not None
     assert np.unique(listed.place).tolist() == listed.place.tolist()
     first = listed.slot == 0
     last_read = batch.token[batch.end]
-    assert lesson.right[first].tolist() == (last_read + 1).tolist(), "at once after what was read"
-    assert lesson.right.tolist() == (last_read[listed.window] + 1 + listed.slot).tolist()
+    assert asked.right[first].tolist() == (last_read + 1).tolist(), "at once after what was read"
+    assert asked.right.tolist() == (last_read[listed.window] + 1 + listed.slot).tolist()
     stream = some.stream()
-    assert (stream[lesson.right] == stream[last_read][listed.window]).all()
+    assert (stream[asked.right] == stream[last_read][listed.window]).all()
     left = some.start[stream[last_read] + 1] - 1 - last_read
     assert np.bincount(listed.window).tolist() == np.minimum(left, 3).tolist()
     assert set(left.tolist()) == set(range(1, 9)), "cut everywhere"
@@ -77,20 +76,20 @@ def test_a_stretch_is_cut_somewhere_and_what_follows_is_the_list() -> None:
 
 def test_a_list_is_asked_for_without_what_it_holds() -> None:
     config = BehaviourConfig(encoder="encoder-decoder", listing=ListingConfig(ahead=3))
-    lesson = lesson_of(stretches(streams([5, 7]), config), config, np.random.default_rng(0))
-    question, had = lesson.had()
-    begin = np.where(lesson.right < 5, 0, 5)
-    for q, right in enumerate(lesson.right.tolist()):
+    asked = lesson(streams([5, 7]), config)
+    question, had = asked.had()
+    begin = np.where(asked.right < 5, 0, 5)
+    for q, right in enumerate(asked.right.tolist()):
         assert sorted(had[question == q].tolist()) == list(range(begin[q], right))
 
 
 def test_only_the_first_of_a_list_is_asked_for_at_a_known_time() -> None:
     config = BehaviourConfig(encoder="encoder-decoder", listing=ListingConfig(ahead=3))
     some = streams([5, 7])
-    lesson = lesson_of(stretches(some, config), config, np.random.default_rng(0))
-    assert lesson.listed is not None
-    first = lesson.listed.slot == 0
-    told = lesson.told(some.gaps())
-    assert (told[first] == some.gaps()[lesson.right[first]]).all()
+    asked = lesson(some, config)
+    assert asked.listed is not None
+    first = asked.listed.slot == 0
+    told = asked.told(some.gaps())
+    assert (told[first] == some.gaps()[asked.right[first]]).all()
     assert not told[~first].any()
-    assert lesson.newest().tolist() == np.flatnonzero(first).tolist()
+    assert asked.newest().tolist() == np.flatnonzero(first).tolist()

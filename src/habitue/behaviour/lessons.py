@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from habitue.behaviour.config import BehaviourConfig, MaskingConfig
 from habitue.behaviour.packing import Pack, pack
-from habitue.behaviour.streams import Streams, Windows
+from habitue.behaviour.streams import Windows
 
-__all__ = ["Lesson", "Listed", "lesson_of", "stretches"]
+__all__ = ["Lesson", "Listed", "lesson_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,20 +68,14 @@ class Lesson:
         return every if self.hidden is None else every[np.isin(self.at, self.batch.end)]
 
 
-def stretches(streams: Streams, config: BehaviourConfig) -> Windows:
-    """What training draws from: all but the last action of each stretch is read, or all of it."""
-    windows = streams.windows(config.length)
-    whole = config.encoder in ("bidirectional", "encoder-decoder")
-    return windows.with_next() if whole else windows
-
-
 def lesson_of(windows: Windows, config: BehaviourConfig, rng: np.random.Generator) -> Lesson:
-    """What these stretches are asked."""
+    """What stretches to learn from are asked, each with the action that follows it."""
     if config.encoder == "encoder-decoder":
-        return _listing(windows, config.listing.ahead, rng)
-    batch = pack(windows)
+        return _listing(windows.with_next(), config.listing.ahead, rng)
     if config.encoder != "bidirectional":
+        batch = pack(windows)
         return Lesson(batch, np.arange(len(batch)), batch.token + 1)
+    batch = pack(windows.with_next())
     hidden = _hidden(batch, config.masking, rng)
     at = np.flatnonzero(hidden)
     return Lesson(batch, at, batch.token[at], hidden)

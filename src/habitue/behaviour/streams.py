@@ -41,6 +41,12 @@ class Windows:
         """Each with the token that follows it."""
         return Windows(self.first, self.last + 1)
 
+    def joined(self, others: Windows) -> Windows:
+        """These windows and the others behind them."""
+        return Windows(
+            np.concatenate([self.first, others.first]), np.concatenate([self.last, others.last])
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Streams:
