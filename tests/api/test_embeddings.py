@@ -48,7 +48,8 @@ def tell(served: Served) -> None:
              for kind in ("tea", "coffee") for n in range(8)]  # fmt: skip
     actions = [
         Action(
-            kind="purchase", shopper="ana" if (kind, who) == ("tea", 0) else f"{kind}-{who}", item=f"{kind}-{n}",
+            kind="purchase", item=f"{kind}-{n}",
+            shopper="ana" if (kind, who) == ("tea", 0) else f"{kind}-{who}",
             at=LEARNT_MS - DAY * int(rng.integers(0, 30)) - int(rng.integers(0, DAY)),
             order_id=f"{kind}-{who}-{n}",
         )
