@@ -62,10 +62,11 @@ class Lesson:
 
     def newest(self) -> NDArray[np.int64]:
         """The questions asked as they are when all has been read: what comes is not given away."""
-        every = np.arange(len(self.at))
         if self.listed is not None:
-            return every[self.listed.slot == 0]
-        return every if self.hidden is None else every[np.isin(self.at, self.batch.end)]
+            return np.flatnonzero(self.listed.slot == 0)
+        if self.hidden is not None:
+            return np.flatnonzero(np.isin(self.at, self.batch.end))
+        return np.arange(len(self.at))
 
 
 def lesson_of(windows: Windows, config: BehaviourConfig, rng: np.random.Generator) -> Lesson:
