@@ -62,6 +62,18 @@ SOURCES: tuple[SourceConfig, ...] = (
     GRAPH,
     GRAPH.model_copy(update={"name": "graphsage", "network": GraphSageConfig()}),
     GRAPH.model_copy(update={"name": "gat", "network": GatConfig()}),
+    SequenceConfig(
+        name="both_ways",
+        behaviour=BehaviourConfig(
+            encoder="bidirectional", dim=16, schedule=ScheduleConfig(epochs=40, tokens=200)
+        ),
+    ),
+    SequenceConfig(
+        name="listed",
+        behaviour=BehaviourConfig(
+            encoder="encoder-decoder", dim=16, schedule=ScheduleConfig(epochs=60, tokens=200)
+        ),
+    ),
     SocialConfig(),
     ColdConfig(validation_days=60.0, least_judged=2, half_life_days=None),
     FactorConfig(),
@@ -110,7 +122,7 @@ MIXED = requests(
 )
 
 
-INEXACT = ("sequence",)
+INEXACT = ("sequence", "both_ways", "listed")
 """Networks: the last bits of a product depend on what it is worked out beside."""
 
 
