@@ -21,7 +21,7 @@ __all__ = ["incidence", "relation_weights", "side_vectors"]
 Floats = NDArray[np.float64]
 
 _OTHERS: Final = 30.0  # items of nothing that stand beside those of a side: few say little
-_EVEN: Final = 0.01  # of what the best told relation knows, holds each to the weight of all
+_BELIEVED: Final = 300.0  # edges that the weight of all relations together counts for each
 _SOLVES: Final = 30  # steps of the conjugate gradient at most
 _SETTLED: Final = 1e-4  # of the error at the start
 
@@ -60,7 +60,7 @@ def relation_weights(
         pull[r] = float(foretold[r] @ target.astype(np.float32).ravel())
         for other in range(r + 1):
             gram[r, other] = gram[other, r] = float(foretold[r] @ foretold[other])
-    return _solved(gram, pull), count
+    return _solved(gram, pull, count), count
 
 
 def _from_others(part: sp.csr_matrix, item: Floats, there: NDArray[np.bool_]) -> Floats:
@@ -77,14 +77,14 @@ def _from_others(part: sp.csr_matrix, item: Floats, there: NDArray[np.bool_]) ->
     return np.asarray(others - itself[:, None] * item)
 
 
-def _solved(gram: Floats, pull: Floats) -> Floats:
-    """The weights, the largest 1, each held a little to what one weight for all would be."""
-    most = float(gram.diagonal().max(initial=0.0))
-    if most <= 0 or pull.sum() <= 0:
+def _solved(gram: Floats, pull: Floats, count: NDArray[np.int64]) -> Floats:
+    """The weights, the largest 1; with few edges they are held to what one for all would be."""
+    if gram.sum() <= 0 or pull.sum() <= 0:
         return np.ones(len(pull))
     even = pull.sum() / gram.sum()
-    hold = _EVEN * most
-    factor = np.linalg.cholesky(gram + hold * np.eye(len(pull)))
+    own = gram.diagonal()
+    hold = own * _BELIEVED / np.maximum(count, 1) + 1e-9 * own.max()
+    factor = np.linalg.cholesky(gram + np.diag(hold))
     weight, _ = nnls(factor.T, np.linalg.solve(factor, pull + hold * even))
     return np.asarray(weight / weight.max()) if weight.max() > 0 else np.ones(len(pull))
 

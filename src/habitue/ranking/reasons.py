@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat
 
 from habitue.candidates.layout import plain
+from habitue.candidates.paths import PathSource
 from habitue.facts import MS_PER_DAY, Context
 from habitue.portraits import ItemColumns, pick
 from habitue.ranking.causes import KINDS, newcomers, strongest, take_away
 from habitue.ranking.contract import Explainable, Known, Ranker
+from habitue.ranking.tied import Path, Tied
 
 __all__ = ["Chosen", "Reason", "Reasons", "ReasonsConfig"]
 
@@ -43,6 +45,13 @@ class ReasonsConfig(BaseModel):
         "they take away more at once, and say less.",
     )
     new_days: float = Field(30.0, gt=0, description="Days an item counts as new.")
+    path_share: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        description="Share of the knowledge source's own score that must go with the cause for the "
+        "path over what both items have in common to be named.",
+    )
 
 
 class Reason(NamedTuple):
@@ -52,6 +61,7 @@ class Reason(NamedTuple):
     causes: tuple[int, ...] = ()  # rows of the items the text names
     kind: str = ""
     drop: float = 0.0  # score the item loses without the cause
+    path: Path | None = None  # what ties the item to what the shopper has
 
 
 class Chosen(Protocol):
@@ -77,14 +87,19 @@ class Reasons:
         config: ReasonsConfig | None = None,
         *,
         bought: str = "bought",
+        graph: PathSource | None = None,
     ) -> None:
-        """``bought`` says what shoppers do with items, where they do not buy them."""
+        """``bought`` says what shoppers do with items, where they do not buy them.
+
+        ``graph`` knows what items have in common, where that is to be told.
+        """
         self.rankers = {
             name: ranker if isinstance(ranker, Explainable) else None
             for name, ranker in rankers.items()
         }
         self.config = config or ReasonsConfig()
         self._bought = bought
+        self._tied = None if graph is None else Tied(graph, self.config.path_share)
         self._shares = np.ones(len(KINDS))
         self._shares[[KINDS.index("brand"), KINDS.index("category")]] = self.config.broad_share
 
@@ -134,6 +149,10 @@ class Reasons:
                 text = _words(kind, cause, context.surface, title, columns, self._bought)
                 said[which] = (text, (cause,) if kind in _NAMING else (), kind)
             reasons.append(new[x] if x in new else Reason(*said[which], lost))
+        if self._tied is not None:
+            found = self._tied.paths(context, items, code, named, best, features.sources, score)
+            for x, path in found.items():
+                reasons[x] = _over(reasons[x], path, int(items[x]), title)
         return reasons
 
     def _new(
@@ -148,6 +167,12 @@ class Reasons:
         told = drop > np.maximum(popular[young], self.config.least_drop)
         found = zip(young[told].tolist(), drop[told].tolist(), strict=True)
         return {x: Reason(_NEW, (), "new", lost) for x, lost in found}
+
+
+def _over(reason: Reason, path: Path, item: int, title: Callable[[int], str]) -> Reason:
+    """The reason with the path that it goes over, told where it names an item."""
+    text = path.words(item, title) if reason.kind in _NAMING else reason.text
+    return reason._replace(text=text, path=path)
 
 
 def _words(
