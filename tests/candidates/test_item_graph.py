@@ -97,7 +97,7 @@ def test_what_most_have_is_no_reason() -> None:
     graph = ItemGraph.of(catalogue_of(10), told, 10, GraphOfItemsConfig(broad_share=0.3))
     telling = {graph.side(s).entity: float(x) for s, x in enumerate(graph.telling)}
     assert telling["colour"] == 0
-    assert telling["Scott"] == pytest.approx(math.log(11 / 2))
+    assert telling["Scott"] == pytest.approx(math.log(11 / 2) ** 2)
 
 
 @given(st.integers(0, 2**32 - 1))

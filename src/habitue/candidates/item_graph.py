@@ -163,10 +163,14 @@ class ItemGraph:
 
     @property
     def telling(self) -> NDArray[np.float32]:
-        """How much a side tells as a reason: (n_sides,), 0 where too many items have it."""
+        """How much a side tells as a reason: (n_sides,), 0 where too many items have it.
+
+        It is the square of the information in it: shoppers go by what is common, and are told of
+        what is rare.
+        """
         n_items, items = max(self.table.n_items, 1), self.sides["items"].to_numpy()
         broad = items > max(self.config.broad_share * n_items, 2.0)
-        return np.where(broad, 0, np.log((n_items + 1) / items)).astype(np.float32)
+        return np.where(broad, 0, np.log((n_items + 1) / items) ** 2).astype(np.float32)
 
     @cached_property
     def _number(self) -> dict[str, int]:
@@ -213,7 +217,7 @@ class ItemGraph:
     @classmethod
     def load(cls, path: Path, table: NeighbourTable, config: GraphOfItemsConfig) -> Self:
         """The sides written there, with their table."""
-        return cls(config, pl.read_ipc(path / _NAME, memory_map=False), table)
+        return cls(config, pl.read_ipc(path / _NAME), table)
 
 
 def _told(

@@ -32,6 +32,10 @@ from habitue.facts import Catalogue, Context
 
 __all__ = ["KnowledgeConfig", "KnowledgeLearner", "KnowledgeSource"]
 
+_TENTH = (
+    10  # one item in so many is the most a penalty weighs: a small shop's sides say little else
+)
+
 
 class KnowledgeConfig(BaseModel):
     """The graph, and how much it says of an item beside what shoppers did."""
@@ -49,8 +53,10 @@ class KnowledgeConfig(BaseModel):
         default=GraphOfItemsConfig(), description="what items have in common"
     )
     penalty: float = Field(
-        default=200.0, gt=0, description="ridge penalty on the vectors of sides, in items"
-    )
+        default=200.0, gt=0,
+        description="ridge penalty on the vectors of sides, in items; a tenth of those acted on at "
+        "most",
+    )  # fmt: skip
     share: float = Field(
         default=1.0, ge=0, le=100,
         description="weight of what the graph foretells beside what was learnt of an item itself",
@@ -103,7 +109,9 @@ class KnowledgeSource(PreparingSource):
     ) -> Paths:
         """The best path to each of the items (B, n) from any of ``from_row`` (B, P)."""
         shape = item_row.shape
-        found = Paths(np.empty(shape, np.int32), np.empty(shape, np.int32))
+        found = Paths(
+            np.empty(shape, np.int32), np.empty(shape, np.int32), np.empty(shape, np.float32)
+        )
         best_paths(
             plain(from_row, np.int32), plain(item_row, np.int32), *self.graph.table.columns(),
             self._telling, self.side_vectors, self.als.vectors(context),
@@ -220,10 +228,12 @@ class KnowledgeLearner:
         support = np.bincount(wanted.indices, minlength=wanted.shape[1]).astype(np.float64)
         graph = ItemGraph.of(facts.catalogue, facts.triples, len(support), config.graph)
         acted, vectors = support > 0, item.astype(np.float64)
-        weight, edges = relation_weights(graph, vectors, support, shopper.astype(np.float64))
+        seen = shopper.astype(np.float64)
+        weight, edges = relation_weights(graph, vectors, support, seen)
         graph = graph.weighed(weight)
         whole = incidence(graph)
-        sides = config.share * side_vectors(whole, vectors, acted, config.penalty)
+        penalty = min(config.penalty, max(float(acted.sum()) / _TENTH, 1e-3))
+        sides = config.share * side_vectors(whole, vectors, acted, penalty)
         vectors = (vectors + whole @ sides).astype(np.float32)
         told = np.flatnonzero(vectors.any(axis=1)).astype(np.int32)
         n_items = int(told.max(initial=-1)) + 1  # what comes behind is to be told of yet: a tail

@@ -28,6 +28,7 @@ class Paths(NamedTuple):
 
     from_row: NDArray[np.int32]  # (B, n) NO_ROW where there is no path
     side: NDArray[np.int32]  # (B, n) NO_ROW where there is no path
+    adds: NDArray[np.float32]  # (B, n) what the side adds to the source's score of the item
 
 
 @runtime_checkable
@@ -74,6 +75,7 @@ def best_paths(
     touched: NDArray[np.int32],
     out_from: NDArray[np.int32],
     out_side: NDArray[np.int32],
+    out_adds: NDArray[np.float32],
 ) -> None:
     """Fill the best path (B, n) to each item from the first of its profile (B, P) with the side.
 
@@ -97,6 +99,7 @@ def best_paths(
                 held[s] += one.strength
         for c in range(item_row.shape[1]):
             out_from[b, c] = out_side[b, c] = -1
+            out_adds[b, c] = 0.0
             best = np.float32(0.0)
             first, last, in_tail = _edges_of(item_row[b, c], indptr, tail_indptr)
             for x in range(first, last):
@@ -104,11 +107,13 @@ def best_paths(
                 s = one.item
                 if held[s] <= 0.0 or holder[s] == item_row[b, c]:
                     continue
-                liked = max(dot(query, b, side_vectors, s), np.float32(0.0)) + np.float32(1e-6)
-                value = held[s] * one.strength * telling[s] * liked
+                liked = dot(query, b, side_vectors, s)
+                likely = max(liked, np.float32(0.0)) + np.float32(1e-6)
+                value = held[s] * one.strength * telling[s] * likely
                 if value > best:
                     best = value
                     out_from[b, c], out_side[b, c] = holder[s], s
+                    out_adds[b, c] = one.strength * liked
         for x in range(count):
             held[touched[x]] = 0.0
 
@@ -123,5 +128,5 @@ def warm() -> None:
     out = np.full((2, 1, 1), NO_ROW, np.int32)
     best_paths(
         row, row, indptr, edge, indptr, edge, sealed(np.ones(1), np.float32), vector,
-        np.ones((1, 1), np.float32), *scratch.of(1), out[0], out[1],
+        np.ones((1, 1), np.float32), *scratch.of(1), out[0], out[1], np.empty((1, 1), np.float32),
     )  # fmt: skip

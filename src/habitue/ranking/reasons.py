@@ -18,7 +18,7 @@ from habitue.candidates.layout import plain
 from habitue.candidates.paths import PathSource
 from habitue.facts import MS_PER_DAY, Context
 from habitue.portraits import ItemColumns, pick
-from habitue.ranking.causes import KINDS, newcomers, strongest, take_away
+from habitue.ranking.causes import KINDS, Trials, newcomers, strongest, take_away
 from habitue.ranking.contract import Explainable, Known, Ranker
 from habitue.ranking.tied import Path, Tied
 
@@ -45,13 +45,6 @@ class ReasonsConfig(BaseModel):
         "they take away more at once, and say less.",
     )
     new_days: float = Field(30.0, gt=0, description="Days an item counts as new.")
-    path_share: float = Field(
-        0.1,
-        ge=0,
-        le=1,
-        description="Share of the knowledge source's own score that must go with the cause for the "
-        "path over what both items have in common to be named.",
-    )
 
 
 class Reason(NamedTuple):
@@ -99,7 +92,7 @@ class Reasons:
         }
         self.config = config or ReasonsConfig()
         self._bought = bought
-        self._tied = None if graph is None else Tied(graph, self.config.path_share)
+        self._tied = None if graph is None else Tied(graph)
         self._shares = np.ones(len(KINDS))
         self._shares[[KINDS.index("brand"), KINDS.index("category")]] = self.config.broad_share
 
@@ -128,9 +121,8 @@ class Reasons:
         """The reason of each item of a single request, in order."""
         features, items, least = ranker.features, known.item_row, self.config.least_drop
         columns, owned = features.columns, plain(context.owned.item, np.int32)
-        code, named, variants, variant, place = take_away(
-            context, items, columns.brand, columns.category, self.config.recents
-        )
+        trials = take_away(context, items, columns.brand, columns.category, self.config.recents)
+        code, named, variants, variant, place = trials
         score = features.variants_scores(known.batch, variants, items)
         without, unwanted = ranker.without(known, variants, score, variant, place)
         best, drop = strongest(
@@ -150,10 +142,33 @@ class Reasons:
                 said[which] = (text, (cause,) if kind in _NAMING else (), kind)
             reasons.append(new[x] if x in new else Reason(*said[which], lost))
         if self._tied is not None:
-            found = self._tied.paths(context, items, code, named, best, features.sources, score)
-            for x, path in found.items():
-                reasons[x] = _over(reasons[x], path, int(items[x]), title)
+            self._tie(self._tied, ranker, context, known, trials, best, score[0], title, reasons)
         return reasons
+
+    def _tie(
+        self,
+        tied: Tied,
+        ranker: Explainable,
+        context: Context,
+        known: Known,
+        trials: Trials,
+        best: NDArray[np.int32],
+        score: NDArray[np.float32],
+        title: Callable[[int], str],
+        reasons: list[Reason],
+    ) -> None:
+        """Name the paths that reasons go, and make reasons of paths where nothing else is one."""
+        own = next((s for s, x in enumerate(ranker.features.sources) if x.name == tied.name), None)
+        if own is None:
+            return
+        for x, path in tied.of_causes(context, known, trials, best, score[:, own]).items():
+            reasons[x] = _over(reasons[x], path, int(known.item_row[x]), title)
+        rest = np.flatnonzero(best >= len(trials.code))
+        found = tied.of_taste(context, ranker, known, rest, score, own) if len(rest) else {}
+        for x, (path, lost) in found.items():
+            if lost > self.config.least_drop:
+                words = path.words(int(known.item_row[x]), title)
+                reasons[x] = Reason(words, (path.from_row,), "known", lost, path)
 
     def _new(
         self,

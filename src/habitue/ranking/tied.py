@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from habitue.candidates.contract import Source
-from habitue.candidates.item_graph import Side
 from habitue.candidates.layout import plain
-from habitue.candidates.paths import PathSource
+from habitue.candidates.paths import Paths, PathSource
 from habitue.facts import NO_ROW, Context
 from habitue.facts.triples import REVERSED
-from habitue.ranking.causes import KINDS
+from habitue.portraits import pick
+from habitue.ranking.causes import KINDS, UNWANTED, Trials
+from habitue.ranking.contract import Explainable, Known
 
 __all__ = ["Path", "Tied"]
+
+Rows = NDArray[np.int32]
 
 _LEADING: Final = frozenset({"at", "by", "for", "from", "in", "of", "on", "to", "with"})
 _OF_KIND: Final = {
@@ -59,63 +61,87 @@ class Path(NamedTuple):
 
 
 class Tied:
-    """Finds the paths of the items of a request to their causes."""
+    """Finds the paths of the items of a request."""
 
-    def __init__(self, graph: PathSource, share: float) -> None:
-        """A path is told where the graph's own score falls by ``share`` without the cause."""
+    def __init__(self, graph: PathSource) -> None:
+        """A path is told where its side adds to the graph's own score of the item."""
         self._graph = graph
-        self._share = share
+        self.name = graph.name
 
-    def paths(
-        self,
-        context: Context,
-        items: NDArray[np.int32],
-        code: NDArray[np.int32],
-        named: NDArray[np.int32],
-        best: NDArray[np.int32],
-        sources: Sequence[Source],
-        score: NDArray[np.float32],
+    def of_causes(
+        self, context: Context, known: Known, trials: Trials, best: Rows, own: NDArray[np.float32]
     ) -> dict[int, Path]:
-        """The path of each place among the items (n,) of a single request that has one.
+        """The paths, by place among the items, from the causes of a single request to its items.
 
-        ``best`` (n,) is the cause of each, into ``code`` and ``named`` (C,), and ``score`` (1 + C,
-        n, n_sources) what the sources say of them with all causes and without each.
+        ``best`` (n,) is each item's cause, among those of the trials; ``own`` (n,) the graph's own
+        score. An item that is a cause is tied by any relation, a habit by what it is a habit of.
         """
-        own = next((s for s, one in enumerate(sources) if one.name == self._graph.name), None)
-        if own is None:
-            return {}
         found: dict[int, Path] = {}
-        for cause in np.unique(best[best < len(code)]).tolist():
+        for cause in np.unique(best[best < len(trials.code)]).tolist():
+            kind = KINDS[trials.code[cause]]
+            if kind == "again":
+                continue
+            of = _OF_KIND.get(kind, ())
+            from_row = trials.named[None, cause : cause + 1]
+            if of:
+                from_row = _wanted(context)
             place = np.flatnonzero(best == cause)
-            with_it, without = score[0, place, own], score[cause + 1, place, own]
-            place = place[(with_it > 0) & (with_it - without >= self._share * with_it)]
-            if len(place):
-                kind = KINDS[code[cause]]
-                found.update(self._from(context, items, place, kind, int(named[cause])))
+            paths, told = self._asked(context, from_row, known.item_row[place], own[place])
+            for x in told:
+                path = self._path(paths, x)
+                if not of or path.relation in of:
+                    found[int(place[x])] = path
         return found
 
-    def _from(
+    def of_taste(
         self,
         context: Context,
-        items: NDArray[np.int32],
+        ranker: Explainable,
+        known: Known,
         place: NDArray[np.int64],
-        kind: str,
-        cause: int,
-    ) -> dict[int, Path]:
-        """Paths of the items at ``place`` from a cause: an item, or all that was acted on."""
-        from_row = np.array([[cause]], np.int32)
-        if kind == "again":
+        score: NDArray[np.float32],
+        own: int,
+    ) -> dict[int, tuple[Path, float]]:
+        """Paths of the items at ``place`` from what was acted on, and what the items lose without.
+
+        Taken out of the items' scores is what the side adds to the graph's, the source ``own`` of
+        those that ``score`` (n, n_sources) holds: so it is tried for shoppers whose past lies in
+        what was learnt of them too.
+        """
+        paths, told = self._asked(
+            context, _wanted(context), known.item_row[place], score[place, own]
+        )
+        if not len(told):
             return {}
-        if kind in _OF_KIND:
-            from_row = plain(context.recent_item, np.int32)
-        paths = self._graph.paths(context, from_row, items[None, place])
-        told = zip(place.tolist(), paths.from_row[0].tolist(), paths.side[0].tolist(), strict=True)
-        ends = {x: (row, self._graph.side(side)) for x, row, side in told if side != NO_ROW}
-        return {x: Path(row, *side) for x, (row, side) in ends.items() if _may(kind, side)}
+        without = np.stack([score, score])
+        without[1, place, own] -= paths.adds[0]
+        at = place[told].astype(np.int32)
+        twice = pick(context, np.zeros(2, np.int64))
+        lower, _ = ranker.without(known, twice, without, np.ones(len(at), np.int32), at)
+        lost = known.score[at] - lower
+        return {
+            x: (self._path(paths, t), drop)
+            for t, x, drop in zip(told.tolist(), at.tolist(), lost.tolist(), strict=True)
+        }
+
+    def _asked(
+        self, context: Context, from_row: Rows, items: Rows, own: NDArray[np.float32]
+    ) -> tuple[Paths, NDArray[np.int64]]:
+        """The paths of these items (n,), and which of them are to be told."""
+        paths = self._graph.paths(context, plain(from_row, np.int32), items[None, :])
+        return paths, np.flatnonzero((own > 0) & (paths.adds[0] > 0))
+
+    def _path(self, paths: Paths, x: int) -> Path:
+        side = self._graph.side(int(paths.side[0, x]))
+        return Path(int(paths.from_row[0, x]), *side)
 
 
-def _may(kind: str, side: Side) -> bool:
-    return kind not in _OF_KIND or side.relation in _OF_KIND[kind]
+def _wanted(context: Context) -> Rows:
+    """What was acted on lately (1, L), without what was refused or given back."""
+    if len(context.personal) and not context.personal[0]:
+        return np.full((1, 1), NO_ROW, np.int32)
+    unwanted = np.isin(context.recent_kind, UNWANTED)
+    return np.where(unwanted, np.int32(NO_ROW), context.recent_item).astype(np.int32)
 
 
 def _plainly(relation: str) -> str:
@@ -124,6 +150,8 @@ def _plainly(relation: str) -> str:
     >>> _plainly("^film.film.directed_by")
     'directed by'
     """
+    if relation in _OF_KIND["category"]:
+        return "category"
     said = relation.removeprefix(REVERSED).rpartition(".")[2].rpartition("/")[2]
     return said.replace("_", " ").strip().lower()
 
