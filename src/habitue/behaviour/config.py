@@ -92,6 +92,9 @@ class ScheduleConfig(BaseModel):
         default=6, ge=1, description="passes, at most, where training goes on from an earlier one"
     )
     further_rate: float = Field(default=1e-3, gt=0, description="highest learning rate there")
+    further_replay: float = Field(
+        default=1.0, ge=0, description="older stretches read again there beside each new one"
+    )
     checkpoint_minutes: float = Field(
         default=3.0, gt=0, description="minutes between what a killed training goes on from"
     )
@@ -122,6 +125,11 @@ class BehaviourConfig(BaseModel):
     input_dropout: float = Field(default=0.3, ge=0, lt=1, description="share dropped of the input")
     item_dropout: float = Field(
         default=0.0, ge=0, lt=1, description="share of the actions read without their item"
+    )
+    ties: Literal["kept", "drawn"] = Field(
+        default="kept",
+        description="actions of one moment are read as they are stored, or in another order in "
+        "each pass of training",
     )
     unnamed: float = Field(
         default=0.1, ge=0, lt=1,

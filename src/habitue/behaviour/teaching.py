@@ -16,7 +16,7 @@ from habitue.behaviour.asking import inputs_of
 from habitue.behaviour.beginnings import co_occurrence_vectors
 from habitue.behaviour.coming import Coming
 from habitue.behaviour.config import BehaviourConfig, ScheduleConfig
-from habitue.behaviour.going_on import Earlier, OtherNetworkError, begun_from
+from habitue.behaviour.going_on import Earlier, OtherNetworkError, Stretches, begun_from
 from habitue.behaviour.heads import head_loss
 from habitue.behaviour.layers import groups_of
 from habitue.behaviour.losses import softmax_against_all, softmax_against_sample
@@ -54,6 +54,7 @@ class Teacher:
         self.device = _device(config)
         self.half = _half(config, self.device)
         streams = training.streams
+        self.streams = streams  # as the pass at hand reads them
         self.gaps = streams.gaps()
         self.coming = Coming.of(streams) if config.head_weights.any else None
         target = streams.item_row[_targets(streams)]
@@ -63,10 +64,11 @@ class Teacher:
         torch.manual_seed(seed)
         self.network = _network(training, config, np.random.default_rng([seed, 1]))
         self.network.to(self.device)
-        self.windows = streams.windows(config.length)
-        self.steps = config.schedule.epochs * max(
-            1, -(-int(self.windows.length.sum()) // config.schedule.tokens)
+        schedule = config.schedule
+        self.stretches = Stretches.of(
+            streams, streams.windows(config.length), training.earlier, schedule.further_replay
         )
+        self.steps = schedule.epochs * max(1, -(-self.stretches.tokens() // schedule.tokens))
         table = [p for name, p in self.network.named_parameters() if name == "items.own"]
         others = [p for name, p in self.network.named_parameters() if name != "items.own"]
         self.optimiser = torch.optim.AdamW(
@@ -84,7 +86,11 @@ class Teacher:
     def batches(self, epoch: int) -> tuple[list[Windows], np.random.Generator]:
         """The batches of an epoch, and what its draws come from."""
         rng = np.random.default_rng([self.seed, 2, epoch])
-        return list(shuffled(self.windows, self.config.schedule.tokens, rng)), rng
+        if self.config.ties == "drawn":
+            lots = np.random.default_rng([self.seed, 3, epoch])
+            self.streams = self.training.streams.with_ties_drawn(lots)
+        windows = self.stretches.drawn(rng)
+        return list(shuffled(windows, self.config.schedule.tokens, rng)), rng
 
     def learn(self, windows: Windows, rng: np.random.Generator) -> float:
         """One step; the loss before it."""
@@ -122,7 +128,7 @@ class Teacher:
 
     def _loss(self, batch: Pack, rng: np.random.Generator) -> Tensor:
         """The loss of foretelling what follows each token of a batch."""
-        network, streams = self.network, self.training.streams
+        network, streams = self.network, self.streams
         read, right = streams.item_row[batch.token], streams.item_row[batch.token + 1]
         drawn = np.unique(self.urn.draw(rng))
         rows, place = np.unique(np.concatenate([read, right, drawn]), return_inverse=True)
@@ -157,7 +163,7 @@ class Teacher:
             self.network.heads,
             self.config.head_weights,
             state,
-            self._there(self.training.streams.kind[batch.token + 1]),
+            self._there(self.streams.kind[batch.token + 1]),
             self.coming,
             batch.token,
         )

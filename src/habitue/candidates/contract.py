@@ -17,6 +17,7 @@ from habitue.facts import ActionLog, Catalogue, Context, Links, Triples
 
 __all__ = [
     "ContinuingLearner",
+    "EmbeddingSource",
     "ExtendingSource",
     "Learner",
     "Prepared",
@@ -102,6 +103,15 @@ class ExtendingSource(Source, Protocol):
         ...
 
 
+@runtime_checkable
+class EmbeddingSource(Source, Protocol):
+    """A source in whose space shoppers who are alike lie near each other."""
+
+    def vectors(self, context: Context) -> NDArray[np.float32]:
+        """The vector (B, dim) of each request's shopper; 0 of whom it knows nothing."""
+        ...
+
+
 class Prepared(ABC):
     """A source that has read a batch of contexts, to be asked about them more than once."""
 
@@ -180,6 +190,11 @@ class ContinuingLearner(Learner[Source], Protocol):
     def go_on(self, source: Source, facts: TrainingFacts, rng: np.random.Generator) -> Source:
         """The source learnt from these facts, beginning where ``source`` ended.
 
-        ``source`` was learnt from facts of no later moment than these.
+        ``source`` was learnt from facts of no later moment than these. Begins anew where it cannot
+        go on from it.
         """
+        ...
+
+    def went_on(self, source: Source) -> bool:
+        """Whether a source it learnt began where another had ended."""
         ...

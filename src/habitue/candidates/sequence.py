@@ -77,6 +77,7 @@ class SequenceSource(PreparingSource):
         measured: dict[str, float],
         *,
         weights: Mapping[str, NDArray[Any]] | None = None,
+        until_ms: int = 0,
         tail: Growing | None = None,
         unit_tail: Growing | None = None,
     ) -> None:
@@ -84,7 +85,8 @@ class SequenceSource(PreparingSource):
 
         ``told`` (c, dim) makes such a vector of what is told of an item, in the ``space``. ``tail``
         (n_tail, dim) are the vectors of items beyond the fitted ones, ``unit_tail`` of unit length.
-        ``weights`` are what a later training goes on from; none where it cannot.
+        ``weights`` are what a later training goes on from, to which all from ``until_ms`` on is
+        new; none where it cannot.
         """
         self.config = config
         self.name = config.name
@@ -95,6 +97,7 @@ class SequenceSource(PreparingSource):
         self.space = space
         self.measured = measured
         self.weights = {} if weights is None else weights
+        self.until_ms = until_ms
         none = Growing(np.empty((0, read.shape[1]), np.float32))
         self._tail = none if tail is None else tail
         self._unit_tail = none if unit_tail is None else unit_tail
@@ -104,6 +107,10 @@ class SequenceSource(PreparingSource):
     def queries(self, context: Context) -> NDArray[np.float32]:
         """What is expected next of each request: (B, dim), 0 where nothing is known."""
         return self._asked(self._reader.read(context))
+
+    def vectors(self, context: Context) -> NDArray[np.float32]:
+        """The unit vector (B, dim) of each request's shopper; 0 where nothing is known."""
+        return _units(self.queries(context))
 
     def _asked(self, tokens: Read) -> NDArray[np.float32]:
         query = np.zeros((len(tokens.end), self.search.dim), np.float32)
@@ -152,7 +159,7 @@ class SequenceSource(PreparingSource):
         return SequenceSource(
             self.config, self.encoder, self.search.with_tail(units.rows), self.read_vectors,
             self.told, self.space, self.measured,
-            weights=self.weights, tail=tail, unit_tail=units,
+            weights=self.weights, until_ms=self.until_ms, tail=tail, unit_tail=units,
         )  # fmt: skip
 
     def prepare(self, context: Context) -> Prepared:
@@ -175,7 +182,11 @@ class SequenceSource(PreparingSource):
         saved = Saved(
             source="sequence",
             config=self.config.model_dump(mode="json"),
-            numbers={**self.search.numbers(), "content": int(self.space is not None)},
+            numbers={
+                **self.search.numbers(),
+                "content": int(self.space is not None),
+                "until_ms": self.until_ms,
+            },
             measured=self.measured,
         )
         write(path, saved, {**self.search.arrays(), "read": self.read_vectors, "told": self.told})
@@ -190,6 +201,7 @@ class SequenceSource(PreparingSource):
         return cls(
             config, load_encoder(path / "network.onnx"), search, arrays["read"],
             arrays["told"], space, saved.measured, weights=_weights(path),
+            until_ms=saved.numbers.get("until_ms", 0),
         )  # fmt: skip
 
 
@@ -214,6 +226,10 @@ class SequenceLearner:
             return self.fit(facts, rng)
         return self._learnt(facts, rng, source if source.weights else None)
 
+    def went_on(self, source: Source) -> bool:
+        """Whether a source it learnt began where another had ended."""
+        return isinstance(source, SequenceSource) and bool(source.measured.get("went_on"))
+
     def _learnt(
         self, facts: TrainingFacts, rng: np.random.Generator, source: SequenceSource | None
     ) -> SequenceSource:
@@ -230,7 +246,9 @@ class SequenceLearner:
             rng=rng,
             checkpoints=config.checkpoints,
             curves=config.curves,
-            earlier=None if source is None else Earlier(source.read_vectors, source.weights),
+            earlier=None
+            if source is None
+            else Earlier(source.read_vectors, source.weights, source.until_ms),
         )
         acted_on = np.flatnonzero(learnt.acted_on | learnt.read.any(axis=1)).astype(np.int32)
         units = _units(learnt.read)
@@ -239,6 +257,7 @@ class SequenceLearner:
         return SequenceSource(
             config, learnt.encoder, search, learnt.read, learnt.told, space,
             {**learnt.measured, **search.measured}, weights=learnt.weights,
+            until_ms=facts.now_ms,
         )  # fmt: skip
 
     def _content(
