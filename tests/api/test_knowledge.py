@@ -26,9 +26,9 @@ TRAINED: dict[str, object] = {
     "surfaces.home.rules.brand_cap": 200,
     "surfaces.home.rules.category_cap": 200,
     "training.best_source": False,
-    "surfaces.home.fuse": "sum",
+    "surfaces.home.fuse": "zscore",
     "surfaces.home.weights": {"knowledge": 1.0, "popular": 0.001},
-    "surfaces.item.fuse": "sum",
+    "surfaces.item.fuse": "zscore",
     "surfaces.item.weights": {"knowledge": 1.0, "popular": 0.001},
 }
 

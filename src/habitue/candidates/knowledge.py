@@ -11,7 +11,7 @@ Graph for Recommendation, 2021, learn weights of relations for the same end, by 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Final, Literal, Self
 
 import numpy as np
 import polars as pl
@@ -32,9 +32,7 @@ from habitue.facts import Catalogue, Context
 
 __all__ = ["KnowledgeConfig", "KnowledgeLearner", "KnowledgeSource"]
 
-_TENTH = (
-    10  # one item in so many is the most a penalty weighs: a small shop's sides say little else
-)
+_LEAST_ITEMS: Final = 10.0  # acted on for each that the penalty weighs
 
 
 class KnowledgeConfig(BaseModel):
@@ -232,7 +230,7 @@ class KnowledgeLearner:
         weight, edges = relation_weights(graph, vectors, support, seen)
         graph = graph.weighed(weight)
         whole = incidence(graph)
-        penalty = min(config.penalty, max(float(acted.sum()) / _TENTH, 1e-3))
+        penalty = min(config.penalty, max(float(acted.sum()), 1.0) / _LEAST_ITEMS)
         sides = config.share * side_vectors(whole, vectors, acted, penalty)
         vectors = (vectors + whole @ sides).astype(np.float32)
         told = np.flatnonzero(vectors.any(axis=1)).astype(np.int32)
