@@ -59,16 +59,18 @@ KINDS = ("most liked kind", "most liked kind, an item")
 
 
 def pipeline(name: str, trial: dict[str, Any]) -> dict[str, SourceConfig]:
-    """The sources that are compared; what the graph adds is ``knowledge`` beside the others."""
+    """The sources that are compared; of another setting than the chosen, it and ``als``."""
+    tried = bool(trial)
     als = AlsConfig(kind_weight=RATED, half_life_days=1e9, **ALS[name])
     graph = GraphOfItemsConfig(attributes=False, **trial.pop("graph", {}))
-    return {
+    whole: dict[str, SourceConfig] = {
         "popular": PopularConfig(counts="buyers", kinds=("rate",)),
         "item_knn": ItemKnnConfig(kind_weight=RATED, profile=EVEN),
         "content": ContentConfig(profile=EVEN),
         "als": als,
         "knowledge": KnowledgeConfig(als=als, graph=graph, **trial),
     }
+    return {one: whole[one] for one in ("als", "knowledge")} if tried else whole
 
 
 class Told(Ratings):

@@ -85,6 +85,23 @@ def test_an_entity_may_be_an_item(store: SqliteFactStore) -> None:
     assert found.entity_row.tolist() == [1]
 
 
+def test_what_is_the_same_as_an_item_is_that_item(store: SqliteFactStore) -> None:
+    store.append(
+        [
+            knows("alien", "same_as", "m.0h6"),
+            knows("m.0h7", "same_as", "aliens"),
+            knows("m.0h6", "director", "m.scott"),
+            knows("m.0h6", "sequel", "m.0h7"),
+        ],
+        received_at_ms=T0,
+    )
+    found = facts_of_store(store).triples
+    assert told(found) == {(0, "director", "m.scott", 1.0), (0, "sequel", "m.0h7", 1.0)}
+    assert found is not None
+    row = dict(zip(found.entities, found.entity_row.tolist(), strict=True))
+    assert row == {"m.scott": NO_ROW, "m.0h7": 1}
+
+
 def test_a_triple_holds_from_the_moment_it_names_or_all_along(store: SqliteFactStore) -> None:
     store.append(
         [knows("alien", "genre", "horror"), knows("alien", "shown at", "Lumen", at=T0 + DAY)],

@@ -7,6 +7,7 @@ two edges apart. An entity that is an item itself has its own side, so one edge 
 
 from __future__ import annotations
 
+from copy import copy
 from functools import cached_property
 from pathlib import Path
 from typing import Final, NamedTuple, Self
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from habitue.candidates.item_terms import attribute_terms, attributes_of, spellings
+from habitue.candidates.layout import sealed
 from habitue.candidates.neighbours import NeighbourTable
 from habitue.facts import NO_ROW, Catalogue, Triples
 
@@ -145,7 +147,9 @@ class ItemGraph:
 
     def with_table(self, table: NeighbourTable) -> ItemGraph:
         """The same sides with other items."""
-        return ItemGraph(self.config, self.sides, table)
+        other = copy(self)
+        other.table = table
+        return other
 
     def read(self, frame: pl.DataFrame) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """Sides and strengths (n, width) of items given as a catalogue's frame, 0 for no more."""
@@ -161,7 +165,7 @@ class ItemGraph:
         out[edges.at[order], place] = strength[order]
         return side, out
 
-    @property
+    @cached_property
     def telling(self) -> NDArray[np.float32]:
         """How much a side tells as a reason: (n_sides,), 0 where too many items have it.
 
@@ -170,7 +174,7 @@ class ItemGraph:
         """
         n_items, items = max(self.table.n_items, 1), self.sides["items"].to_numpy()
         broad = items > max(self.config.broad_share * n_items, 2.0)
-        return np.where(broad, 0, np.log((n_items + 1) / items) ** 2).astype(np.float32)
+        return sealed(np.where(broad, 0, np.log((n_items + 1) / items) ** 2), np.float32)
 
     @cached_property
     def _number(self) -> dict[str, int]:

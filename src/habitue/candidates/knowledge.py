@@ -85,7 +85,6 @@ class KnowledgeSource(PreparingSource):
         self.side_vectors = sealed(sides, np.float32)
         self.measured = measured
         self._whole = whole or Growing(als.search.vectors)
-        self._telling = sealed(graph.telling, np.float32)
 
     @property
     def n_fitted(self) -> int:
@@ -112,8 +111,8 @@ class KnowledgeSource(PreparingSource):
         )
         best_paths(
             plain(from_row, np.int32), plain(item_row, np.int32), *self.graph.table.columns(),
-            self._telling, self.side_vectors, self.als.vectors(context),
-            *scratch.of(len(self.graph)), *found,
+            self.graph.telling, self.side_vectors, self.als.vectors(context),
+            *scratch.of(len(self.graph)), found.from_row, found.side, found.adds,
         )  # fmt: skip
         return found
 

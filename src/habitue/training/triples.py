@@ -17,6 +17,9 @@ __all__ = ["NAMING", "triples_of_store"]
 NAMING: Final = ("label", "name")
 """Relations whose tail is what an entity is called."""
 
+SAME: Final = "same_as"
+"""The relation of an item to what it is called elsewhere, whichever of the two is the head."""
+
 _COLUMNS: Final = (
     "seq", "kind", "head", "relation", "tail", "weight", "deleted", "at_ms", "received_at_ms",
 )  # fmt: skip
@@ -25,9 +28,10 @@ _COLUMNS: Final = (
 def triples_of_store(store: FactStore, watermark: int) -> Triples | None:
     """What is known of items, as the last versions of its triples say; nothing: ``None``.
 
-    An end that is an item's id is that item, and the other end the entity; where the tail is the
-    item, the relation is ``REVERSED``, unless the same is told forwards too. A triple holds from
-    the moment its last version names; one told without a time is taken to have held all along.
+    An end that is an item's id, or is told to be the ``SAME`` as one, is that item, and the other
+    end the entity; where the tail is the item, the relation is ``REVERSED``, unless the same is
+    told forwards too. A triple holds from the moment its last version names; one told without a
+    time is taken to have held all along.
     """
     tables = list(store.scan("link", until_seq=watermark, columns=_COLUMNS))
     if not tables:
@@ -46,7 +50,15 @@ def triples_of_store(store: FactStore, watermark: int) -> Triples | None:
         )
     )
     items = pl.DataFrame({"id": store.item_ids()}, schema={"id": pl.String}).with_row_index("row")
-    named = _with_rows(told, items)
+    same = _with_rows(told.filter(pl.col("relation") == SAME), items)
+    elsewhere = [
+        same.filter(pl.col(f"{other}_row").is_null(), pl.col(f"{end}_row").is_not_null()).select(
+            row=f"{end}_row", id=other
+        )
+        for end, other in (("head", "tail"), ("tail", "head"))
+    ]
+    items = pl.concat([items, *elsewhere]).unique("id", keep="first", maintain_order=True)
+    named = _with_rows(told.filter(pl.col("relation") != SAME), items)
     about = pl.concat(
         [
             named.filter(pl.col("head_row").is_not_null()).select(
