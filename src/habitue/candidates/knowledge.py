@@ -51,7 +51,7 @@ class KnowledgeConfig(BaseModel):
         default=GraphOfItemsConfig(), description="what items have in common"
     )
     penalty: float = Field(
-        default=200.0, gt=0,
+        default=100.0, gt=0,
         description="ridge penalty on the vectors of sides, in items; a tenth of those acted on at "
         "most",
     )  # fmt: skip
