@@ -20,6 +20,7 @@ from habitue.candidates.factor import FactorConfig
 from habitue.candidates.fresh import FreshConfig
 from habitue.candidates.graph import GraphConfig
 from habitue.candidates.item_knn import ItemKnnConfig
+from habitue.candidates.knowledge import KnowledgeConfig
 from habitue.candidates.linear import LinearConfig
 from habitue.candidates.roster import DEFAULT_SOURCES, SourceConfig, learner_of, load_source
 from habitue.candidates.sequence import SequenceConfig
@@ -75,6 +76,7 @@ SOURCES: tuple[SourceConfig, ...] = (
     FactorConfig(),
     FactorConfig(name="factor_als", method="als", loss="squared"),
     AdditiveConfig(),
+    KnowledgeConfig(),
     FactorConfig(name="factor_sgd", method="sgd", rounds=40, learning_rate=0.05),
 )
 UNPERSONAL = ("popular", "popular_now", "new_buyers", "trending", "fresh", "additive")
