@@ -25,6 +25,8 @@ from habitue.candidates.roster import DEFAULT_SOURCES, SourceConfig, learner_of,
 from habitue.candidates.sequence import SequenceConfig
 from habitue.candidates.social import SocialConfig
 from habitue.candidates.trending import TrendingConfig
+from habitue.candidates.two_tower import TwoTowerConfig
+from habitue.candidates.two_tower_config import TowerScheduleConfig
 from habitue.candidates.user_knn import UserKnnConfig
 from habitue.errors import SchemaTooNew, SnapshotError
 from habitue.facts import NO_ROW, Context, Owned
@@ -64,6 +66,9 @@ SOURCES: tuple[SourceConfig, ...] = (
     FactorConfig(name="factor_als", method="als", loss="squared"),
     AdditiveConfig(),
     FactorConfig(name="factor_sgd", method="sgd", rounds=40, learning_rate=0.05),
+    TwoTowerConfig(
+        dim=16, hidden=(32,), negatives=16, schedule=TowerScheduleConfig(epochs=20, batch=64)
+    ),
 )
 UNPERSONAL = ("popular", "popular_now", "new_buyers", "trending", "fresh", "additive")
 GREETING = ("cold", "factor", "factor_als", "factor_sgd")

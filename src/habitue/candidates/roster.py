@@ -26,6 +26,7 @@ from habitue.candidates.profile import ProfileConfig
 from habitue.candidates.sequence import SequenceConfig, SequenceLearner, SequenceSource
 from habitue.candidates.social import SocialConfig, SocialLearner, SocialSource
 from habitue.candidates.trending import TrendingConfig, TrendingLearner, TrendingSource
+from habitue.candidates.two_tower import TwoTowerConfig, TwoTowerLearner, TwoTowerSource
 from habitue.candidates.user_knn import UserKnnConfig, UserKnnLearner, UserKnnSource
 from habitue.errors import SnapshotError
 
@@ -48,7 +49,8 @@ SourceConfig = Annotated[
     | SocialConfig
     | ColdConfig
     | FactorConfig
-    | AdditiveConfig,
+    | AdditiveConfig
+    | TwoTowerConfig,
     Field(discriminator="source"),
 ]
 """Any source's config; ``source`` says whose."""
@@ -126,6 +128,8 @@ def learner_of(config: SourceConfig) -> Learner[Source]:
             return FactorLearner(config)
         case AdditiveConfig():
             return AdditiveLearner(config)
+        case TwoTowerConfig():
+            return TwoTowerLearner(config)
 
 
 def load_source(path: Path) -> Source:
@@ -148,6 +152,7 @@ def load_source(path: Path) -> Source:
         "cold": ColdSource,
         "factor": FactorSource,
         "additive": AdditiveSource,
+        "two_tower": TwoTowerSource,
     }
     try:
         source = msgspec.json.decode((path / "source.json").read_bytes())["source"]
@@ -174,10 +179,11 @@ def warm() -> None:
         neighbours,
         products,
         profile,
+        two_tower_step,
     )
 
     for module in (
         profile, neighbours, products, descent, foldin, graph_step, everybody, again, requests,
-        factor_step, additive,
+        factor_step, additive, two_tower_step,
     ):  # fmt: skip
         module.warm()

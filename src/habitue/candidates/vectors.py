@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from habitue.candidates.layout import sealed
 from habitue.facts import NO_ROW
 
-__all__ = ["VectorConfig", "VectorIndex", "nearest", "nearest_of"]
+__all__ = ["VectorConfig", "VectorIndex", "nearest", "nearest_of", "units"]
 
 
 def _faiss() -> Any:
@@ -126,6 +126,12 @@ class VectorIndex:
     ) -> Self:
         """The index written there, read when it is first asked."""
         return cls(path, row, coded=coded, refine_factor=refine_factor, recall=recall)
+
+
+def units(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The vectors (n, dim) at unit length; 0 where they are 0."""
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.maximum(length, 1e-9), np.float32)
 
 
 def _flat(vectors: NDArray[np.float32]) -> Any:
