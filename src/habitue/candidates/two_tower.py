@@ -18,7 +18,6 @@ import polars as pl
 from numpy.typing import NDArray
 
 from habitue.behaviour.going_on import Earlier, OtherNetworkError
-from habitue.behaviour.learning import repeats, with_held_out
 from habitue.behaviour.pasts import foretold
 from habitue.behaviour.requests import RequestReader
 from habitue.behaviour.streams import streams_of
@@ -218,6 +217,7 @@ class TwoTowerLearner:
         self, facts: TrainingFacts, rng: np.random.Generator, source: TwoTowerSource | None
     ) -> TwoTowerSource:
         _need_torch()
+        from habitue.behaviour.learning import repeats, with_held_out
         from habitue.candidates.two_tower_fitting import Lessons, fit
 
         config, earlier = self.config, None

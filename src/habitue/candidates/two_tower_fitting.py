@@ -203,7 +203,7 @@ class _Towers(nn.Module):
 
     def served(self) -> dict[str, NDArray[np.float32]]:
         """The weights of the tower of shoppers, by the names they are served by."""
-        named = {
+        named: dict[str, Tensor] = {
             "by_place": self.by_place, "by_kind": self.by_kind, "by_age": self.by_age,
             "mix": self.mix, "input_gain": self.input.weight, "input_bias": self.input.bias,
             "after_gain": self.after.weight, "after_bias": self.after.bias,
