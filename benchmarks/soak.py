@@ -91,10 +91,10 @@ def prepare(folder: Path, told: argparse.Namespace) -> None:
     """A shop with its items, its first actions, and a snapshot trained on them."""
     import habitue
     from habitue import Item
-    from habitue.training.config import TrainingConfig
+    from habitue.training.config import TrainingSettings
 
     rng = np.random.default_rng(1)
-    quick = TrainingConfig(evaluate=False, windows=1, visits=300, starts=1000)
+    quick = TrainingSettings(evaluate=False, windows=1, visits=300, starts=1000)
     from benchmarks.soak_people import newcomers
 
     with habitue.open(folder / "shop.db", overrides={"training": quick.model_dump()}) as shop:

@@ -60,6 +60,19 @@ def test_a_shopper_s_own_past_competes_only_where_it_is_asked_about(
     assert loss("auto", False) == loss("left out", False)
 
 
+def test_ties_are_drawn_anew_in_each_pass_and_the_same_by_one_seed() -> None:
+    at_once = replace(streams([40]), at_ms=np.zeros(40, np.int64))
+
+    def reads(ties: Literal["kept", "drawn"], epoch: int) -> list[int]:
+        teacher = Teacher(Training(at_once), SMALL.model_copy(update={"ties": ties}), 3)
+        teacher.batches(epoch)
+        return [int(item) for item in teacher.streams.item_row]
+
+    assert reads("kept", 0) == reads("kept", 1) == at_once.item_row.tolist()
+    assert reads("drawn", 0) == reads("drawn", 0)
+    assert reads("drawn", 0) != reads("drawn", 1)
+
+
 def test_the_same_seed_is_the_same_network() -> None:
     walk = rounds(40)
     a, b, c = (fit(Training(walk), SMALL, seed=seed).network.item_vectors() for seed in (1, 1, 2))
@@ -70,9 +83,10 @@ def test_the_same_seed_is_the_same_network() -> None:
 def test_a_training_that_was_killed_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
     """It is killed in the middle of a pass, twice, and goes on from what it had written."""
     walk = rounds(60)
+    walk = replace(walk, at_ms=walk.at_ms // (3 * 86_400_000))  # three at once
     training = Training(walk.without_last(1), judged=walk, judged_without=False)
     schedule = SMALL.schedule.model_copy(update={"checkpoint_minutes": 1e-9, "averaging": 0.9})
-    config = SMALL.model_copy(update={"schedule": schedule})
+    config = SMALL.model_copy(update={"schedule": schedule, "ties": "drawn"})
     whole = fit(training, config, seed=5)
 
     class Killed(Exception):

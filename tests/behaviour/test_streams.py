@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from random import Random
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -45,6 +48,31 @@ def test_a_gap_is_the_time_since_the_action_before() -> None:
 def test_a_longer_gap_is_never_a_lower_step(gap_ms: int) -> None:
     low, high = gap_step(np.array([gap_ms, gap_ms * 2 + 1_000]))
     assert 1 <= low <= high <= 31
+
+
+@given(LENGTHS, st.integers(0, 9), st.randoms(use_true_random=False))
+def test_only_actions_of_one_moment_change_places(
+    lengths: list[int], seed: int, random: Random
+) -> None:
+    some = streams(lengths)
+    at_ms = np.sort(np.array([random.randrange(4) for _ in range(len(some))]))
+    some = replace(some, at_ms=at_ms)
+    drawn = some.with_ties_drawn(np.random.default_rng(seed))
+    assert np.array_equal(drawn.at_ms, at_ms)
+    assert np.array_equal(drawn.start, some.start)
+    moment = some.stream() * 4 + at_ms
+
+    def held(one: Streams) -> list[tuple[int, int, int]]:
+        return sorted(zip(moment.tolist(), one.item_row.tolist(), one.kind.tolist(), strict=True))
+
+    assert held(drawn) == held(some)
+
+
+def test_ties_are_drawn_anew() -> None:
+    some = replace(streams([30]), at_ms=np.zeros(30, np.int64))
+    rng = np.random.default_rng(0)
+    first, second = some.with_ties_drawn(rng), some.with_ties_drawn(rng)
+    assert not np.array_equal(first.item_row, second.item_row)
 
 
 @given(LENGTHS, st.integers(1, 7))

@@ -123,6 +123,11 @@ class BehaviourConfig(BaseModel):
     item_dropout: float = Field(
         default=0.0, ge=0, lt=1, description="share of the actions read without their item"
     )
+    ties: Literal["kept", "drawn"] = Field(
+        default="kept",
+        description="actions of one moment are read as they are stored, or in another order in "
+        "each pass of training",
+    )
     unnamed: float = Field(
         default=0.1, ge=0, lt=1,
         description="share of items that a batch knows by their content alone",

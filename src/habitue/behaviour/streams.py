@@ -69,6 +69,14 @@ class Streams:
             gap[self.start[:-1]] = 0
         return gap
 
+    def with_ties_drawn(self, rng: np.random.Generator) -> Streams:
+        """The same actions, those of one shopper and moment in a random order. O(T log T)."""
+        new = np.ones(len(self), np.bool_)
+        new[1:] = np.diff(self.at_ms) != 0
+        new[self.start[:-1]] = True
+        order = np.lexsort((rng.random(len(self)), np.cumsum(new)))
+        return self._taken(order, self.start, self.shopper_row)
+
     def windows(self, length: int) -> Windows:
         """Stretches to learn from: each token but a shopper's first is foretold in one of them.
 

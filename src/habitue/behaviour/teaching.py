@@ -54,6 +54,7 @@ class Teacher:
         self.device = _device(config)
         self.half = _half(config, self.device)
         streams = training.streams
+        self.streams = streams  # as the pass at hand reads them
         self.gaps = streams.gaps()
         self.coming = Coming.of(streams) if config.head_weights.any else None
         target = streams.item_row[_targets(streams)]
@@ -84,6 +85,9 @@ class Teacher:
     def batches(self, epoch: int) -> tuple[list[Windows], np.random.Generator]:
         """The batches of an epoch, and what its draws come from."""
         rng = np.random.default_rng([self.seed, 2, epoch])
+        if self.config.ties == "drawn":
+            lots = np.random.default_rng([self.seed, 3, epoch])
+            self.streams = self.training.streams.with_ties_drawn(lots)
         return list(shuffled(self.windows, self.config.schedule.tokens, rng)), rng
 
     def learn(self, windows: Windows, rng: np.random.Generator) -> float:
@@ -124,7 +128,7 @@ class Teacher:
 
     def _loss(self, batch: Pack, rng: np.random.Generator) -> Tensor:
         """The loss of foretelling what follows each token of a batch."""
-        network, streams = self.network, self.training.streams
+        network, streams = self.network, self.streams
         read, right = streams.item_row[batch.token], streams.item_row[batch.token + 1]
         drawn = np.unique(self.urn.draw(rng))
         rows, place = np.unique(np.concatenate([read, right, drawn]), return_inverse=True)
@@ -159,7 +163,7 @@ class Teacher:
             self.network.heads,
             self.config.head_weights,
             state,
-            self._there(self.training.streams.kind[batch.token + 1]),
+            self._there(self.streams.kind[batch.token + 1]),
             self.coming,
             batch.token,
         )
