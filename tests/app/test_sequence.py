@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
-from habitue.app import open_shop
+from habitue.app import Shop, open_shop
+from habitue.app.note import Refusal, note_refusal
 from habitue.world import build_world
 from habitue.world.config import WorldConfig
 from tests.app.worlds import NOW_MS, SMALL_TRAINING, tell
@@ -63,3 +66,37 @@ def test_a_network_learns_here_and_serves_there(tmp_path: Path) -> None:
     assert len(there["items"]) == 8
     assert there["onnx"], "the network answered"
     assert not there["torch"]
+
+
+@pytest.mark.slow
+def test_a_training_goes_on_from_the_last_until_it_must_not(tmp_path: Path) -> None:
+    """Not where it was refused, and not where a shopper was erased since."""
+
+    def went_on(shop: Shop) -> list[str]:
+        report = shop.report(shop.train().name)
+        assert report is not None
+        return report.went_on
+
+    store = tmp_path / "shop.db"
+    with open_shop(store, overrides=SEQUENCE) as shop:
+        world = tell(shop, build_world(NOW_MS, seed=3, config=SMALL))
+        assert went_on(shop) == []
+        assert went_on(shop) == ["sequence"]
+        assert "went on from the last snapshot: sequence" in told(shop)
+        note_refusal(shop.parts.snapshots.path, Refusal(NOW_MS, "far worse"))
+        assert went_on(shop) == []
+        assert went_on(shop) == ["sequence"]
+        shop.forget(next(iter(world.shoppers())).id)
+        assert went_on(shop) == []
+    off = {**SEQUENCE, "training.warm_start.enabled": False}
+    with open_shop(store, overrides=off) as shop:
+        assert went_on(shop) == []
+
+
+def told(shop: Shop) -> str:
+    """What a terminal shows of the last training."""
+    report = shop.report(shop.snapshots()[0].name)
+    assert report is not None
+    wide = Console(width=300, record=True, file=io.StringIO())
+    wide.print(report.table())
+    return wide.export_text()

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from habitue.behaviour.config import BehaviourConfig, LossConfig, ScheduleConfig
-from habitue.candidates.contract import ContinuingLearner
+from habitue.candidates.contract import ContinuingLearner, TrainingFacts
 from habitue.candidates.roster import learner_of, load_source
 from habitue.candidates.sequence import SequenceConfig, SequenceSource
-from habitue.facts import NO_ROW
-from tests.candidates.shop import VIEW, catalogue_of, facts_of, log_of, requests
+from habitue.facts import MS_PER_DAY, NO_ROW
+from tests.candidates.shop import NOW_MS, VIEW, catalogue_of, facts_of, log_of, requests
 
 N = 12
 COLOURS = ("red", "blue", "green", "black")
@@ -142,10 +142,8 @@ def test_it_goes_on_from_what_it_learnt_earlier(source: SequenceSource, tmp_path
     source.save(tmp_path / "source")
     earlier = load_source(tmp_path / "source")
     titles = [title(row) for row in range(N + 1)]
-    facts = facts_of(
-        log_of(sorted(circle(N, 0, 8, 0) + circle(N + 1, 20, 8, 3))),
-        catalogue_of(N + 1, title=titles),
-    )
+    log = log_of(sorted(circle(N, 0, 8, 0) + circle(N + 1, 401, 8, 3)))
+    facts = TrainingFacts(log, catalogue_of(N + 1, title=titles), NOW_MS + 10 * MS_PER_DAY)
     learner = learner_of(CONFIG)
     assert isinstance(learner, ContinuingLearner)
     later = learner.go_on(earlier, facts, np.random.default_rng(2))

@@ -13,7 +13,7 @@ import pytest
 
 from habitue.behaviour.pasts import foretold
 from habitue.behaviour.streams import streams_of
-from habitue.candidates.contract import ContinuingLearner, ExtendingSource
+from habitue.candidates.contract import ContinuingLearner, ExtendingSource, TrainingFacts
 from habitue.candidates.profile import codes_of
 from habitue.candidates.roster import learner_of, load_source
 from habitue.candidates.search import ItemSearch
@@ -23,10 +23,11 @@ from habitue.candidates.two_tower_fitting import Lessons, fit
 from habitue.candidates.two_tower_step import ShopperTower
 from habitue.candidates.vectors import units
 from habitue.errors import MissingPiece
-from habitue.facts import NO_ROW
+from habitue.facts import MS_PER_DAY, NO_ROW
 from habitue.portraits import contexts_as_of
 from tests.candidates.shop import (
     BUY,
+    NOW_MS,
     RATE,
     VIEW,
     catalogue_of,
@@ -232,15 +233,15 @@ def test_ratings_are_read_back(tmp_path: Path) -> None:
 def test_it_goes_on_from_what_it_learnt_earlier(source: TwoTowerSource, tmp_path: Path) -> None:
     source.save(tmp_path / "source")
     earlier = load_source(tmp_path / "source")
-    facts = facts_of(
-        log_of(sorted(circle(N, 0, 8, 0) + circle(N + 1, 20, 8, 3))),
-        catalogue_of(N + 1, title=[title(row) for row in range(N + 1)]),
-    )
+    titles = [title(row) for row in range(N + 1)]
+    log = log_of(sorted(circle(N, 0, 8, 0) + circle(N + 1, 401, 8, 3)))
+    facts = TrainingFacts(log, catalogue_of(N + 1, title=titles), NOW_MS + 10 * MS_PER_DAY)
     learner = learner_of(CONFIG)
     assert isinstance(learner, ContinuingLearner)
     later = learner.go_on(earlier, facts, np.random.default_rng(2))
     assert isinstance(later, TwoTowerSource)
-    assert later.measured["went_on"] == 1
+    assert learner.went_on(later)
+    assert not learner.went_on(earlier)
     assert later.measured["epochs"] <= CONFIG.schedule.further_epochs
     found = later.propose(requests([walked(3, 4, 5), walked(9, 10, 11)]), 2).item_row
     assert found[0, 0] == 6
@@ -254,7 +255,7 @@ def test_it_begins_anew_where_the_earlier_one_is_of_another_kind(source: TwoTowe
     facts = facts_of(log_of(circle(N, 0, 8, 0)), catalogue_of(N))
     later = learner.go_on(source, facts, np.random.default_rng(2))
     assert isinstance(later, TwoTowerSource)
-    assert later.measured["went_on"] == 0
+    assert not learner.went_on(later)
     assert later.propose(requests([walked(3, 4, 5)]), 1).item_row[0, 0] == 6
 
 

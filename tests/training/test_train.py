@@ -9,8 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from habitue.candidates.contract import Learner, Source, TrainingFacts
-from habitue.candidates.roster import SourceConfig, learner_of
 from habitue.errors import BadInput, SnapshotError, SnapshotRefused
 from habitue.metrics import Interval
 from habitue.store.snapshots import SnapshotStore
@@ -178,35 +176,3 @@ def test_twice_as_good_on_what_was_learnt_from_is_refused_by_default(
             write_snapshot(made, SnapshotStore(tmp_path), now_ms=1_700_000_000_000)
     else:
         write_snapshot(made, SnapshotStore(tmp_path), now_ms=1_700_000_000_000)
-
-
-class Remembering:
-    """A learner that goes on, and remembers from what."""
-
-    def __init__(self, config: SourceConfig) -> None:
-        self.learner = learner_of(config)
-        self.asked: list[tuple[int, Source | None]] = []
-
-    def fit(self, facts: TrainingFacts, rng: np.random.Generator) -> Source:
-        self.asked.append((facts.now_ms, None))
-        return self.learner.fit(facts, rng)
-
-    def go_on(self, source: Source, facts: TrainingFacts, rng: np.random.Generator) -> Source:
-        self.asked.append((facts.now_ms, source))
-        return self.learner.fit(facts, rng)
-
-
-def test_what_can_go_on_is_learnt_once_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    first = CONFIG.sources[0]
-    made = Remembering(first)
-
-    def chosen(config: SourceConfig) -> Learner[Source]:
-        return made if config.name == first.name else learner_of(config)
-
-    monkeypatch.setattr("habitue.training.train.learner_of", chosen)
-    model = train(facts_of(shop_log()), CONFIG, rng=np.random.default_rng(0))
-    moments = [now_ms for now_ms, _ in made.asked]
-    assert moments == sorted(set(moments))
-    assert len(moments) > 2
-    assert [source is None for _, source in made.asked] == [True] + [False] * (len(moments) - 1)
-    assert model.sources[0].name == first.name

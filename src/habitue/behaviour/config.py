@@ -92,6 +92,9 @@ class ScheduleConfig(BaseModel):
         default=6, ge=1, description="passes, at most, where training goes on from an earlier one"
     )
     further_rate: float = Field(default=1e-3, gt=0, description="highest learning rate there")
+    further_replay: float = Field(
+        default=1.0, ge=0, description="older stretches read again there beside each new one"
+    )
     checkpoint_minutes: float = Field(
         default=3.0, gt=0, description="minutes between what a killed training goes on from"
     )

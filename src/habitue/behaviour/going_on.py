@@ -9,16 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from habitue.behaviour.beginnings import ties_of
-from habitue.behaviour.streams import Streams
+from habitue.behaviour.streams import Streams, Windows
 
-__all__ = ["Earlier", "OtherNetworkError", "begun_from"]
+__all__ = ["Earlier", "OtherNetworkError", "Stretches", "begun_from"]
 
 
 class OtherNetworkError(ValueError):
@@ -31,6 +31,7 @@ class Earlier:
 
     read: NDArray[np.float32]  # (n_known, dim) the vectors items are read by, content included
     weights: Mapping[str, NDArray[Any]]  # all others, by their names in the network
+    until_ms: int = 0  # what happened from then on is new to it
 
 
 def begun_from(earlier: Earlier, streams: Streams) -> NDArray[np.float32]:
@@ -47,3 +48,33 @@ def begun_from(earlier: Earlier, streams: Streams) -> NDArray[np.float32]:
         weight = np.maximum(np.asarray(near.sum(axis=1)), 1e-9)
         vectors[n_known:] = (near @ earlier.read) / weight
     return vectors
+
+
+@dataclass(frozen=True, slots=True)
+class Stretches:
+    """What a pass reads: all stretches, or what is new and a share of the old, drawn anew."""
+
+    new: Windows
+    old: Windows
+    n_drawn: int  # of the old ones, in each pass
+
+    @classmethod
+    def of(cls, streams: Streams, windows: Windows, earlier: Earlier | None, replay: float) -> Self:
+        """Those to learn from; ``replay`` old ones are read beside each new one."""
+        if earlier is None:
+            return cls(windows, windows.take(np.empty(0, np.int64)), 0)
+        is_new = streams.at_ms[windows.last] >= earlier.until_ms
+        new, old = np.flatnonzero(is_new), np.flatnonzero(~is_new)
+        n_drawn = min(len(old), int(np.ceil(replay * len(new))))
+        return cls(windows.take(new), windows.take(old), n_drawn)
+
+    def drawn(self, rng: np.random.Generator) -> Windows:
+        """The stretches of one pass."""
+        if not self.n_drawn:
+            return self.new
+        return self.new.joined(self.old.take(rng.permutation(len(self.old))[: self.n_drawn]))
+
+    def tokens(self) -> int:
+        """Tokens of a pass, on average."""
+        share = self.n_drawn / max(len(self.old), 1)
+        return int(self.new.length.sum() + share * self.old.length.sum())

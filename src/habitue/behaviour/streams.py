@@ -37,6 +37,12 @@ class Windows:
         """Those windows, in that order."""
         return Windows(self.first[which], self.last[which])
 
+    def joined(self, others: Windows) -> Windows:
+        """These windows and the others behind them."""
+        return Windows(
+            np.concatenate([self.first, others.first]), np.concatenate([self.last, others.last])
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Streams:

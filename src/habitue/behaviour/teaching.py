@@ -16,7 +16,7 @@ from habitue.behaviour.asking import inputs_of
 from habitue.behaviour.beginnings import begun_near
 from habitue.behaviour.coming import Coming
 from habitue.behaviour.config import BehaviourConfig
-from habitue.behaviour.going_on import Earlier, OtherNetworkError, begun_from
+from habitue.behaviour.going_on import Earlier, OtherNetworkError, Stretches, begun_from
 from habitue.behaviour.heads import head_loss
 from habitue.behaviour.layers import groups_of
 from habitue.behaviour.losses import softmax_against_all, softmax_against_sample
@@ -64,10 +64,11 @@ class Teacher:
         torch.manual_seed(seed)
         self.network = _network(training, config, np.random.default_rng([seed, 1]))
         self.network.to(self.device)
-        self.windows = streams.windows(config.length)
-        self.steps = config.schedule.epochs * max(
-            1, -(-int(self.windows.length.sum()) // config.schedule.tokens)
+        schedule = config.schedule
+        self.stretches = Stretches.of(
+            streams, streams.windows(config.length), training.earlier, schedule.further_replay
         )
+        self.steps = schedule.epochs * max(1, -(-self.stretches.tokens() // schedule.tokens))
         table = [p for name, p in self.network.named_parameters() if name == "items.own"]
         others = [p for name, p in self.network.named_parameters() if name != "items.own"]
         self.optimiser = torch.optim.AdamW(
@@ -88,7 +89,8 @@ class Teacher:
         if self.config.ties == "drawn":
             lots = np.random.default_rng([self.seed, 3, epoch])
             self.streams = self.training.streams.with_ties_drawn(lots)
-        return list(shuffled(self.windows, self.config.schedule.tokens, rng)), rng
+        windows = self.stretches.drawn(rng)
+        return list(shuffled(windows, self.config.schedule.tokens, rng)), rng
 
     def learn(self, windows: Windows, rng: np.random.Generator) -> float:
         """One step; the loss before it."""

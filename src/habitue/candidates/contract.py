@@ -178,6 +178,11 @@ class ContinuingLearner(Learner[Source], Protocol):
     def go_on(self, source: Source, facts: TrainingFacts, rng: np.random.Generator) -> Source:
         """The source learnt from these facts, beginning where ``source`` ended.
 
-        ``source`` was learnt from facts of no later moment than these.
+        ``source`` was learnt from facts of no later moment than these. Begins anew where it cannot
+        go on from it.
         """
+        ...
+
+    def went_on(self, source: Source) -> bool:
+        """Whether a source it learnt began where another had ended."""
         ...

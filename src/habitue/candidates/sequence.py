@@ -76,6 +76,7 @@ class SequenceSource(PreparingSource):
         measured: dict[str, float],
         *,
         weights: Mapping[str, NDArray[Any]] | None = None,
+        until_ms: int = 0,
         tail: Growing | None = None,
         unit_tail: Growing | None = None,
     ) -> None:
@@ -83,7 +84,8 @@ class SequenceSource(PreparingSource):
 
         ``told`` (c, dim) makes such a vector of what is told of an item, in the ``space``. ``tail``
         (n_tail, dim) are the vectors of items beyond the fitted ones, ``unit_tail`` of unit length.
-        ``weights`` are what a later training goes on from; none where it cannot.
+        ``weights`` are what a later training goes on from, to which all from ``until_ms`` on is
+        new; none where it cannot.
         """
         self.config = config
         self.name = config.name
@@ -94,6 +96,7 @@ class SequenceSource(PreparingSource):
         self.space = space
         self.measured = measured
         self.weights = {} if weights is None else weights
+        self.until_ms = until_ms
         none = Growing(np.empty((0, read.shape[1]), np.float32))
         self._tail = none if tail is None else tail
         self._unit_tail = none if unit_tail is None else unit_tail
@@ -151,7 +154,7 @@ class SequenceSource(PreparingSource):
         return SequenceSource(
             self.config, self.encoder, self.search.with_tail(unit_tail.rows), self.read_vectors,
             self.told, self.space, self.measured,
-            weights=self.weights, tail=tail, unit_tail=unit_tail,
+            weights=self.weights, until_ms=self.until_ms, tail=tail, unit_tail=unit_tail,
         )  # fmt: skip
 
     def prepare(self, context: Context) -> Prepared:
@@ -172,7 +175,11 @@ class SequenceSource(PreparingSource):
         saved = Saved(
             source="sequence",
             config=self.config.model_dump(mode="json"),
-            numbers={**self.search.numbers(), "content": int(self.space is not None)},
+            numbers={
+                **self.search.numbers(),
+                "content": int(self.space is not None),
+                "until_ms": self.until_ms,
+            },
             measured=self.measured,
         )
         write(path, saved, {**self.search.arrays(), "read": self.read_vectors, "told": self.told})
@@ -187,6 +194,7 @@ class SequenceSource(PreparingSource):
         return cls(
             config, load_encoder(path / "network.onnx"), search, arrays["read"],
             arrays["told"], space, saved.measured, weights=read_weights(path),
+            until_ms=saved.numbers.get("until_ms", 0),
         )  # fmt: skip
 
 
@@ -211,6 +219,10 @@ class SequenceLearner:
             return self.fit(facts, rng)
         return self._learnt(facts, rng, source if source.weights else None)
 
+    def went_on(self, source: Source) -> bool:
+        """Whether a source it learnt began where another had ended."""
+        return isinstance(source, SequenceSource) and bool(source.measured.get("went_on"))
+
     def _learnt(
         self, facts: TrainingFacts, rng: np.random.Generator, source: SequenceSource | None
     ) -> SequenceSource:
@@ -231,7 +243,9 @@ class SequenceLearner:
             rng=rng,
             checkpoints=config.checkpoints,
             curves=config.curves,
-            earlier=None if source is None else Earlier(source.read_vectors, source.weights),
+            earlier=None
+            if source is None
+            else Earlier(source.read_vectors, source.weights, source.until_ms),
         )
         acted_on = np.flatnonzero(learnt.acted_on | learnt.read.any(axis=1)).astype(np.int32)
         asked = learnt.queries[: max(_ASKED, config.vectors.measured_queries)]
@@ -239,4 +253,5 @@ class SequenceLearner:
         return SequenceSource(
             config, learnt.encoder, search, learnt.read, learnt.told, space,
             {**learnt.measured, **search.measured}, weights=learnt.weights,
+            until_ms=facts.now_ms,
         )  # fmt: skip

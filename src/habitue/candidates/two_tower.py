@@ -58,6 +58,7 @@ class TwoTowerSource(PreparingSource):
         measured: dict[str, float],
         *,
         weights: Mapping[str, NDArray[Any]] | None = None,
+        until_ms: int = 0,
         tail: Growing | None = None,
         unit_tail: Growing | None = None,
     ) -> None:
@@ -66,7 +67,7 @@ class TwoTowerSource(PreparingSource):
         ``told`` (c, dim) makes such a vector of what is told of an item, in the ``space``.
         ``ratings`` are those it was fitted on. ``tail`` (n_tail, dim) are the vectors of items
         beyond the fitted ones, ``unit_tail`` of unit length. ``weights`` are what a later training
-        goes on from.
+        goes on from, to which all from ``until_ms`` on is new.
         """
         self.config = config
         self.name = config.name
@@ -78,6 +79,7 @@ class TwoTowerSource(PreparingSource):
         self.ratings = ratings
         self.measured = measured
         self.weights = {} if weights is None else weights
+        self.until_ms = until_ms
         none = Growing(np.empty((0, read.shape[1]), np.float32))
         self._tail = none if tail is None else tail
         self._unit_tail = none if unit_tail is None else unit_tail
@@ -136,7 +138,7 @@ class TwoTowerSource(PreparingSource):
         return TwoTowerSource(
             self.config, self.tower, self.search.with_tail(unit_tail.rows), self.read_vectors,
             self.told, self.space, self.ratings, self.measured,
-            weights=self.weights, tail=tail, unit_tail=unit_tail,
+            weights=self.weights, until_ms=self.until_ms, tail=tail, unit_tail=unit_tail,
         )  # fmt: skip
 
     def prepare(self, context: Context) -> Prepared:
@@ -163,6 +165,7 @@ class TwoTowerSource(PreparingSource):
                 **self.search.numbers(),
                 "content": int(self.space is not None),
                 "ratings": int(self.ratings is not None),
+                "until_ms": self.until_ms,
             },
             measured=self.measured,
         )
@@ -186,6 +189,7 @@ class TwoTowerSource(PreparingSource):
         return cls(
             config, ShopperTower(weights, config.temperature), search, arrays["read"],
             arrays["told"], space, ratings, saved.measured, weights=read_weights(path),
+            until_ms=saved.numbers["until_ms"],
         )  # fmt: skip
 
 
@@ -213,6 +217,10 @@ class TwoTowerLearner:
         except OtherNetworkError:
             return self.fit(facts, rng)
 
+    def went_on(self, source: Source) -> bool:
+        """Whether a source it learnt began where another had ended."""
+        return isinstance(source, TwoTowerSource) and bool(source.measured.get("went_on"))
+
     def _learnt(
         self, facts: TrainingFacts, rng: np.random.Generator, source: TwoTowerSource | None
     ) -> TwoTowerSource:
@@ -222,7 +230,7 @@ class TwoTowerLearner:
 
         config, earlier = self.config, None
         if source is not None:
-            earlier = Earlier(source.read_vectors, source.weights)
+            earlier = Earlier(source.read_vectors, source.weights, source.until_ms)
         n_items = max(facts.log.n_items, len(facts.catalogue))
         streams = replace(streams_of(facts.log, codes_of(config.kinds)), n_items=n_items)
         learnt_from, judged = with_held_out(streams, config.schedule.validation_share, rng)
@@ -247,7 +255,7 @@ class TwoTowerLearner:
         }  # fmt: skip
         return TwoTowerSource(
             config, ShopperTower(fitted.tower, config.temperature), search, fitted.read,
-            fitted.told, space, ratings, measured, weights=fitted.weights,
+            fitted.told, space, ratings, measured, weights=fitted.weights, until_ms=facts.now_ms,
         )  # fmt: skip
 
     def _silent(self, n_items: int) -> TwoTowerSource:

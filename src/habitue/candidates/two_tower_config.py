@@ -46,6 +46,9 @@ class TowerScheduleConfig(BaseModel):
         default=2, ge=1, description="passes, at most, where training goes on from an earlier one"
     )
     further_rate: float = Field(default=1e-3, gt=0, description="highest learning rate there")
+    further_replay: float = Field(
+        default=1.0, ge=0, description="older moments read there beside each new one, in each pass"
+    )
     threads: int = Field(
         default=1, ge=1, description="threads; with more a seed may not say everything"
     )

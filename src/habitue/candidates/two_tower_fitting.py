@@ -242,18 +242,25 @@ class _Run:
             weight_decay=0.0, fused=True,
         )  # fmt: skip
         self.mean = [p.detach().clone() for p in self.towers.parameters()]
-        batches = -(-len(self.moments.foretold) // config.schedule.batch)
+        since = 0 if lessons.earlier is None else lessons.earlier.until_ms
+        is_new = streams.at_ms[self.moments.foretold] >= since
+        self.new, self.old = self.moments.foretold[is_new], self.moments.foretold[~is_new]
+        self.n_drawn = min(
+            len(self.old), int(np.ceil(config.schedule.further_replay * len(self.new)))
+        )
+        batches = -(-(len(self.new) + self.n_drawn) // config.schedule.batch)
         self.step, self.steps = 0, batches * config.schedule.epochs
 
-    def epoch(self) -> float:
-        """One pass over all moments; the mean loss."""
+    def epoch(self) -> None:
+        """One pass over all moments; going on, over what is new and as much of the old."""
         self.towers.train()
-        order = self.rng.permutation(self.moments.foretold)
+        drawn = self.rng.permutation(self.old)[: self.n_drawn]
+        order = self.rng.permutation(np.concatenate([self.new, drawn]))
         size = self.config.schedule.batch
-        losses = [self._learn(order[at : at + size]) for at in range(0, len(order), size)]
-        return float(np.mean(losses))
+        for at in range(0, len(order), size):
+            self._learn(order[at : at + size])
 
-    def _learn(self, moment: NDArray[np.int64]) -> float:
+    def _learn(self, moment: NDArray[np.int64]) -> None:
         schedule = self.config.schedule
         for group in self.optimiser.param_groups:
             group["lr"] = rate_at(
@@ -267,7 +274,6 @@ class _Run:
         kept = min(schedule.averaging, self.step / (self.step + 10))
         with torch.no_grad():
             torch._foreach_lerp_(self.mean, list(self.towers.parameters()), 1 - kept)
-        return float(loss.detach())
 
     def _loss(self, moment: NDArray[np.int64]) -> Tensor:
         """The loss of telling what came at each moment from the items of the batch and others."""

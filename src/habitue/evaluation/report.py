@@ -199,6 +199,8 @@ class Report:
     gap: Gap | None = None  # None where only one span could be asked
     choice: Choice | None = None  # None where nothing could be chosen, or nothing was to be
     judged: list[Judged] = field(default_factory=list)  # empty where sources are not judged
+    went_on: list[str] = field(default_factory=list)
+    """Sources that began where the last training had ended."""
 
     def line(self, name: str) -> Line:
         """The line of one recommender; raises ``KeyError``."""
@@ -236,7 +238,11 @@ class Report:
         return msgspec.json.decode(data, type=cls)
 
     def _caption(self) -> str | None:
-        told = [switched_off(self.judged), *(str(one) for one in (self.gap, self.choice) if one)]
+        told = [
+            switched_off(self.judged),
+            f"went on from the last snapshot: {', '.join(self.went_on)}" if self.went_on else "",
+            *(str(one) for one in (self.gap, self.choice) if one),
+        ]
         return "\n".join(line for line in told if line) or None
 
     def table(self, columns: Sequence[str] = TABLE) -> Table:

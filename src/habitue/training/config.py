@@ -16,7 +16,14 @@ from habitue.ranking.blend import DEFAULT_WEIGHTS
 from habitue.ranking.fusion import TIES, FusionConfig
 from habitue.ranking.lambdamart import LambdaMartConfig
 
-__all__ = ["DEFAULT_QUOTAS", "GateConfig", "PruneConfig", "TrainingConfig", "TrainingSettings"]
+__all__ = [
+    "DEFAULT_QUOTAS",
+    "GateConfig",
+    "PruneConfig",
+    "TrainingConfig",
+    "TrainingSettings",
+    "WarmStartConfig",
+]
 
 DEFAULT_QUOTAS: Mapping[str, Mapping[str, int]] = {
     "home": {
@@ -49,6 +56,22 @@ class GateConfig(BaseModel):
     most_gap: PositiveFloat = Field(
         2.0,
         description="How many times as good a span learnt from may be answered as one held out.",
+    )
+
+
+class WarmStartConfig(BaseModel):
+    """When a training goes on from what the last snapshot knows, instead of beginning anew.
+
+    Of the sources, a network can. One whose config has changed begins anew, and so do all where the
+    last training was refused, a shopper was erased since, or other kinds of action stand for a
+    purchase now.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    enabled: bool = Field(True, description="Go on from the last snapshot, where a source can.")
+    at_most: PositiveInt = Field(
+        6, description="Trainings in a row that go on; the next one begins anew."
     )
 
 
@@ -137,6 +160,9 @@ class TrainingSettings(BaseModel):
     evaluate: bool = Field(True, description="Hold the last span out first, and measure on it.")
     gate: GateConfig = Field(GateConfig(), description="When a new snapshot is refused.")
     prune: PruneConfig = Field(PruneConfig(), description="When a source is switched off.")
+    warm_start: WarmStartConfig = Field(
+        WarmStartConfig(), description="When a training goes on from the last one."
+    )
 
     def quota(self, surface: str) -> dict[str, int]:
         """The quotas of a surface, of the sources there are."""

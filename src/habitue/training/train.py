@@ -11,12 +11,13 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import pairwise
+from operator import itemgetter
 from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
 
-from habitue.candidates.contract import ContinuingLearner, Source, TrainingFacts
+from habitue.candidates.contract import Source, TrainingFacts
 from habitue.candidates.roster import learner_of
 from habitue.errors import BadInput
 from habitue.evaluation.replay import lists_of, through
@@ -46,6 +47,7 @@ from habitue.training.pruning import judge_sources
 from habitue.training.serving import pipeline_of
 from habitue.training.shown import at_slates
 from habitue.training.together import together
+from habitue.training.warm_start import WarmStart, continuing
 from habitue.training.windows import Moments, Window, lessons, window_of
 
 __all__ = [
@@ -87,6 +89,7 @@ class Trained:
     robots: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
     """Rows of those who were left out, for no person keeps up with them."""
     choice: Choice | None = None  # what home goes by; none where nothing was to be chosen
+    left: WarmStart = field(default_factory=WarmStart)  # what the next training may go on from
 
 
 def train(
@@ -98,12 +101,14 @@ def train(
     progress: Progress = _silent,
     keep: Collection[str] = (),
     off_before: Collection[str] = (),
+    warm: WarmStart | None = None,
 ) -> Trained:
     """Train on everything before ``now_ms``; the moment after the last action, unless said.
 
     The lessons of the surfaces ``keep`` are kept, with who proposed what in them, so that their
     orders can be learnt again without a source. ``off_before`` names the sources that the last
-    snapshot had switched off. Raises ``BadInput`` when there are no actions.
+    snapshot had switched off, and ``warm`` holds what of it can be gone on from. Raises
+    ``BadInput`` when there are no actions.
     """
     if not len(facts.log):
         raise BadInput("There are no actions to learn from.", remedy="Import or send some first.")
@@ -111,7 +116,8 @@ def train(
     cuts = span_cuts(int(facts.log.at_ms[0]), now, config)
     seeds = rng.spawn(len(cuts) + 3)
     going_on = rng.spawn(1)[0]
-    continued = _continued(facts, cuts, config, going_on)
+    earlier = warm or WarmStart()
+    continued = _continued(facts, cuts, config, going_on, earlier)
     lots = rng.spawn(1)[0]
     spans = list(pairwise([*cuts, now]))
     step = _Counted("spans of the past", len(spans) + 3, progress)
@@ -120,7 +126,7 @@ def train(
     def look_back(number: int) -> tuple[Window, dict[str, RankingSet]]:
         cut, until = spans[number]
         known = facts.as_of(cut)
-        sources = fit_sources(known, config, seeds[number], continued[number])
+        sources = fit_sources(known, config, seeds[number], continued[cut])
         window = window_of(known, sources, config.item_stats)
         taught = lessons_of(facts, window, until, config, seeds[number], tracked)
         step.done()
@@ -169,14 +175,15 @@ def train(
 
     def fit() -> tuple[TrainingFacts, Window]:
         known = facts.as_of(now)
-        last = _continued(facts, [now], config, going_on, continued)
-        sources = fit_sources(known, config, seeds[-1], last[-1])
+        continued[now] = _continued(facts, [now], config, going_on, earlier, continued)[now]
+        sources = fit_sources(known, config, seeds[-1], continued[now])
         window = window_of(known, sources, config.item_stats)
         step.done()
         return known, window
 
     (choice, report), rankers, (known, last) = together([hold_out, learn, fit], config.threads)
     going_by = by_source(config, choice)
+    left = _left(continued, earlier, config)
     return Trained(
         going_by,
         last.sources,
@@ -186,12 +193,13 @@ def train(
         usual_gap_days(known.log, last.columns.category),
         known,
         facts.watermark,
-        report,
+        None if report is None else replace(report, went_on=left.went_on),
         ({} if report is None else report.metrics()) | {"robots": float(facts.n_robots)},
         kept,
         judged,
         facts.robots,
         choice,
+        left,
     )
 
 
@@ -243,28 +251,41 @@ def _continued(
     cuts: Sequence[int],
     config: TrainingConfig,
     rng: np.random.Generator,
-    before: Sequence[dict[str, Source]] = (),
-) -> list[dict[str, Source]]:
-    """For each cut the sources whose learners go on from one cut to the next, oldest first.
+    warm: WarmStart,
+    before: Mapping[int, Mapping[str, Source]] | None = None,
+) -> dict[int, Mapping[str, Source]]:
+    """By cut the sources whose learners go on from one cut to the next, oldest first.
 
-    A network is trained once; what happened until the next cut costs it a few passes more.
-    ``before`` are those of earlier cuts, to go on from.
+    A network is trained once; what happened until the next cut costs it a few passes more. Where
+    an earlier training knows more of what lay before a cut, it is gone on with from there
+    (``warm``). ``before`` are those of earlier cuts.
     """
-    learners = {source.name: learner_of(source) for source in config.sources}
-    learners = {n: one for n, one in learners.items() if isinstance(one, ContinuingLearner)}
-    fitted = list(before)
+    learners = continuing(config)
+    fitted = dict(before or {})
     for cut in cuts:
         known = facts.as_of(cut) if learners else None
         here: dict[str, Source] = {}
         for name, learner in learners.items():
             assert known is not None
-            assert isinstance(learner, ContinuingLearner)
-            last = fitted[-1][name] if fitted else None
+            held = (one.latest(name, cut) for one in (WarmStart(fitted), warm))
+            last = max((one for one in held if one is not None), key=itemgetter(0), default=None)
             here[name] = (
-                learner.fit(known, rng) if last is None else learner.go_on(last, known, rng)
+                learner.fit(known, rng) if last is None else learner.go_on(last[1], known, rng)
             )
-        fitted.append(here)
+        fitted[cut] = here
     return fitted
+
+
+def _left(
+    continued: Mapping[int, Mapping[str, Source]], earlier: WarmStart, config: TrainingConfig
+) -> WarmStart:
+    """What the next training may go on from; the first of each says whether this one did."""
+    first = continued[min(continued)]
+    in_a_row = {
+        name: earlier.in_a_row.get(name, 0) + 1 if learner.went_on(first[name]) else 0
+        for name, learner in continuing(config).items()
+    }
+    return WarmStart(continued, in_a_row, config.taken, earlier.erased)
 
 
 def lessons_of(
