@@ -1,6 +1,6 @@
 """The behaviour model beside every source, and all of them fused, leave-one-out.
 
-    python -m benchmarks.behaviour [--data beauty|movielens|games] [--seeds N]
+    python -m benchmarks.behaviour [--data beauty] [--seeds N] [--only NAME ...]
 
 The protocol is that of ``leave_one_out``: fitted on the training part, full catalogue, seen items
 excluded, ties at mean rank, nothing refitted on the validation item. The fused order is learnt on
@@ -24,13 +24,16 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.beauty import BOUGHT, CONFIG, FORGETTING, LINEAR, read_beauty
+from benchmarks.beauty import ALS, BOUGHT, BUYS, CONFIG, FORGETTING, LINEAR, read_beauty
 from benchmarks.leave_one_out import BATCH, Scores, Shoppers, contexts, training_facts
 from habitue.behaviour.config import BehaviourConfig, LossConfig, ScheduleConfig
+from habitue.candidates.additive import AdditiveConfig
 from habitue.candidates.content import ContentConfig
 from habitue.candidates.contract import Source
 from habitue.candidates.roster import SourceConfig, learner_of
 from habitue.candidates.sequence import SequenceConfig
+from habitue.candidates.two_tower import TwoTowerConfig
+from habitue.candidates.two_tower_config import TowerScheduleConfig
 from habitue.candidates.user_knn import UserKnnConfig
 from habitue.facts import Catalogue
 from habitue.metrics.ranks import hit_of_rank, mean_rank, ndcg_of_rank
@@ -46,6 +49,10 @@ BEAUTY = BehaviourConfig(
         epochs=20, averaging=0.998, first_validation=0.7, validate_every=3, validation_shoppers=3000
     ),
 )
+TOWERS = TwoTowerConfig(  # chosen on the validation item: tried_two_tower.md
+    kinds=BUYS, unnamed=0.0, schedule=TowerScheduleConfig(validation_share=0.02)
+)
+FUSED = ("sequence", "co-visitation", "linear", "user_knn", "content")
 PROPOSED = 100  # candidates of each source that the fused order chooses from
 
 
@@ -205,6 +212,9 @@ def beauty() -> tuple[Shoppers, dict[str, SourceConfig]]:
             kind_weight=BOUGHT, shoppers_per_item=20_000, profile=FORGETTING
         ),
         "content": ContentConfig(profile=told_in, neighbours=300),
+        "two_tower": TOWERS,
+        "als": ALS,
+        "additive": AdditiveConfig(kinds=BUYS),
     }  # fmt: skip
 
 
@@ -225,18 +235,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", choices=DATA, default="beauty")
     parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--only", nargs="+", default=[], help="rows whose names begin like this")
     arguments = parser.parse_args()
     console = Console(width=110)
     data, configs = DATA[arguments.data]()
+    if arguments.only:
+        some = tuple(arguments.only)
+        configs = {name: one for name, one in configs.items() if name.startswith(some)}
     for seed in range(arguments.seeds):
         fitted = Fitted(data, configs, seed)
         table = Table(title=f"{arguments.data}, leave-one-out, seed {seed}")
         for name in ("", "validation NDCG@10", "NDCG@10", "Recall@10", "Recall@20", "fit CPU-s"):
             table.add_column(name, justify="left" if not name else "right")
         rank = {name: ranks(data, fitted.scores(name, 1)) for name in configs}
-        started = time.process_time()
-        rank["fused"] = fused_ranks(fitted, list(configs), seed)
-        spent = {**fitted.seconds, "fused": time.process_time() - started}
+        spent = dict(fitted.seconds)
+        if not arguments.only:
+            started = time.process_time()
+            rank["fused"] = fused_ranks(fitted, list(FUSED), seed)
+            spent["fused"] = time.process_time() - started
         for name, found in rank.items():
             held = "" if name == "fused" else _mean(ranks(data, fitted.scores(name, 2), 2))
             table.add_row(
@@ -244,8 +260,10 @@ def main() -> None:
                 f"{hit_of_rank(found, 20).mean():.4f}", f"{spent[name]:.1f}",
             )  # fmt: skip
         console.print(table)
+        best = next(iter(configs)) if arguments.only else "fused"
         for name in configs:
-            console.print(f"fused over {name}: {interval(rank['fused'], rank[name])}")
+            if name != best:
+                console.print(f"{best} over {name}: {interval(rank[best], rank[name])}")
 
 
 def _mean(rank: NDArray[np.float64]) -> str:
