@@ -107,6 +107,10 @@ class SequenceSource(PreparingSource):
         """What is expected next of each request: (B, dim), 0 where nothing is known."""
         return self._asked(self._reader.read(context))
 
+    def vectors(self, context: Context) -> NDArray[np.float32]:
+        """The unit vector (B, dim) of each request's shopper; 0 where nothing is known."""
+        return _units(self.queries(context))
+
     def _asked(self, tokens: Read) -> NDArray[np.float32]:
         query = np.zeros((len(tokens.end), self.search.dim), np.float32)
         some = np.flatnonzero(tokens.end >= 0)
