@@ -109,7 +109,7 @@ class SequenceSource(PreparingSource):
 
     def vectors(self, context: Context) -> NDArray[np.float32]:
         """The unit vector (B, dim) of each request's shopper; 0 where nothing is known."""
-        return _units(self.queries(context))
+        return units(self.queries(context))
 
     def _asked(self, tokens: Read) -> NDArray[np.float32]:
         query = np.zeros((len(tokens.end), self.search.dim), np.float32)

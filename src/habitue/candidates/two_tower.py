@@ -92,6 +92,10 @@ class TwoTowerSource(PreparingSource):
             self._reader.read(context), self.read_vectors, self._tail_vectors, self._liked(context)
         )
 
+    def vectors(self, context: Context) -> NDArray[np.float32]:
+        """The unit vector (B, dim) of each request's shopper as of now; 0 where none is known."""
+        return units(self.queries(context))
+
     def _liked(self, context: Context) -> NDArray[np.float32] | None:
         """What the requests' ratings say: (B, dim); none where none were learnt from."""
         if self.ratings is None:
