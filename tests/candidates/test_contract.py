@@ -59,6 +59,18 @@ SOURCES: tuple[SourceConfig, ...] = (
     SequenceConfig(
         behaviour=BehaviourConfig(dim=16, schedule=ScheduleConfig(epochs=20, tokens=200))
     ),
+    SequenceConfig(
+        name="both_ways",
+        behaviour=BehaviourConfig(
+            encoder="bidirectional", dim=16, schedule=ScheduleConfig(epochs=40, tokens=200)
+        ),
+    ),
+    SequenceConfig(
+        name="listed",
+        behaviour=BehaviourConfig(
+            encoder="encoder-decoder", dim=16, schedule=ScheduleConfig(epochs=60, tokens=200)
+        ),
+    ),
     GraphConfig(dim=16, negatives=32, batch=64, epochs=20, rate=0.03),
     SocialConfig(),
     ColdConfig(validation_days=60.0, least_judged=2, half_life_days=None),
@@ -111,7 +123,7 @@ MIXED = requests(
 )
 
 
-INEXACT = ("sequence",)
+INEXACT = ("sequence", "both_ways", "listed")
 """Networks: the last bits of a product depend on what it is worked out beside."""
 
 

@@ -19,10 +19,11 @@ from habitue.behaviour.config import BehaviourConfig
 from habitue.behaviour.going_on import Earlier, OtherNetworkError, Stretches, begun_from
 from habitue.behaviour.heads import head_loss
 from habitue.behaviour.layers import groups_of
+from habitue.behaviour.lessons import Lesson, lesson_of
 from habitue.behaviour.losses import softmax_against_all, softmax_against_sample
 from habitue.behaviour.negatives import Urn
-from habitue.behaviour.network import ItemTable, Network
-from habitue.behaviour.packing import Pack, pack, shuffled
+from habitue.behaviour.network import Inputs, ItemTable, Network
+from habitue.behaviour.packing import shuffled
 from habitue.behaviour.streams import Streams, Windows
 
 __all__ = ["Teacher", "Training", "go_on_from", "rate_at"]
@@ -99,7 +100,7 @@ class Teacher:
             group["lr"] = rate_at(
                 self.step, self.steps, schedule.rate, schedule.warm_up, schedule.floor
             )
-        loss = self._loss(pack(windows), rng)
+        loss = self._loss(lesson_of(windows, self.config, rng), rng)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         if schedule.clip:
@@ -128,10 +129,10 @@ class Teacher:
                 for parameter, weight in zip(self.network.parameters(), weights, strict=True):
                     parameter.copy_(weight)
 
-    def _loss(self, batch: Pack, rng: np.random.Generator) -> Tensor:
-        """The loss of foretelling what follows each token of a batch."""
-        network, streams = self.network, self.streams
-        read, right = streams.item_row[batch.token], streams.item_row[batch.token + 1]
+    def _loss(self, lesson: Lesson, rng: np.random.Generator) -> Tensor:
+        """The loss of what the questions of a lesson are answered."""
+        network, streams, batch = self.network, self.streams, lesson.batch
+        read, right = streams.item_row[batch.token], streams.item_row[lesson.right]
         drawn = np.unique(self.urn.draw(rng))
         rows, place = np.unique(np.concatenate([read, right, drawn]), return_inverse=True)
         vectors = network.items.rows(self._there(rows), self._named(len(rows), rng))
@@ -143,11 +144,11 @@ class Teacher:
             kept = rng.random(len(read)) >= self.config.item_dropout
             x = x * self._there(kept.astype(np.float32))[:, None]
         beside = inputs_of(network, streams, self.gaps, batch.token, self.training.price_step)
-        state = network.read(x, beside, groups_of(batch, self.device))
-        waiting = self._there(self.gaps[batch.token + 1]) if network.waiting is not None else None
+        state = self._states(x, beside, lesson, vectors.index_select(0, targets))
+        waiting = None if network.waiting is None else self._there(lesson.told(self.gaps))
         query = network.wanted(state, waiting)
-        out = self._left_out(batch, read, right)
-        beside_it = self._of_heads(state, batch)
+        out = self._left_out(lesson, right)
+        beside_it = self._of_heads(state, lesson)
         if self.config.loss.against == "all":
             return self._against_all(query, right, *out) + beside_it
         units = fn.normalize(vectors, dim=1)
@@ -157,28 +158,48 @@ class Teacher:
         )
         return loss + beside_it
 
-    def _of_heads(self, state: Tensor, batch: Pack) -> Tensor:
-        """The loss of the other heads after each token of a batch; 0 where there are none."""
-        if self.network.heads is None or self.coming is None:
+    def _states(self, x: Tensor, beside: Inputs, lesson: Lesson, right: Tensor) -> Tensor:
+        """The states (Q, dim) that answer the questions; ``right`` (Q, dim) are the answers."""
+        groups = groups_of(lesson.batch, self.device)
+        if lesson.hidden is not None:
+            hidden = torch.from_numpy(lesson.hidden).to(self.device)
+            return self.network.read(x, beside, groups, hidden)[self._there(lesson.at)]
+        state = self.network.read(x, beside, groups)
+        listed, decoder = lesson.listed, self.network.decoder
+        if listed is None or decoder is None:
+            return state
+        place, shape = self._there(listed.place), (-1, listed.n_slots, right.shape[1])
+        room = right.new_zeros(len(lesson.batch.end) * listed.n_slots, right.shape[1])
+        chosen = room.index_copy(0, place, right).view(shape)[:, :-1]
+        last = state.index_select(0, self._there(lesson.batch.end))
+        asked: Tensor = decoder(state, last, groups, chosen)
+        return asked.reshape(-1, right.shape[1]).index_select(0, place)
+
+    def _of_heads(self, state: Tensor, lesson: Lesson) -> Tensor:
+        """The loss of the other heads where they can be asked; 0 where there are none."""
+        newest = lesson.newest()
+        if self.network.heads is None or self.coming is None or not len(newest):
             return state.new_zeros(())
+        right = lesson.right[newest]
         return head_loss(
             self.network.heads,
             self.config.head_weights,
-            state,
-            self._there(self.streams.kind[batch.token + 1]),
+            state if lesson.hidden is None else state[self._there(newest)],
+            self._there(self.streams.kind[right]),
             self.coming,
-            batch.token,
+            right - 1,
         )
 
     def _left_out(
-        self, batch: Pack, read: NDArray[np.int32], right: NDArray[np.int32]
+        self, lesson: Lesson, right: NDArray[np.int32]
     ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-        """Tokens, and the items of their past that do not compete with what follows them: (P,)."""
+        """Questions, and what their shopper had that does not compete with the answer: (P,)."""
         if not self.training.leaves_out(self.config):
             return np.empty(0, np.int64), np.empty(0, np.int32)
-        token, past = batch.pasts()
-        other = read[past] != right[token]
-        return token[other], read[past[other]]
+        question, had = lesson.had()
+        item = self.streams.item_row[had]
+        other = item != right[question]
+        return question[other], item[other]
 
     def _against_all(
         self,
