@@ -20,6 +20,7 @@ from habitue.candidates.factor import FactorConfig
 from habitue.candidates.fresh import FreshConfig
 from habitue.candidates.graph import GraphConfig
 from habitue.candidates.item_knn import ItemKnnConfig
+from habitue.candidates.knowledge import KnowledgeConfig
 from habitue.candidates.linear import LinearConfig
 from habitue.candidates.roster import DEFAULT_SOURCES, SourceConfig, learner_of, load_source
 from habitue.candidates.sequence import SequenceConfig
@@ -77,6 +78,7 @@ SOURCES: tuple[SourceConfig, ...] = (
     FactorConfig(),
     FactorConfig(name="factor_als", method="als", loss="squared"),
     AdditiveConfig(),
+    KnowledgeConfig(),
     FactorConfig(name="factor_sgd", method="sgd", rounds=40, learning_rate=0.05),
     TwoTowerConfig(
         dim=16, hidden=(32,), negatives=16, schedule=TowerScheduleConfig(epochs=20, batch=64)

@@ -20,6 +20,7 @@ from habitue.candidates.factor import FactorConfig, FactorLearner, FactorSource
 from habitue.candidates.fresh import FreshConfig, FreshLearner, FreshSource
 from habitue.candidates.graph import GraphConfig, GraphLearner, GraphSource
 from habitue.candidates.item_knn import ItemKnnConfig, ItemKnnLearner, ItemKnnSource
+from habitue.candidates.knowledge import KnowledgeConfig, KnowledgeLearner, KnowledgeSource
 from habitue.candidates.linear import LinearConfig, LinearLearner, LinearSource
 from habitue.candidates.popular import PopularConfig, PopularLearner, PopularSource
 from habitue.candidates.profile import ProfileConfig
@@ -50,6 +51,7 @@ SourceConfig = Annotated[
     | ColdConfig
     | FactorConfig
     | AdditiveConfig
+    | KnowledgeConfig
     | TwoTowerConfig,
     Field(discriminator="source"),
 ]
@@ -128,6 +130,8 @@ def learner_of(config: SourceConfig) -> Learner[Source]:
             return FactorLearner(config)
         case AdditiveConfig():
             return AdditiveLearner(config)
+        case KnowledgeConfig():
+            return KnowledgeLearner(config)
         case TwoTowerConfig():
             return TwoTowerLearner(config)
 
@@ -152,6 +156,7 @@ def load_source(path: Path) -> Source:
         "cold": ColdSource,
         "factor": FactorSource,
         "additive": AdditiveSource,
+        "knowledge": KnowledgeSource,
         "two_tower": TwoTowerSource,
     }
     try:
@@ -177,6 +182,7 @@ def warm() -> None:
         foldin,
         graph_step,
         neighbours,
+        paths,
         products,
         profile,
         two_tower_step,
@@ -184,6 +190,6 @@ def warm() -> None:
 
     for module in (
         profile, neighbours, products, descent, foldin, graph_step, everybody, again, requests,
-        factor_step, additive, two_tower_step,
+        factor_step, additive, paths, two_tower_step,
     ):  # fmt: skip
         module.warm()
