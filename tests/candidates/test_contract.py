@@ -27,6 +27,8 @@ from habitue.candidates.roster import DEFAULT_SOURCES, SourceConfig, learner_of,
 from habitue.candidates.sequence import SequenceConfig
 from habitue.candidates.social import SocialConfig
 from habitue.candidates.trending import TrendingConfig
+from habitue.candidates.two_tower import TwoTowerConfig
+from habitue.candidates.two_tower_config import TowerScheduleConfig
 from habitue.candidates.user_knn import UserKnnConfig
 from habitue.errors import SchemaTooNew, SnapshotError
 from habitue.facts import NO_ROW, Context, Owned
@@ -82,6 +84,9 @@ SOURCES: tuple[SourceConfig, ...] = (
     AdditiveConfig(),
     KnowledgeConfig(),
     FactorConfig(name="factor_sgd", method="sgd", rounds=40, learning_rate=0.05),
+    TwoTowerConfig(
+        dim=16, hidden=(32,), negatives=16, schedule=TowerScheduleConfig(epochs=20, batch=64)
+    ),
 )
 UNPERSONAL = ("popular", "popular_now", "new_buyers", "trending", "fresh", "additive")
 GREETING = ("cold", "factor", "factor_als", "factor_sgd")

@@ -171,12 +171,12 @@ class InductiveGraphSource(GraphSource):
             return self
         place = frame["item_row"].to_numpy().astype(np.int64) - self.n_fitted
         vectors = self.vector_of(frame)
-        tail = self._tail.with_rows(place, vectors)
+        tail = self._tail.put(place, vectors)
         if tail is self._tail:
             return self
         longer = copy(self)
         longer._tail, longer.tail_vectors = tail, tail.rows
-        longer._unit_tail = self._unit_tail.with_rows(place, units(vectors))
+        longer._unit_tail = self._unit_tail.put(place, units(vectors))
         longer.search = self.search.with_tail(longer._unit_tail.rows)
         return longer
 

@@ -50,22 +50,23 @@ class Growing:
         grown._set(room, end)
         return grown
 
-    def with_rows(self, place: NDArray[np.int64], rows: NDArray[Any]) -> Growing:
-        """With these ``rows`` (m, ...) at their places; the same one where they were there.
+    def put(self, place: NDArray[np.int64], rows: NDArray[Any]) -> Growing:
+        """These rows with ``rows`` (n, ...) at their places (n,); itself where they were there.
 
-        Rows between them and the end are 0. All are copied where one that was there is now other,
-        by more than the last bits: a product depends on what it is worked out beside.
+        Places beyond the end make it longer, with 0 between; where a row now reads otherwise, all
+        are copied. The last bits count for nothing: a product depends on what it is worked out
+        beside.
         """
-        new = place >= len(self)
+        new, grown = place >= len(self), self
         if not np.allclose(self.rows[place[~new]], rows[~new], rtol=1e-5, atol=1e-6):
             other = self.rows.copy()
             other[place[~new]] = rows[~new]
-            return Growing(other).with_rows(place, rows)
+            grown = Growing(other)
         if not new.any():
-            return self
-        more = np.zeros((int(place.max()) + 1 - len(self), *rows.shape[1:]), self.rows.dtype)
-        more[place[new] - len(self)] = rows[new]
-        return self.append(more)
+            return grown
+        more = np.zeros((int(place.max()) + 1 - len(grown), *rows.shape[1:]), self.rows.dtype)
+        more[place[new] - len(grown)] = rows[new]
+        return grown.append(more)
 
 
 class _Room:

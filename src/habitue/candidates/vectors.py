@@ -130,6 +130,12 @@ class VectorIndex:
         return cls(path, row, coded=coded, refine_factor=refine_factor, recall=recall)
 
 
+def units(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The vectors (n, dim) at unit length; 0 where they are 0."""
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.maximum(length, 1e-9), np.float32)
+
+
 def _flat(vectors: NDArray[np.float32]) -> Any:
     faiss = _faiss()
     index = faiss.IndexScalarQuantizer(
@@ -216,9 +222,3 @@ def nearest(
         hits = [len(np.intersect1d(a, b)) for a, b in zip(best, place[sample], strict=True)]
         recall = float(np.mean(hits)) / n
     return place, product, recall
-
-
-def units(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The vectors (n, dim) at length 1; those of length 0 stay."""
-    length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(vectors / np.maximum(length, 1e-9), np.float32)

@@ -87,6 +87,12 @@ _OF_SOURCE: Final[Mapping[str, tuple[Knob, ...]]] = {
         Knob("behaviour.schedule.rate", 3e-4, 1e-2, log=True),
         Knob("behaviour.schedule.epochs", 5, 40, whole=True, log=True),
     ),
+    "two_tower": (
+        Knob("dim", 32, 256, whole=True, log=True),
+        Knob("pools", 1, 6, whole=True),
+        Knob("schedule.rate", 3e-4, 1e-2, log=True),
+        Knob("schedule.epochs", 2, 15, whole=True, log=True),
+    ),
     "cold": (),
 }
 """The main numbers of each kind of source; those a config leaves unsaid (none) stay so."""
@@ -131,7 +137,7 @@ def space_of(config: TrainingConfig) -> list[Knob]:
     for source in config.sources:
         if source.name not in always:
             knobs.append(Knob(_USE + source.name))
-        if source.source in ("sequence", "graph") and find_spec("torch") is None:
+        if source.source in ("sequence", "graph", "two_tower") and find_spec("torch") is None:
             continue
         knobs += [
             Knob(f"{source.name}.{one.name}", one.low, one.high, one.whole, one.log)
