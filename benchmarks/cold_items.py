@@ -12,6 +12,7 @@ ones too. Recall@20; equal scores in a random order.
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from dataclasses import dataclass
 
@@ -22,12 +23,14 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.beauty import FORGETTING
+from benchmarks.beauty import ALS, FORGETTING
 from benchmarks.behaviour import BEAUTY as NETWORK
+from benchmarks.behaviour import TOWERS
 from benchmarks.graphs import DATA, GAT, SAGE
 from benchmarks.leave_one_out import Shoppers
 from habitue.candidates.content import ContentConfig
 from habitue.candidates.contract import ExtendingSource, TrainingFacts
+from habitue.candidates.knowledge import KnowledgeConfig
 from habitue.candidates.roster import SourceConfig, learner_of, warm
 from habitue.candidates.sequence import SequenceConfig
 from habitue.facts import MS_PER_DAY, NO_ROW, ActionLog, Catalogue, Context, Owned
@@ -44,8 +47,13 @@ SOURCES: dict[str, SourceConfig] = {
     ),
     "graphsage": SAGE,
     "gat": GAT,
-    "sequence": SequenceConfig(behaviour=NETWORK, validation_share=0.02),
+    "knowledge": KnowledgeConfig(als=ALS),
+    "two_tower": TOWERS.model_copy(update={"unnamed": 0.2}),
+    "sequence": SequenceConfig(
+        behaviour=NETWORK.model_copy(update={"unnamed": 0.2}), validation_share=0.02
+    ),
 }
+"""Sources that read items they were not fitted on; the networks learn to, as new ones are."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +77,9 @@ def hide(data: Shoppers, seed: int, questions: int) -> Cold:
     row_of = np.empty(data.n_items, np.int32)
     row_of[lot] = np.arange(data.n_items, dtype=np.int32)
     frame = data.catalogue.frame
-    frame = frame.with_columns(pl.Series("item_row", row_of)).sort("item_row")
+    said = [json.dumps(dict.fromkeys(words.split(), True)) for words in frame["title"]]
+    frame = frame.with_columns(pl.Series("item_row", row_of), pl.Series("attributes", said))
+    frame = frame.sort("item_row")
     item = row_of[data.item]
     known = item < n_known
     place = np.flatnonzero(~known & (earlier_known(data, known) > 0))
@@ -224,7 +234,7 @@ def main() -> None:
     parser.add_argument("--questions", type=int, default=3_000, help="shoppers asked for at most")
     arguments = parser.parse_args()
     warm()
-    cold = hide(DATA[arguments.data][0](), arguments.seed, arguments.questions)
+    cold = hide(DATA[arguments.data](), arguments.seed, arguments.questions)
     n_hidden = cold.n_items - cold.n_known
     table = Table(title=f"{arguments.data}: {n_hidden} items hidden, {len(cold.target)} asked for")
     for name in ("", "Recall@20 among hidden", "Recall@20 among all", "fit CPU-s"):
