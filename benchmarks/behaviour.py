@@ -38,7 +38,7 @@ from benchmarks.leave_one_out import (
     shoppers_of,
     training_facts,
 )
-from habitue.behaviour.config import BehaviourConfig, LossConfig, ScheduleConfig
+from habitue.behaviour.config import BehaviourConfig, ListingConfig, LossConfig, ScheduleConfig
 from habitue.candidates.content import ContentConfig
 from habitue.candidates.contract import Source
 from habitue.candidates.roster import SourceConfig, learner_of, warm
@@ -255,7 +255,7 @@ ENCODERS: dict[str, dict[str, Any]] = {
     "gru": {"encoder": "gru"},
     "lstm": {"encoder": "lstm"},
     "bidirectional": {"encoder": "bidirectional"},
-    "encoder-decoder": {"encoder": "encoder-decoder"},
+    "encoder-decoder": {"encoder": "encoder-decoder", "listing": ListingConfig(ahead=10, slots=5)},
 }
 """What sets each encoder apart from the model as it is: chosen in ``tried_encoders.md``."""
 
