@@ -19,6 +19,7 @@ from habitue.candidates.cold import ColdConfig
 from habitue.candidates.factor import FactorConfig
 from habitue.candidates.fresh import FreshConfig
 from habitue.candidates.graph import GraphConfig
+from habitue.candidates.graph_config import GatConfig, GraphSageConfig
 from habitue.candidates.item_knn import ItemKnnConfig
 from habitue.candidates.knowledge import KnowledgeConfig
 from habitue.candidates.linear import LinearConfig
@@ -48,6 +49,7 @@ from tests.candidates.shop import (
 )
 
 SHAPES = {"more shoppers than items": (60, 14), "more items than shoppers": (20, 40)}
+GRAPH = GraphConfig(dim=16, negatives=32, batch=64, epochs=10, rate=0.01, temperature=0.05)
 SOURCES: tuple[SourceConfig, ...] = (
     *DEFAULT_SOURCES,
     LinearConfig(penalty=5.0),
@@ -60,6 +62,9 @@ SOURCES: tuple[SourceConfig, ...] = (
     SequenceConfig(
         behaviour=BehaviourConfig(dim=16, schedule=ScheduleConfig(epochs=20, tokens=200))
     ),
+    GRAPH,
+    GRAPH.model_copy(update={"name": "graphsage", "network": GraphSageConfig()}),
+    GRAPH.model_copy(update={"name": "gat", "network": GatConfig()}),
     SequenceConfig(
         name="both_ways",
         behaviour=BehaviourConfig(
@@ -72,7 +77,6 @@ SOURCES: tuple[SourceConfig, ...] = (
             encoder="encoder-decoder", dim=16, schedule=ScheduleConfig(epochs=60, tokens=200)
         ),
     ),
-    GraphConfig(dim=16, negatives=32, batch=64, epochs=20, rate=0.03),
     SocialConfig(),
     ColdConfig(validation_days=60.0, least_judged=2, half_life_days=None),
     FactorConfig(),

@@ -18,6 +18,8 @@ from habitue.facts import NO_ROW
 
 __all__ = ["VectorConfig", "VectorIndex", "nearest", "nearest_of", "units"]
 
+_SPARE = 16  # asked for beyond the n: what differs less than half precision tells is near the edge
+
 
 def _faiss() -> Any:
     """FAISS, imported when it is first needed: a shop that starts may do without."""
@@ -109,7 +111,7 @@ class VectorIndex:
         return np.where(found >= 0, self.row[found], np.int32(NO_ROW))
 
     def _places(self, query: NDArray[np.float32], n: int) -> NDArray[np.int64]:
-        n_asked = min(n * self.refine_factor, len(self.row))
+        n_asked = min(n * self.refine_factor + _SPARE, len(self.row))
         if n_asked == 0:
             return np.empty((len(query), 0), np.int64)
         _, found = self._index.search(query, n_asked)

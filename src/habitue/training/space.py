@@ -76,7 +76,11 @@ _OF_SOURCE: Final[Mapping[str, tuple[Knob, ...]]] = {
     ),
     "content": (Knob("neighbours", 20, 200, whole=True, log=True),),
     "again": (Knob("half_life_days", 10, 365, log=True),),
-    "graph": (Knob("hops", 1, 4, whole=True),),
+    "graph": (
+        Knob("position_decay", 0.4, 1),
+        Knob("temperature", 0.03, 0.3, log=True),
+        Knob("epochs", 3, 30, whole=True, log=True),
+    ),
     "sequence": (
         Knob("behaviour.dim", 32, 256, whole=True, log=True),
         Knob("behaviour.layers", 1, 3, whole=True),
