@@ -51,10 +51,10 @@ class ItemTable(nn.Module):
     def rows(self, row: Tensor, named: Tensor | None = None) -> Tensor:
         """The vectors (n, dim) of ``row`` (n,); where not ``named`` by their content alone."""
         vectors = fn.embedding(row, self.own)
-        if self.told is None or self.content is None:
-            return vectors
         if named is not None:
             vectors = vectors * named[:, None]
+        if self.told is None or self.content is None:
+            return vectors
         told: Tensor = self.told(self.content.index_select(0, row))
         return vectors + told
 

@@ -20,12 +20,14 @@ from habitue.candidates.factor import FactorConfig, FactorLearner, FactorSource
 from habitue.candidates.fresh import FreshConfig, FreshLearner, FreshSource
 from habitue.candidates.graph import GraphConfig, GraphLearner, GraphSource
 from habitue.candidates.item_knn import ItemKnnConfig, ItemKnnLearner, ItemKnnSource
+from habitue.candidates.knowledge import KnowledgeConfig, KnowledgeLearner, KnowledgeSource
 from habitue.candidates.linear import LinearConfig, LinearLearner, LinearSource
 from habitue.candidates.popular import PopularConfig, PopularLearner, PopularSource
 from habitue.candidates.profile import ProfileConfig
 from habitue.candidates.sequence import SequenceConfig, SequenceLearner, SequenceSource
 from habitue.candidates.social import SocialConfig, SocialLearner, SocialSource
 from habitue.candidates.trending import TrendingConfig, TrendingLearner, TrendingSource
+from habitue.candidates.two_tower import TwoTowerConfig, TwoTowerLearner, TwoTowerSource
 from habitue.candidates.user_knn import UserKnnConfig, UserKnnLearner, UserKnnSource
 from habitue.errors import SnapshotError
 
@@ -48,7 +50,9 @@ SourceConfig = Annotated[
     | SocialConfig
     | ColdConfig
     | FactorConfig
-    | AdditiveConfig,
+    | AdditiveConfig
+    | KnowledgeConfig
+    | TwoTowerConfig,
     Field(discriminator="source"),
 ]
 """Any source's config; ``source`` says whose."""
@@ -126,6 +130,10 @@ def learner_of(config: SourceConfig) -> Learner[Source]:
             return FactorLearner(config)
         case AdditiveConfig():
             return AdditiveLearner(config)
+        case KnowledgeConfig():
+            return KnowledgeLearner(config)
+        case TwoTowerConfig():
+            return TwoTowerLearner(config)
 
 
 def load_source(path: Path) -> Source:
@@ -148,6 +156,8 @@ def load_source(path: Path) -> Source:
         "cold": ColdSource,
         "factor": FactorSource,
         "additive": AdditiveSource,
+        "knowledge": KnowledgeSource,
+        "two_tower": TwoTowerSource,
     }
     try:
         source = msgspec.json.decode((path / "source.json").read_bytes())["source"]
@@ -172,12 +182,14 @@ def warm() -> None:
         foldin,
         graph_step,
         neighbours,
+        paths,
         products,
         profile,
+        two_tower_step,
     )
 
     for module in (
         profile, neighbours, products, descent, foldin, graph_step, everybody, again, requests,
-        factor_step, additive,
+        factor_step, additive, paths, two_tower_step,
     ):  # fmt: skip
         module.warm()

@@ -23,17 +23,16 @@ from habitue.behaviour.served import Encoder, load_encoder
 from habitue.candidates.contract import Prepared, PreparingSource, Source, TrainingFacts
 from habitue.candidates.generating import Generated, generate
 from habitue.candidates.growing import Growing
-from habitue.candidates.item_space import ItemSpace, SpaceConfig, fit_space
+from habitue.candidates.item_space import ItemSpace, SpaceConfig, told_of
 from habitue.candidates.layout import sealed
 from habitue.candidates.profile import codes_of
-from habitue.candidates.saved import Saved, read, write
+from habitue.candidates.saved import Saved, read, read_weights, write, write_weights
 from habitue.candidates.search import ItemSearch, Sought, Without
-from habitue.candidates.vectors import VectorConfig
+from habitue.candidates.vectors import VectorConfig, units
 from habitue.facts import NO_ROW, Catalogue, Context
 
 __all__ = ["SequenceConfig", "SequenceLearner", "SequenceSource"]
 
-WEIGHTS = "weights.npz"
 _ASKED = 256  # queries that recall is measured with
 
 
@@ -112,7 +111,7 @@ class SequenceSource(PreparingSource):
 
     def vectors(self, context: Context) -> NDArray[np.float32]:
         """The unit vector (B, dim) of each request's shopper; 0 where nothing is known."""
-        return _units(self.queries(context))
+        return units(self.queries(context))
 
     def _asked(self, tokens: Read) -> NDArray[np.float32]:
         query = np.zeros((len(tokens.end), self.search.dim), np.float32)
@@ -175,14 +174,14 @@ class SequenceSource(PreparingSource):
             return self
         place = frame["item_row"].to_numpy().astype(np.int64) - self.n_fitted
         vectors = self.vector_of(frame)
-        tail = _with_rows(self._tail, place, vectors)
+        tail = self._tail.put(place, vectors)
         if tail is self._tail:
             return self
-        units = _with_rows(self._unit_tail, place, _units(vectors))
+        unit_tail = self._unit_tail.put(place, units(vectors))
         return SequenceSource(
-            self.config, self.encoder, self.search.with_tail(units.rows), self.read_vectors,
+            self.config, self.encoder, self.search.with_tail(unit_tail.rows), self.read_vectors,
             self.told, self.space, self.measured,
-            weights=self.weights, until_ms=self.until_ms, tail=tail, unit_tail=units,
+            weights=self.weights, until_ms=self.until_ms, tail=tail, unit_tail=unit_tail,
         )  # fmt: skip
 
     def prepare(self, context: Context) -> Prepared:
@@ -201,9 +200,7 @@ class SequenceSource(PreparingSource):
         """What is not proposed (B, L): the items read, where training left them out, too."""
         if not self.measured.get("own_past_left_out"):
             return np.empty((len(tokens.end), 0), np.int32)
-        length = np.arange(tokens.item_row.shape[1])
-        had = np.where(length <= tokens.end[:, None], tokens.item_row, NO_ROW)
-        return had.astype(np.int32)
+        return tokens.had
 
     def save(self, path: Path) -> None:
         """Write the model, its graph for ONNX Runtime included, into the folder ``path``."""
@@ -211,7 +208,7 @@ class SequenceSource(PreparingSource):
         if self.space is not None:
             self.space.save(path / "space")
         (path / "network.onnx").write_bytes(self.encoder.graph())
-        np.savez(path / WEIGHTS, allow_pickle=False, **self.weights)
+        write_weights(path, self.weights)
         saved = Saved(
             source="sequence",
             config=self.config.model_dump(mode="json"),
@@ -233,7 +230,7 @@ class SequenceSource(PreparingSource):
         space = ItemSpace.load(path / "space", config.space) if saved.numbers["content"] else None
         return cls(
             config, load_encoder(path / "network.onnx"), search, arrays["read"],
-            arrays["told"], space, saved.measured, weights=_weights(path),
+            arrays["told"], space, saved.measured, weights=read_weights(path),
             until_ms=saved.numbers.get("until_ms", 0),
         )  # fmt: skip
 
@@ -269,10 +266,14 @@ class SequenceLearner:
         from habitue.behaviour.learning import learn
 
         config = self.config
-        space, content = self._content(facts, rng, None if source is None else source.space)
+        n_items = max(facts.log.n_items, len(facts.catalogue))
+        space, content = None, None
+        if config.behaviour.content:
+            known = None if source is None else source.space
+            space, content = told_of(facts.catalogue, n_items, config.space, rng, known)
         learnt = learn(
             facts.log,
-            max(facts.log.n_items, len(facts.catalogue)),
+            n_items,
             config.behaviour,
             content=content,
             validation_share=config.validation_share,
@@ -284,58 +285,10 @@ class SequenceLearner:
             else Earlier(source.read_vectors, source.weights, source.until_ms),
         )
         acted_on = np.flatnonzero(learnt.acted_on | learnt.read.any(axis=1)).astype(np.int32)
-        units = _units(learnt.read)
         asked = learnt.queries[: max(_ASKED, config.vectors.measured_queries)]
-        search = ItemSearch.build(units, acted_on, asked, config.vectors)
+        search = ItemSearch.build(units(learnt.read), acted_on, asked, config.vectors)
         return SequenceSource(
             config, learnt.encoder, search, learnt.read, learnt.told, space,
             {**learnt.measured, **search.measured}, weights=learnt.weights,
             until_ms=facts.now_ms,
         )  # fmt: skip
-
-    def _content(
-        self, facts: TrainingFacts, rng: np.random.Generator, space: ItemSpace | None
-    ) -> tuple[ItemSpace | None, NDArray[np.float32] | None]:
-        """The space of what is told of items, and each one's place in it; none where little is."""
-        frame = facts.catalogue.frame
-        if not self.config.behaviour.content or "title" not in frame.columns:
-            return None, None
-        if space is None:
-            space, vectors, _ = fit_space(frame, self.config.space, rng)
-        else:
-            vectors = space.vectors(frame)
-        if not vectors.any():
-            return None, None
-        content = np.zeros((max(facts.log.n_items, frame.height), space.dim), np.float32)
-        content[: frame.height] = vectors
-        return space, content
-
-
-def _weights(path: Path) -> Mapping[str, NDArray[Any]]:
-    """What a later training goes on from: read from the file when it is asked for."""
-    if not (path / WEIGHTS).exists():
-        return {}
-    weights: Mapping[str, NDArray[Any]] = np.load(path / WEIGHTS, allow_pickle=False)
-    return weights
-
-
-def _units(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(vectors / np.maximum(length, 1e-9), np.float32)
-
-
-def _with_rows(tail: Growing, place: NDArray[np.int64], vectors: NDArray[np.float32]) -> Growing:
-    """The tail with these vectors (n, dim) at their places; the same one where they were there.
-
-    Rows between them are 0.
-    """
-    new = place >= len(tail)
-    if (tail.rows[place[~new]] != vectors[~new]).any():
-        other = tail.rows.copy()
-        other[place[~new]] = vectors[~new]
-        tail = Growing(other)
-    if not new.any():
-        return tail
-    more = np.zeros((int(place.max()) + 1 - len(tail), vectors.shape[1]), np.float32)
-    more[place[new] - len(tail)] = vectors[new]
-    return tail.append(more)
