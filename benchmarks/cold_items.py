@@ -175,7 +175,7 @@ def words_of(cold: Cold) -> sp.csr_matrix:
 
 
 def baselines(cold: Cold) -> dict[str, NDArray[np.float32]]:
-    """What needs no model, (Q, n_items): chance, and categories (brands, or what else is told).
+    """What needs no model, (Q, n_items): categories (brands, or what else is told).
 
     A category is as popular as the actions on an item of it, of at least 20 items known, come to
     on average; an item is as popular as its most popular category. One's own are those in the
@@ -194,7 +194,6 @@ def baselines(cold: Cold) -> dict[str, NDArray[np.float32]]:
     )
     own = ((profile @ words) @ words.T).toarray()
     return {
-        "chance": np.zeros((n, cold.n_items), np.float32),
         "most popular category": np.tile(best.astype(np.float32), (n, 1)),
         "one's own categories": own.astype(np.float32),
     }
@@ -210,6 +209,12 @@ def asked_of(source: ExtendingSource, cold: Cold) -> NDArray[np.float32]:
             for at in np.array_split(np.arange(len(cold.target)), -(-len(cold.target) // BATCH))
         ]
     )
+
+
+def by_chance(cold: Cold, *, first: int) -> float:
+    """The recall@20 expected of a random order of the items from row ``first`` on."""
+    had = np.diff(cold.had[:, first:].tocsr().indptr)
+    return float(np.minimum(AT / (cold.n_items - first - had), 1).mean())
 
 
 def recall(score: NDArray[np.float32], cold: Cold, *, first: int) -> float:
@@ -244,6 +249,7 @@ def main() -> None:
         among = (recall(score, cold, first=first) for first in (cold.n_known, 0))
         table.add_row(name, *(f"{value:.4f}" for value in among), spent)
 
+    table.add_row("chance", *(f"{by_chance(cold, first=n):.4f}" for n in (cold.n_known, 0)), "")
     for name, score in baselines(cold).items():
         add(name, score, "")
     for name, config in SOURCES.items():
