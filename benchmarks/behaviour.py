@@ -38,7 +38,7 @@ from benchmarks.leave_one_out import (
     shoppers_of,
     training_facts,
 )
-from habitue.behaviour.config import BehaviourConfig, LossConfig, ScheduleConfig
+from habitue.behaviour.config import BehaviourConfig, ListingConfig, LossConfig, ScheduleConfig
 from habitue.candidates.additive import AdditiveConfig
 from habitue.candidates.content import ContentConfig
 from habitue.candidates.contract import Source
@@ -264,7 +264,7 @@ ENCODERS: dict[str, dict[str, Any]] = {
     "gru": {"encoder": "gru"},
     "lstm": {"encoder": "lstm"},
     "bidirectional": {"encoder": "bidirectional"},
-    "encoder-decoder": {"encoder": "encoder-decoder"},
+    "encoder-decoder": {"encoder": "encoder-decoder", "listing": ListingConfig(ahead=10, slots=5)},
 }
 """What sets each encoder apart from the model as it is: chosen in ``tried_encoders.md``."""
 
