@@ -21,9 +21,9 @@ from habitue.behaviour.streams import Streams, streams_of
 from habitue.errors import MissingPiece
 from habitue.facts import ActionLog, code_of
 
-__all__ = ["Learnt", "Progress", "learn", "repeats", "with_held_out"]
+__all__ = ["ONE_AT_A_TIME", "Learnt", "Progress", "learn", "repeats", "with_held_out"]
 
-_ONE_AT_A_TIME = Lock()
+ONE_AT_A_TIME = Lock()
 """PyTorch draws from one generator for the whole process: two trainings would disturb it."""
 
 _REPEATED = 0.02
@@ -94,7 +94,7 @@ def learn(
     )
     seed = int(rng.integers(2**31 - 1))
     run = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{seed}"
-    with _ONE_AT_A_TIME, torch.random.fork_rng(), curves_in(curves, run) as watched:
+    with ONE_AT_A_TIME, torch.random.fork_rng(), curves_in(curves, run) as watched:
         fitting = partial(fit, seed=seed, checkpoints=checkpoints, progress=progress, told=watched)
         try:
             fitted = fitting(training, config if earlier is None else config.going_on())
