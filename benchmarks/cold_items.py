@@ -48,9 +48,9 @@ SOURCES: dict[str, SourceConfig] = {
     "graphsage": SAGE,
     "gat": GAT,
     "knowledge": KnowledgeConfig(als=ALS),
-    "two_tower": TOWERS.model_copy(update={"unnamed": 0.2}),
+    "two_tower": TOWERS.model_copy(update={"unnamed": 0.1}),
     "sequence": SequenceConfig(
-        behaviour=NETWORK.model_copy(update={"unnamed": 0.2}), validation_share=0.02
+        behaviour=NETWORK.model_copy(update={"unnamed": 0.1}), validation_share=0.02
     ),
 }
 """Sources that read items they were not fitted on; the networks learn to, as new ones are."""
