@@ -8,7 +8,15 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from habitue.facts.kind_names import KindName
 
-__all__ = ["SIZES", "BehaviourConfig", "HeadWeights", "LossConfig", "ScheduleConfig", "sized"]
+__all__ = [
+    "SIZES",
+    "BehaviourConfig",
+    "HeadWeights",
+    "LossConfig",
+    "ScheduleConfig",
+    "StudentConfig",
+    "sized",
+]
 
 
 class LossConfig(BaseModel):
@@ -100,6 +108,27 @@ class ScheduleConfig(BaseModel):
     )
 
 
+class StudentConfig(BaseModel):
+    """A smaller network that learns from the larger one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dim: int = Field(default=32, ge=8, le=2048, description="length of its vectors")
+    layers: int = Field(default=1, ge=1, le=48, description="layers of its encoder")
+    heads: int = Field(default=2, ge=1, le=64, description="heads of its attention")
+    dropout: float = Field(default=0.1, ge=0, lt=1, description="share dropped in its layers")
+    share: float = Field(
+        default=0.5, gt=0, le=1,
+        description="how much what the larger one says counts; the rest is what happened",
+    )  # fmt: skip
+
+    @model_validator(mode="after")
+    def _divides(self) -> Self:
+        if self.dim % self.heads:
+            raise ValueError(f"dim {self.dim} is no multiple of heads {self.heads}")
+        return self
+
+
 class BehaviourConfig(BaseModel):
     """The model: its size, its inputs, its losses and its training."""
 
@@ -144,6 +173,21 @@ class BehaviourConfig(BaseModel):
         default=HeadWeights(), description="what else is foretold, and how much it counts"
     )
     schedule: ScheduleConfig = Field(default=ScheduleConfig(), description="how it is trained")
+    student: StudentConfig | None = Field(
+        default=None, description="a smaller network that learns from this one and serves for it"
+    )
+
+    def served(self) -> Self:
+        """The network that serves: the student, where there is one."""
+        if self.student is None:
+            return self
+        said = self.student
+        return self.model_copy(
+            update={
+                "dim": said.dim, "layers": said.layers, "heads": said.heads,
+                "dropout": said.dropout, "input_dropout": said.dropout, "student": None,
+            }
+        )  # fmt: skip
 
     def going_on(self) -> Self:
         """The same, trained on from an earlier network: fewer passes, smaller steps."""

@@ -97,6 +97,11 @@ class Network(nn.Module):
                 nn.init.xavier_normal_(module.weight, gain=0.7)
                 nn.init.zeros_(module.bias)
 
+    @property
+    def size(self) -> int:
+        """Numbers it has learnt."""
+        return sum(parameter.numel() for parameter in self.parameters())
+
     def read(self, vectors: Tensor, beside: Inputs, groups: tuple[PackedGroup, ...]) -> Tensor:
         """The state (T, dim) after each of T flat tokens, whose items have these ``vectors``."""
         x = fn.dropout(self.joined(vectors, beside), self.config.input_dropout, self.training)

@@ -16,6 +16,7 @@ from habitue.behaviour.asking import inputs_of
 from habitue.behaviour.beginnings import co_occurrence_vectors
 from habitue.behaviour.coming import Coming
 from habitue.behaviour.config import BehaviourConfig, ScheduleConfig
+from habitue.behaviour.distilling import Larger, scores, soft_loss
 from habitue.behaviour.going_on import Earlier, OtherNetworkError, Stretches, begun_from
 from habitue.behaviour.heads import head_loss
 from habitue.behaviour.layers import groups_of
@@ -38,11 +39,24 @@ class Training:
     judged: Streams | None = None  # the last action of each shopper is asked for
     judged_without: bool = False  # items a shopper has already are not asked about
     earlier: Earlier | None = None  # a network to go on from
+    larger: Larger | None = None  # a network to learn from
+    share: float = 0.5  # how much what it says counts beside what happened
 
     def leaves_out(self, config: BehaviourConfig) -> bool:
         """Whether what a shopper had does not compete with what comes next."""
         told = config.loss.own_past
         return told == "left out" or (told == "auto" and self.judged_without)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    """The items that what came is told apart from, for a batch of T tokens."""
+
+    right: Tensor  # (T, dim) unit vectors of what came
+    others: Tensor  # (n, dim) those of the sample
+    expected: Tensor  # (n,) the log of how often each is drawn
+    out_token: Tensor  # (h,) tokens for which one of the sample does not compete, ...
+    out_place: Tensor  # (h,) ... and which
 
 
 class Teacher:
@@ -145,15 +159,20 @@ class Teacher:
         waiting = self._there(self.gaps[batch.token + 1]) if network.waiting is not None else None
         query = network.wanted(state, waiting)
         out = self._left_out(batch, read, right)
-        beside_it = self._of_heads(state, batch)
-        if self.config.loss.against == "all":
-            return self._against_all(query, right, *out) + beside_it
         units = fn.normalize(vectors, dim=1)
-        positive = units.index_select(0, targets)
-        loss = self._against_sample(
-            query, positive, units.index_select(0, others), right, drawn, *out
+        sample = _Sample(
+            units.index_select(0, targets),
+            units.index_select(0, others),
+            self._there(self.urn.log_expected[drawn]),
+            *self._hits(right, drawn, *out),
         )
-        return loss + beside_it
+        if self.config.loss.against == "all":
+            loss = self._against_all(query, right, *out)
+        else:
+            loss = self._against_sample(query, sample)
+        if self.training.larger is not None:
+            loss = self._beside(self.training.larger, loss, batch, query, sample, right, drawn)
+        return loss + self._of_heads(state, batch)
 
     def _of_heads(self, state: Tensor, batch: Pack) -> Tensor:
         """The loss of the other heads after each token of a batch; 0 where there are none."""
@@ -191,29 +210,51 @@ class Teacher:
         )
         return loss + self._spread(query, items.index_select(0, target), items.mean(dim=0))
 
-    def _against_sample(
+    def _hits(
         self,
-        query: Tensor,
-        positive: Tensor,
-        others: Tensor,
         right: NDArray[np.int32],
         drawn: NDArray[np.int64],
         out_token: NDArray[np.int64],
         out_item: NDArray[np.int32],
-    ) -> Tensor:
+    ) -> tuple[Tensor, Tensor]:
+        """Tokens, and the places of a sample that do not compete there: targets and pasts."""
         where = np.full(self.training.streams.n_items, -1)
         where[drawn] = np.arange(len(drawn))
         hit = np.concatenate([where[right], where[out_item]])
         token = np.concatenate([np.arange(len(right)), out_token])[hit >= 0]
-        expected = self.urn.log_expected[drawn]
+        return self._there(token), self._there(hit[hit >= 0])
+
+    def _against_sample(self, query: Tensor, sample: _Sample) -> Tensor:
         loss = softmax_against_sample(
-            query, others, positive, self._there(expected),
-            self._there(token), self._there(hit[hit >= 0]), half=self.half,
+            query, sample.others, sample.right, sample.expected,
+            sample.out_token, sample.out_place, half=self.half,
         )  # fmt: skip
         if not self.config.loss.smoothing:
             return loss
-        rarity = self._there(np.exp(-expected) / np.exp(-expected).sum())
-        return loss + self._spread(query, positive, rarity @ others)
+        rarity = torch.softmax(-sample.expected, dim=0)
+        return loss + self._spread(query, sample.right, rarity @ sample.others)
+
+    def _beside(
+        self,
+        larger: Larger,
+        loss: Tensor,
+        batch: Pack,
+        query: Tensor,
+        sample: _Sample,
+        right: NDArray[np.int32],
+        drawn: NDArray[np.int64],
+    ) -> Tensor:
+        """The ``loss`` of what happened, and that of what a larger network says of the same."""
+        asked = larger.queries(
+            self.streams, self.gaps, batch.token, self.training.price_step,
+            groups_of(batch, self.device),
+        )  # fmt: skip
+        left_out = (sample.out_token, sample.out_place)
+        own, others = larger.units[self._there(right)], larger.units[self._there(drawn)]
+        said = scores(asked, own, others, sample.expected, *left_out)
+        mine = scores(query, sample.right, sample.others, sample.expected, *left_out)
+        share = self.training.share
+        return (1 - share) * loss + share * soft_loss(mine, said)
 
     def _spread(self, query: Tensor, positive: Tensor, middle: Tensor) -> Tensor:
         """What is added where some of the certainty goes to all items, whose mean is ``middle``."""
@@ -252,6 +293,9 @@ def _network(training: Training, config: BehaviourConfig, rng: np.random.Generat
     )
     if training.earlier is not None:
         _go_on(network, training.earlier, streams)
+    elif training.larger is not None:
+        with torch.no_grad():
+            network.items.own.copy_(training.larger.beginnings(config.dim))
     elif config.start == "co-occurrence":
         near = co_occurrence_vectors(streams, config.dim, rng)
         noise = rng.standard_normal(near.shape).astype(np.float32) * 0.2

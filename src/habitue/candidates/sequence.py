@@ -17,8 +17,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from habitue.behaviour.config import BehaviourConfig
 from habitue.behaviour.going_on import Earlier
+from habitue.behaviour.held_out import HeldOut
 from habitue.behaviour.requests import Read, RequestReader
-from habitue.behaviour.served import Encoder, load_encoder
+from habitue.behaviour.served import Encoder, OnnxEncoder, load_encoder
+from habitue.candidates.compact import Compact
 from habitue.candidates.contract import Prepared, PreparingSource, Source, TrainingFacts
 from habitue.candidates.growing import Growing
 from habitue.candidates.item_space import ItemSpace, SpaceConfig, fit_space
@@ -49,6 +51,10 @@ class SequenceConfig(BaseModel):
         default=SpaceConfig(), description="what is told of items, as vectors"
     )
     vectors: VectorConfig = Field(default=VectorConfig(), description="how items are searched")
+    precision: Literal["full", "int8"] = Field(
+        default="full",
+        description="numbers of the network and the item vectors that serve: int8 takes a fifth",
+    )
     checkpoints: Path | None = Field(
         default=None, description="folder that a training killed on the way goes on from"
     )
@@ -71,7 +77,7 @@ class SequenceSource(PreparingSource):
         config: SequenceConfig,
         encoder: Encoder,
         search: ItemSearch,
-        read: NDArray[np.float32],
+        read: NDArray[np.float32] | Compact,
         told: NDArray[np.float32],
         space: ItemSpace | None,
         measured: dict[str, float],
@@ -92,13 +98,13 @@ class SequenceSource(PreparingSource):
         self.name = config.name
         self.encoder = encoder
         self.search = search
-        self.read_vectors = sealed(read, np.float32)
+        self.read = read if isinstance(read, Compact) else sealed(read, np.float32)
         self.told = sealed(told, np.float32)
         self.space = space
         self.measured = measured
         self.weights = {} if weights is None else weights
         self.until_ms = until_ms
-        none = Growing(np.empty((0, read.shape[1]), np.float32))
+        none = Growing(np.empty((0, search.dim), np.float32))
         self._tail = none if tail is None else tail
         self._unit_tail = none if unit_tail is None else unit_tail
         behaviour = config.behaviour
@@ -107,6 +113,10 @@ class SequenceSource(PreparingSource):
     def queries(self, context: Context) -> NDArray[np.float32]:
         """What is expected next of each request: (B, dim), 0 where nothing is known."""
         return self._asked(self._reader.read(context))
+
+    def ndcg(self, held_out: HeldOut) -> float:
+        """NDCG@10 of what shoppers did next, asked of what serves."""
+        return held_out.ndcg(self._asked(held_out.tokens), self.search.everything())
 
     def _asked(self, tokens: Read) -> NDArray[np.float32]:
         query = np.zeros((len(tokens.end), self.search.dim), np.float32)
@@ -117,15 +127,21 @@ class SequenceSource(PreparingSource):
         return query
 
     def _vectors_of(self, item_row: NDArray[np.int32]) -> NDArray[np.float32]:
-        n_base = len(self.read_vectors)
+        n_base = self.n_fitted
         known = item_row < n_base
         if known.all():
-            return np.asarray(self.read_vectors[item_row])
-        vectors = np.zeros((*item_row.shape, self.read_vectors.shape[1]), np.float32)
-        vectors[known] = self.read_vectors[item_row[known]]
+            return self.read_vectors(item_row)
+        vectors = np.zeros((*item_row.shape, self.search.dim), np.float32)
+        vectors[known] = self.read_vectors(item_row[known])
         later = ~known & (item_row < n_base + len(self._tail))
         vectors[later] = self._tail.rows[item_row[later] - n_base]
         return vectors
+
+    def read_vectors(self, item_row: NDArray[np.integer]) -> NDArray[np.float32]:
+        """What fitted items (...) are read by: (..., dim)."""
+        if isinstance(self.read, Compact):
+            return self.read.rows(item_row)
+        return np.asarray(self.read[item_row])
 
     def vector_of(self, items: pl.DataFrame) -> NDArray[np.float32]:
         """Vectors (n, dim) of items nobody has acted on, from the columns of a catalogue."""
@@ -136,7 +152,7 @@ class SequenceSource(PreparingSource):
     @property
     def n_fitted(self) -> int:
         """Rows it was fitted on."""
-        return len(self.read_vectors)
+        return len(self.read)
 
     def extend(self, catalogue_tail: Catalogue) -> SequenceSource:
         """A source that also knows these items, whose rows lie beyond the fitted ones.
@@ -153,7 +169,7 @@ class SequenceSource(PreparingSource):
             return self
         units = _with_rows(self._unit_tail, place, _units(vectors))
         return SequenceSource(
-            self.config, self.encoder, self.search.with_tail(units.rows), self.read_vectors,
+            self.config, self.encoder, self.search.with_tail(units.rows), self.read,
             self.told, self.space, self.measured,
             weights=self.weights, until_ms=self.until_ms, tail=tail, unit_tail=units,
         )  # fmt: skip
@@ -167,6 +183,24 @@ class SequenceSource(PreparingSource):
         length = np.arange(tokens.item_row.shape[1])
         had = np.where(length <= tokens.end[:, None], tokens.item_row, NO_ROW)
         return Without(sought, had.astype(np.int32))
+
+    def in_eight_bits(self) -> SequenceSource:
+        """The same in a fifth of the memory; made where networks are trained, not where they serve.
+
+        The weights of its graph and the directions of the item vectors become whole numbers.
+        """
+        from habitue.behaviour.quantising import in_eight_bits
+
+        read = Compact.of(self.read_vectors(np.arange(self.n_fitted)))
+        row, asked, vectors = self.search.index.row, self.search.asked, self.config.vectors
+        search = ItemSearch.build(self.search.everything(), row, asked, vectors, read)
+        graph = self.encoder.graph()
+        encoder = OnnxEncoder(in_eight_bits(graph)) if graph else self.encoder
+        return SequenceSource(
+            self.config.model_copy(update={"precision": "int8"}), encoder, search, read, self.told,
+            self.space, {**self.measured, **search.measured}, weights=self.weights,
+            until_ms=self.until_ms,
+        )  # fmt: skip
 
     def save(self, path: Path) -> None:
         """Write the model, its graph for ONNX Runtime included, into the folder ``path``."""
@@ -185,7 +219,8 @@ class SequenceSource(PreparingSource):
             },
             measured=self.measured,
         )
-        write(path, saved, {**self.search.arrays(), "read": self.read_vectors, "told": self.told})
+        kept = self.read.arrays() if isinstance(self.read, Compact) else {"read": self.read}
+        write(path, saved, {**self.search.arrays(), **kept, "told": self.told})
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -194,8 +229,9 @@ class SequenceSource(PreparingSource):
         config = SequenceConfig.model_validate(saved.config)
         search = ItemSearch.load(path, arrays, saved.numbers, saved.measured["recall_at_100"])
         space = ItemSpace.load(path / "space", config.space) if saved.numbers["content"] else None
+        read_by = arrays["read"] if "read" in arrays else search.compacted(arrays["length"])
         return cls(
-            config, load_encoder(path / "network.onnx"), search, arrays["read"],
+            config, load_encoder(path / "network.onnx"), search, read_by,
             arrays["told"], space, saved.measured, weights=_weights(path),
             until_ms=saved.numbers.get("until_ms", 0),
         )  # fmt: skip
@@ -244,17 +280,24 @@ class SequenceLearner:
             curves=config.curves,
             earlier=None
             if source is None
-            else Earlier(source.read_vectors, source.weights, source.until_ms),
+            else Earlier(
+                source.read_vectors(np.arange(source.n_fitted)), source.weights, source.until_ms
+            ),
         )
         acted_on = np.flatnonzero(learnt.acted_on | learnt.read.any(axis=1)).astype(np.int32)
-        units = _units(learnt.read)
         asked = learnt.queries[: max(_ASKED, config.vectors.measured_queries)]
-        search = ItemSearch.build(units, acted_on, asked, config.vectors)
-        return SequenceSource(
+        search = ItemSearch.build(_units(learnt.read), acted_on, asked, config.vectors)
+        made = SequenceSource(
             config, learnt.encoder, search, learnt.read, learnt.told, space,
             {**learnt.measured, **search.measured}, weights=learnt.weights,
             until_ms=facts.now_ms,
         )  # fmt: skip
+        if config.precision == "full":
+            return made
+        small = made.in_eight_bits()
+        if learnt.held_out is not None:
+            small.measured["int8_ndcg@10"] = small.ndcg(learnt.held_out)
+        return small
 
     def _content(
         self, facts: TrainingFacts, rng: np.random.Generator, space: ItemSpace | None
