@@ -80,12 +80,17 @@ def test_the_same_seed_is_the_same_network() -> None:
     assert not torch.equal(a, c)
 
 
-def test_a_training_that_was_killed_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
+@pytest.mark.parametrize("item_steps", ["all", "own"])
+def test_a_training_that_was_killed_ends_as_if_it_had_not_been(
+    item_steps: str, tmp_path: Path
+) -> None:
     """It is killed in the middle of a pass, twice, and goes on from what it had written."""
     walk = rounds(60)
     walk = replace(walk, at_ms=walk.at_ms // (3 * 86_400_000))  # three at once
     training = Training(walk.without_last(1), judged=walk, judged_without=False)
-    schedule = SMALL.schedule.model_copy(update={"checkpoint_minutes": 1e-9, "averaging": 0.9})
+    schedule = SMALL.schedule.model_copy(
+        update={"checkpoint_minutes": 1e-9, "averaging": 0.9, "item_steps": item_steps}
+    )
     config = SMALL.model_copy(update={"schedule": schedule, "ties": "drawn"})
     whole = fit(training, config, seed=5)
 

@@ -99,6 +99,7 @@ class Checkpoint:
             "best": at.best,
             "step": teacher.step,
             "mean": teacher.mean,
+            "rows": None if teacher.rows is None else teacher.rows.state(),
             "network": teacher.network.state_dict(),
             "optimiser": teacher.optimiser.state_dict(),
             "torch": torch.get_rng_state(),
@@ -117,6 +118,8 @@ class Checkpoint:
         teacher.network.load_state_dict(told["network"])
         teacher.optimiser.load_state_dict(told["optimiser"])
         teacher.step, teacher.mean = told["step"], told["mean"]
+        if teacher.rows is not None:
+            teacher.rows.take_up(told["rows"])
         torch.set_rng_state(told["torch"].cpu())
         if told["cuda"]:
             torch.cuda.set_rng_state_all([state.cpu() for state in told["cuda"]])

@@ -47,9 +47,12 @@ class ItemTable(nn.Module):
             self.told = nn.Linear(content.shape[1], dim, bias=False)
             nn.init.normal_(self.told.weight, std=0.05)
 
-    def rows(self, row: Tensor, named: Tensor | None = None) -> Tensor:
-        """The vectors (n, dim) of ``row`` (n,); where not ``named`` by their content alone."""
-        vectors = fn.embedding(row, self.own)
+    def rows(self, row: Tensor, named: Tensor | None = None, own: Tensor | None = None) -> Tensor:
+        """The vectors (n, dim) of ``row`` (n,); where not ``named`` by their content alone.
+
+        ``own`` stands for their rows of the table where those are moved apart.
+        """
+        vectors = fn.embedding(row, self.own) if own is None else own
         if self.told is None or self.content is None:
             return vectors
         if named is not None:

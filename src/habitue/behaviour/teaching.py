@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from habitue.behaviour.config import BehaviourConfig, ScheduleConfig
 from habitue.behaviour.distilling import Larger, scores, soft_loss
 from habitue.behaviour.going_on import Earlier, OtherNetworkError, Stretches, begun_from
 from habitue.behaviour.heads import head_loss
+from habitue.behaviour.item_steps import RowSteps
 from habitue.behaviour.layers import groups_of
 from habitue.behaviour.losses import softmax_against_all, softmax_against_sample
 from habitue.behaviour.negatives import Urn
@@ -27,6 +28,8 @@ from habitue.behaviour.packing import Pack, pack, shuffled
 from habitue.behaviour.streams import Streams, Windows
 
 __all__ = ["Teacher", "Training"]
+
+_MANY: Final = 50_000  # items from which on most of a step would be spent on rows that rest
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,19 +86,20 @@ class Teacher:
             streams, streams.windows(config.length), training.earlier, schedule.further_replay
         )
         self.steps = schedule.epochs * max(1, -(-self.stretches.tokens() // schedule.tokens))
-        table = [p for name, p in self.network.named_parameters() if name == "items.own"]
-        others = [p for name, p in self.network.named_parameters() if name != "items.own"]
-        self.optimiser = torch.optim.AdamW(
-            [{"params": others, "weight_decay": config.schedule.decay},
-             {"params": table, "weight_decay": 0.0}],
-            lr=config.schedule.rate, betas=(0.9, 0.98), fused=True,
-        )  # fmt: skip
+        table = self.network.items.own
+        others = [p for p in self.network.parameters() if p is not table]
+        groups = [{"params": others, "weight_decay": schedule.decay}]
+        self.rows: RowSteps | None = None
+        if _own_rows(config, streams.n_items):
+            table.requires_grad_(False)
+            self.rows = RowSteps(table, schedule.averaging)
+            self._moved = others
+        else:
+            groups.append({"params": [table], "weight_decay": 0.0})
+            self._moved = list(self.network.parameters())
+        self.optimiser = torch.optim.AdamW(groups, lr=schedule.rate, betas=(0.9, 0.98), fused=True)
         self.step = 0
-        self.mean = (
-            [p.detach().clone() for p in self.network.parameters()]
-            if config.schedule.averaging
-            else None
-        )
+        self.mean = [p.detach().clone() for p in self._moved] if schedule.averaging else None
 
     def batches(self, epoch: int) -> tuple[list[Windows], np.random.Generator]:
         """The batches of an epoch, and what its draws come from."""
@@ -109,20 +113,22 @@ class Teacher:
     def learn(self, windows: Windows, rng: np.random.Generator) -> float:
         """One step; the loss before it."""
         schedule = self.config.schedule
+        rate = _rate(schedule, self.step, self.steps)
         for group in self.optimiser.param_groups:
-            group["lr"] = _rate(schedule, self.step, self.steps)
+            group["lr"] = rate
         loss = self._loss(pack(windows), rng)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         if schedule.clip:
-            torch.nn.utils.clip_grad_norm_(self.network.parameters(), schedule.clip)
+            own = [] if self.rows is None else [self.rows.moving]
+            torch.nn.utils.clip_grad_norm_([*self._moved, *own], schedule.clip)
         self.optimiser.step()
+        if self.rows is not None:
+            self.rows.step(rate)
         self.step += 1
         if self.mean is not None:
             with torch.no_grad():
-                torch._foreach_lerp_(
-                    self.mean, list(self.network.parameters()), 1 - schedule.averaging
-                )
+                torch._foreach_lerp_(self.mean, self._moved, 1 - schedule.averaging)
         return float(loss.detach())
 
     def averaged(self) -> list[Tensor] | None:
@@ -130,7 +136,10 @@ class Teacher:
         if self.mean is None:
             return None
         held = [p.detach().clone() for p in self.network.parameters()]
-        self.put(self.mean)
+        means = {id(p): mean for p, mean in zip(self._moved, self.mean, strict=True)}
+        if self.rows is not None:
+            means[id(self.network.items.own)] = self.rows.mean()
+        self.put([means[id(p)] for p in self.network.parameters()])
         return held
 
     def put(self, weights: list[Tensor] | None) -> None:
@@ -146,7 +155,9 @@ class Teacher:
         read, right = streams.item_row[batch.token], streams.item_row[batch.token + 1]
         drawn = np.unique(self.urn.draw(rng))
         rows, place = np.unique(np.concatenate([read, right, drawn]), return_inverse=True)
-        vectors = network.items.rows(self._there(rows), self._named(len(rows), rng))
+        at = self._there(rows)
+        own = None if self.rows is None else self.rows.rows(at)
+        vectors = network.items.rows(at, self._named(len(rows), rng), own)
         reading, targets, others = torch.split(
             self._there(place), [len(read), len(right), len(drawn)]
         )
@@ -218,11 +229,11 @@ class Teacher:
         out_item: NDArray[np.int32],
     ) -> tuple[Tensor, Tensor]:
         """Tokens, and the places of a sample that do not compete there: targets and pasts."""
-        where = np.full(self.training.streams.n_items, -1)
-        where[drawn] = np.arange(len(drawn))
-        hit = np.concatenate([where[right], where[out_item]])
-        token = np.concatenate([np.arange(len(right)), out_token])[hit >= 0]
-        return self._there(token), self._there(hit[hit >= 0])
+        item = np.concatenate([right, out_item])
+        place = np.minimum(np.searchsorted(drawn, item), len(drawn) - 1)
+        hit = drawn[place] == item
+        token = np.concatenate([np.arange(len(right)), out_token])
+        return self._there(token[hit]), self._there(place[hit])
 
     def _against_sample(self, query: Tensor, sample: _Sample) -> Tensor:
         loss = softmax_against_sample(
@@ -347,6 +358,14 @@ def _device(config: BehaviourConfig) -> torch.device:
     if config.schedule.device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return torch.device(config.schedule.device)
+
+
+def _own_rows(config: BehaviourConfig, n_items: int) -> bool:
+    """Whether a step moves the batch's own item vectors alone; against all items all are moved."""
+    told = config.schedule.item_steps
+    if config.loss.against == "all":
+        return False
+    return told == "own" or (told == "auto" and n_items >= _MANY)
 
 
 def _half(config: BehaviourConfig, device: torch.device) -> bool:
