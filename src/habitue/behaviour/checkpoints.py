@@ -75,6 +75,8 @@ class Checkpoint:
             digest.update(np.ascontiguousarray(training.content).data)
         if training.earlier is not None:
             digest.update(np.ascontiguousarray(training.earlier.read).data)
+        if training.pretrained is not None:
+            digest.update(np.ascontiguousarray(training.pretrained.told).data)
         if training.larger is not None:
             digest.update(training.larger.units.cpu().numpy().data)
         return cls(folder / f"training-{digest.hexdigest()[:24]}.pt", minutes * 60)

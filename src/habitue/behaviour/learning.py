@@ -20,6 +20,7 @@ from habitue.behaviour.going_on import Earlier, OtherNetworkError
 from habitue.behaviour.held_out import HeldOut
 from habitue.behaviour.served import Encoder, SilentEncoder
 from habitue.behaviour.streams import Streams, streams_of
+from habitue.behaviour.transfer import Pretrained
 from habitue.errors import MissingPiece
 from habitue.facts import ActionLog, code_of
 
@@ -62,11 +63,13 @@ def learn(
     rng: np.random.Generator,
     checkpoints: Path | None = None,
     earlier: Earlier | None = None,
+    pretrained: Pretrained | None = None,
     progress: Progress | None = None,
     curves: Path | None = None,
 ) -> Learnt:
     """Train on a log's streams; ``content`` (n_items, c) is what is told of items.
 
+    Begins with the network of another shop where one is ``pretrained``, by what is told of items.
     Goes on from an ``earlier`` network where that is of the same kind, with fewer passes. Where the
     config has a ``student``, that is what is returned; it learns from the larger one, and goes on
     without it.
@@ -100,6 +103,7 @@ def learn(
         judged=judged,
         judged_without=not _repeats(judged),
         earlier=earlier,
+        pretrained=pretrained,
     )
     seed = int(rng.integers(2**31 - 1))
     run = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{seed}"
@@ -116,7 +120,9 @@ def learn(
             fitted = fitting(anew, config)
             if config.student is not None:
                 larger = fitted
-                anew = replace(anew, larger=Larger(larger.network), share=config.student.share)
+                anew = replace(
+                    anew, pretrained=None, larger=Larger(larger.network), share=config.student.share
+                )
                 fitted = fitting(anew, config.served())
     read, told = vectors_of(fitted.network)
     beside = {} if judged is None else measure_heads(fitted.network, learnt_from, judged)

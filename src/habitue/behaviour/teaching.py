@@ -26,6 +26,7 @@ from habitue.behaviour.negatives import Urn
 from habitue.behaviour.network import Network
 from habitue.behaviour.packing import Pack, pack, shuffled
 from habitue.behaviour.streams import Streams, Windows
+from habitue.behaviour.transfer import Pretrained, turned
 
 __all__ = ["Teacher", "Training"]
 
@@ -42,6 +43,7 @@ class Training:
     judged: Streams | None = None  # the last action of each shopper is asked for
     judged_without: bool = False  # items a shopper has already are not asked about
     earlier: Earlier | None = None  # a network to go on from
+    pretrained: Pretrained | None = None  # the network of another shop, to begin with
     larger: Larger | None = None  # a network to learn from
     share: float = 0.5  # how much what it says counts beside what happened
 
@@ -304,16 +306,32 @@ def _network(training: Training, config: BehaviourConfig, rng: np.random.Generat
     )
     if training.earlier is not None:
         _go_on(network, training.earlier, streams)
-    elif training.larger is not None:
+        return network
+    if training.larger is not None:
         with torch.no_grad():
             network.items.own.copy_(training.larger.beginnings(config.dim))
-    elif config.start == "co-occurrence":
+        return network
+    if training.pretrained is not None:
+        _take_over(network, training.pretrained)
+    if config.start == "co-occurrence":
         near = co_occurrence_vectors(streams, config.dim, rng)
+        if training.pretrained is not None and content is not None:
+            near = turned(near, content.numpy() @ training.pretrained.told)
         noise = rng.standard_normal(near.shape).astype(np.float32) * 0.2
         own = (near * math.sqrt(config.dim) + noise) * 0.05
         with torch.no_grad():
             network.items.own.copy_(torch.from_numpy(own))
     return network
+
+
+def _take_over(network: Network, pretrained: Pretrained) -> None:
+    """Let the network begin with another shop's weights; those of another shape begin anew."""
+    with torch.no_grad():
+        network.items.own.zero_()
+        for name, parameter in network.named_parameters():
+            known = pretrained.weights.get(name)
+            if known is not None and known.shape == parameter.shape:
+                parameter.copy_(torch.from_numpy(np.asarray(known)))
 
 
 def _go_on(network: Network, earlier: Earlier, streams: Streams) -> None:

@@ -20,6 +20,7 @@ from habitue.behaviour.going_on import Earlier
 from habitue.behaviour.held_out import HeldOut
 from habitue.behaviour.requests import Read, RequestReader
 from habitue.behaviour.served import Encoder, OnnxEncoder, load_encoder
+from habitue.behaviour.transfer import Pretrained
 from habitue.candidates.compact import Compact
 from habitue.candidates.contract import Prepared, PreparingSource, Source, TrainingFacts
 from habitue.candidates.growing import Growing
@@ -29,6 +30,7 @@ from habitue.candidates.profile import codes_of
 from habitue.candidates.saved import Saved, read, write
 from habitue.candidates.search import ItemSearch, Sought, Without
 from habitue.candidates.vectors import VectorConfig
+from habitue.errors import BadInput, SnapshotError
 from habitue.facts import NO_ROW, Catalogue, Context
 
 __all__ = ["SequenceConfig", "SequenceLearner", "SequenceSource"]
@@ -54,6 +56,10 @@ class SequenceConfig(BaseModel):
     precision: Literal["full", "int8"] = Field(
         default="full",
         description="numbers of the network and the item vectors that serve: int8 takes a fifth",
+    )
+    begin_from: Path | None = Field(
+        default=None,
+        description="folder of this source in another shop's snapshot, whose network is adapted",
     )
     checkpoints: Path | None = Field(
         default=None, description="folder that a training killed on the way goes on from"
@@ -268,7 +274,15 @@ class SequenceLearner:
         from habitue.behaviour.learning import learn
 
         config = self.config
-        space, content = self._content(facts, rng, None if source is None else source.space)
+        other = _other_shop(config) if source is None else None
+        known = other if source is None else source
+        space, content = self._content(facts, rng, None if known is None else known.space)
+        if other is not None and content is None:
+            raise BadInput(
+                f"Nothing is told of the items of this shop that the network in "
+                f"{config.begin_from} knows of.",
+                remedy="Post items with titles, or leave begin_from out.",
+            )
         learnt = learn(
             facts.log,
             max(facts.log.n_items, len(facts.catalogue)),
@@ -278,6 +292,7 @@ class SequenceLearner:
             rng=rng,
             checkpoints=config.checkpoints,
             curves=config.curves,
+            pretrained=None if other is None else Pretrained(other.told, other.weights),
             earlier=None
             if source is None
             else Earlier(
@@ -315,6 +330,30 @@ class SequenceLearner:
         content = np.zeros((max(facts.log.n_items, frame.height), space.dim), np.float32)
         content[: frame.height] = vectors
         return space, content
+
+
+def _other_shop(config: SequenceConfig) -> SequenceSource | None:
+    """The source of another shop to begin from, where the config names one.
+
+    Raises ``BadInput`` where it has another width or knows nothing of what is told of items.
+    """
+    if config.begin_from is None:
+        return None
+    try:
+        other = SequenceSource.load(config.begin_from)
+    except SnapshotError as problem:
+        raise BadInput(
+            f"begin_from of {config.name!r} cannot be read: {problem.message}",
+            remedy="Name the folder of a source sequence: <snapshots>/<id>/sources/<name>.",
+        ) from problem
+    said = config.behaviour
+    if other.space is None or not len(other.told) or other.search.dim != said.dim:
+        raise BadInput(
+            f"The network in {config.begin_from} (dim {other.search.dim}) cannot be adapted to "
+            f"{config.name!r} (dim {said.dim}).",
+            remedy="Both need content = true, items with titles, and the same dim.",
+        )
+    return other
 
 
 def _weights(path: Path) -> Mapping[str, NDArray[Any]]:
