@@ -73,6 +73,7 @@ OPERATIONS = [
     "GET /v1/shoppers/{id}",
     "GET /v1/shoppers/{id}/portrait",
     "GET /v1/shoppers/{id}/outlook",
+    "GET /v1/shoppers/{id}/embedding",
     "GET /v1/shoppers/{id}/ratings",
     "DELETE /v1/shoppers/{id}",
     "GET /v1/snapshots",

@@ -73,7 +73,7 @@ def test_the_example_of_the_guide_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     guide = Path(__file__).parents[2] / "docs" / "guides" / "portraits.md"
-    (code,) = re.findall(r"```python\n(.*?)```", guide.read_text("utf-8"), re.DOTALL)
+    code, _ = re.findall(r"```python\n(.*?)```", guide.read_text("utf-8"), re.DOTALL)
     monkeypatch.chdir(tmp_path)
     exec(code, {})
     said = re.findall(r"# (.+)$", code, re.MULTILINE)

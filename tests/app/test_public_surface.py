@@ -36,6 +36,8 @@ def test_the_methods_of_a_shop() -> None:
         "catch_up": [],
         "close": [],
         "compare": ["first", "second", "n", "seed", "progress"],
+        "embedding": ["shopper", "source", "now_ms"],
+        "embeddings": ["source", "now_ms"],
         "evaluate": ["split", "rebuy", "n", "seed", "folds", "curve", "ablate", "progress"],
         "export": ["shopper"],
         "extend": [],

@@ -18,6 +18,7 @@ from habitue.api.ask import ASK, Ask, Reply
 from habitue.api.cards import CardsDoor
 from habitue.api.contract import Shop
 from habitue.api.edge import Edge
+from habitue.api.embeddings import embedding_operation
 from habitue.api.facts import FactsDoor, JsonBody
 from habitue.api.gate import Gate
 from habitue.api.log import AccessLog
@@ -108,6 +109,7 @@ def create_app(
         *_people_operations(shop, gate),
         portrait_operation(shop, gate),
         outlook_operation(shop, gate),
+        embedding_operation(shop, gate),
         ratings_operation(shop, gate),
         *_running_operations(RunningDoor(shop, meters, app.version), gate),
     )

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from habitue.behaviour.returning import Outlook
+from habitue.candidates.embedded import Embedding
 from habitue.candidates.foretold import ForetoldRatings
 from habitue.facts import Fact, Item
 from habitue.portraits import Portrait
@@ -88,6 +89,13 @@ class Shop(Protocol):
 
     def outlook(self, shopper: str, *, now_ms: int) -> Outlook:
         """When a customer is expected back; raises ``NotFound`` for a stranger."""
+        ...
+
+    def embedding(self, shopper: str, *, source: str | None, now_ms: int) -> Embedding:
+        """A shopper as a vector; raises ``NotFound`` for a stranger.
+
+        And ``SnapshotError`` where no source trained has such vectors, ``BadInput``.
+        """
         ...
 
     def ratings(

@@ -16,6 +16,7 @@ from habitue.app.secrets import shopper_tokens
 from habitue.app.shop import Shop
 from habitue.app.snapshots import SnapshotInfo
 from habitue.behaviour.returning import Outlook
+from habitue.candidates.embedded import Embedding
 from habitue.candidates.foretold import ForetoldRatings
 from habitue.errors import HabitueError, NotFound, StoreError
 from habitue.facts import Fact, Item
@@ -121,6 +122,10 @@ class RunningShop:
     def outlook(self, shopper: str, *, now_ms: int) -> Outlook:
         """When a customer is expected back; raises ``NotFound`` for a stranger."""
         return self.shop.outlook(shopper, now_ms=now_ms)
+
+    def embedding(self, shopper: str, *, source: str | None, now_ms: int) -> Embedding:
+        """A shopper as a vector; raises as ``Shop.embedding`` does."""
+        return self.shop.embedding(shopper, source=source, now_ms=now_ms)
 
     def ratings(
         self, shopper: str, items: Sequence[str], *, level: float, now_ms: int

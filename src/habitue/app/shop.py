@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from habitue.app.importing import Counted, Ingested
     from habitue.behaviour.returning import Outlook
+    from habitue.candidates.embedded import Embedding
     from habitue.candidates.foretold import ForetoldRatings
     from habitue.evaluation import Comparison, Evaluated, Report, Tuned
     from habitue.portraits import Portrait
@@ -369,6 +370,33 @@ class Shop:
         from habitue.app.returning import foretell_all
 
         return foretell_all(self.parts, clock_ms() if now_ms is None else now_ms)
+
+    def embedding(
+        self, shopper: str, *, source: str | None = None, now_ms: int | None = None
+    ) -> Embedding:
+        """A shopper as a unit vector of a source's space, as of what they did a moment ago.
+
+        Without a ``source`` named, of the one that reads the order of actions best. Of who does not
+        allow personalisation it says that and nothing else. Raises ``NotFound`` for a stranger,
+        ``SnapshotError`` where the active snapshot has no such source, ``BadInput`` where the one
+        named is none.
+        """
+        from habitue.app.embedding import embed
+
+        self.catch_up()
+        now = clock_ms() if now_ms is None else now_ms
+        told = embed(self.parts, self._named(shopper), source, now)
+        return msgspec.structs.replace(told, shopper=shopper)
+
+    def embeddings(self, *, source: str | None = None, now_ms: int | None = None) -> pl.DataFrame:
+        """All who allow personalisation as vectors: columns ``shopper`` and ``vector``.
+
+        Each is what ``embedding`` says of them; who nothing is known of is left out. Raises as that
+        does.
+        """
+        from habitue.app.embedding import embed_all
+
+        return embed_all(self.parts, source, clock_ms() if now_ms is None else now_ms)
 
     def ratings(
         self,

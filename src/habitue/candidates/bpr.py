@@ -68,9 +68,9 @@ class BprSource(PreparingSource):
 
     def prepare(self, context: Context) -> _Shoppers:
         """The vectors of the requests' shoppers."""
-        return _Shoppers(self, self.vectors(context))
+        return _Shoppers(self, self.queries(context))
 
-    def vectors(self, context: Context) -> NDArray[np.float32]:
+    def queries(self, context: Context) -> NDArray[np.float32]:
         """The vector (B, factors + 1) of each request's shopper; 0 where nothing is known."""
         items, weights = self._weigher.weigh(context)
         query = np.empty((len(context), self.item_factors.shape[1]), np.float32)

@@ -17,6 +17,7 @@ from habitue.facts import ActionLog, Catalogue, Context, Links
 
 __all__ = [
     "ContinuingLearner",
+    "EmbeddingSource",
     "ExtendingSource",
     "Learner",
     "Prepared",
@@ -97,6 +98,15 @@ class ExtendingSource(Source, Protocol):
         whatever steps items come. A step may cost what its own items do, and not what the whole
         tail does, but where what was told before has changed.
         """
+        ...
+
+
+@runtime_checkable
+class EmbeddingSource(Source, Protocol):
+    """A source in whose space shoppers who are alike lie near each other."""
+
+    def vectors(self, context: Context) -> NDArray[np.float32]:
+        """The vector (B, dim) of each request's shopper; 0 of whom it knows nothing."""
         ...
 
 

@@ -124,6 +124,10 @@ class SequenceSource(PreparingSource):
         """NDCG@10 of what shoppers did next, asked of what serves."""
         return held_out.ndcg(self._asked(held_out.tokens), self.search.everything())
 
+    def vectors(self, context: Context) -> NDArray[np.float32]:
+        """The unit vector (B, dim) of each request's shopper; 0 where nothing is known."""
+        return _units(self.queries(context))
+
     def _asked(self, tokens: Read) -> NDArray[np.float32]:
         query = np.zeros((len(tokens.end), self.search.dim), np.float32)
         some = np.flatnonzero(tokens.end >= 0)

@@ -1,0 +1,77 @@
+"""Shoppers of an open shop as vectors: one as of now, all as columns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import polars as pl
+
+from habitue.app.reading import facts_read, row_known
+from habitue.candidates.contract import EmbeddingSource
+from habitue.candidates.embedded import Embedding, embedding_source, unit_vectors
+from habitue.errors import SnapshotError
+from habitue.portraits.contexts import ShopperIndex, contexts_as_of
+from habitue.slates.live import Asked
+
+if TYPE_CHECKING:
+    from habitue.app.wiring import Parts
+
+__all__ = ["embed", "embed_all"]
+
+_TOGETHER: Final = 4_096  # shoppers read at once
+
+
+def embed(parts: Parts, shopper: str, source: str | None, now_ms: int) -> Embedding:
+    """Where a shopper lies; withheld where they do not allow personalisation.
+
+    Raises ``NotFound`` for a stranger and the erased, ``SnapshotError`` where the snapshot that
+    answers has no vectors of shoppers, ``BadInput`` where the ``source`` has none.
+    """
+    live = parts.live
+    if not live.people.consent.allows(row_known(parts, shopper)):
+        return Embedding.withheld(shopper, now_ms)
+    snapshot, chosen = _chosen(parts, source)
+    context = live.context(Asked("home", now_ms, shopper)).context
+    (vector,) = unit_vectors(chosen, context)
+    return Embedding.of(shopper, now_ms, snapshot, chosen.name, vector)
+
+
+def embed_all(parts: Parts, source: str | None, now_ms: int) -> pl.DataFrame:
+    """Where all lie who allow personalisation and of whom something is known, a row each.
+
+    Columns: ``shopper``, ``vector`` (an array of 32-bit floats). Raises as ``embed`` does. Costs
+    O(N) for the log, and for each shopper what the source costs to ask.
+    """
+    _, chosen = _chosen(parts, source)
+    log = facts_read(parts).as_of(now_ms).log
+    index = ShopperIndex.of(log)
+    who = np.flatnonzero(np.diff(index.indptr)).astype(np.int32)
+    length = parts.settings.training.recent_length
+    found = []
+    for first in range(0, len(who), _TOGETHER):
+        some = who[first : first + _TOGETHER]
+        context = contexts_as_of(
+            index, some, np.full(len(some), now_ms), surface="home", length=length
+        )
+        found.append(unit_vectors(chosen, context))
+    vectors = np.concatenate(found) if found else np.empty((0, 1), np.float32)
+    known = vectors.any(axis=1)
+    ids = np.array([*parts.store.shopper_ids(), None], dtype=object)
+    return pl.DataFrame(
+        {
+            "shopper": pl.Series(ids[who[known]], dtype=pl.String),
+            "vector": pl.Series(vectors[known], dtype=pl.Array(pl.Float32, vectors.shape[1])),
+        }
+    )
+
+
+def _chosen(parts: Parts, source: str | None) -> tuple[str, EmbeddingSource]:
+    """The snapshot that answers, and the source that is asked."""
+    active = parts.snapshots.active()
+    if active is None:
+        raise SnapshotError(
+            "There are no vectors of shoppers before a training.",
+            remedy="Train first: habitue train.",
+        )
+    return active.path.name, embedding_source(parts.switch.current.pipeline.sources, source)
