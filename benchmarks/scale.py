@@ -2,10 +2,10 @@
 
     python -m benchmarks.scale [--steps N] [--items 10000 100000 1000000]
 
-Made-up streams of 52 to 80 actions (`next_item.shop`), ids alone, 1,024 negatives, batches of about
-2,000 actions, one thread; each line is a process of its own, that takes some steps to warm up and
-then is timed. The last column is the largest memory of that process, Python and PyTorch (about
-300 MB) and the streams included. "all rows" moves every item vector in each step, as Adam does.
+Made-up streams longer than what is read (`next_item.shop`), ids alone, 1,024 negatives, batches of
+about 2,000 actions, one thread; each line is a process of its own, that takes some steps to warm up
+and then is timed. The last column is the largest memory of that process, Python and PyTorch (about
+300 MB) and the streams included. "all" moves every item vector in each step, as Adam does.
 """
 
 from __future__ import annotations
@@ -48,7 +48,10 @@ def measure(told: dict[str, Any], n_steps: int) -> dict[str, float]:
     from habitue.behaviour.teaching import Teacher
     from habitue.facts import ActionKind
 
-    streams = streams_of(training_facts(shop(told["items"], N_SHOPPERS)).log, [ActionKind.purchase])
+    streams = streams_of(
+        training_facts(shop(told["items"], N_SHOPPERS, least=told["length"] + 2)).log,
+        [ActionKind.purchase],
+    )
     config = BehaviourConfig(
         kinds=("purchase",), dim=told["dim"], layers=told["layers"], length=told["length"],
         start="random", loss=LossConfig(negatives=1024),

@@ -70,7 +70,7 @@ def test_from_many_items_on_it_is_by_own_rows() -> None:
         update={"schedule": SMALL.schedule.model_copy(update={"item_steps": "auto"})}
     )
     few = Teacher(Training(rounds()), auto.model_copy(update={"start": "random"}), 0)
-    many = replace(rounds(), n_items=60_000)
+    many = replace(rounds(), n_items=120_000)
     lots = Teacher(Training(many), auto.model_copy(update={"start": "random"}), 0)
     assert few.rows is None
     assert lots.rows is not None

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from habitue.behaviour import BehaviourConfig
-from habitue.behaviour.config import ScheduleConfig
+from habitue.behaviour.config import ScheduleConfig, StudentConfig
 from habitue.candidates import Proposals, Source, TrainingFacts, preparing
 from habitue.candidates.additive import AdditiveConfig
 from habitue.candidates.bpr import BprConfig
@@ -56,6 +56,13 @@ SOURCES: tuple[SourceConfig, ...] = (
     FreshConfig(oldest_days=1000.0),
     SequenceConfig(
         behaviour=BehaviourConfig(dim=16, schedule=ScheduleConfig(epochs=20, tokens=200))
+    ),
+    SequenceConfig(
+        name="sequence_light",
+        precision="int8",
+        behaviour=BehaviourConfig(
+            dim=16, schedule=ScheduleConfig(epochs=20, tokens=200), student=StudentConfig(dim=8)
+        ),
     ),
     GraphConfig(dim=16, negatives=32, batch=64, epochs=20, rate=0.03),
     SocialConfig(),
@@ -106,7 +113,7 @@ MIXED = requests(
 )
 
 
-INEXACT = ("sequence",)
+INEXACT = ("sequence", "sequence_light")
 """Networks: the last bits of a product depend on what it is worked out beside."""
 
 

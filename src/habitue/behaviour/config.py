@@ -101,12 +101,12 @@ class ScheduleConfig(BaseModel):
     )
     further_rate: float = Field(default=1e-3, gt=0, description="highest learning rate there")
     further_replay: float = Field(
-        default=1.0, ge=0, description="older stretches read again there beside each new one"
+        default=0.3, ge=0, description="older stretches read again there beside each new one"
     )
     item_steps: Literal["auto", "all", "own"] = Field(
         default="auto",
         description="item vectors that a step moves: all by Adam's memory, or the batch's own, "
-        "which costs as much however many items there are; 'auto' from 50,000 items on",
+        "which costs as much however many items there are; 'auto' from 100,000 items on",
     )
     checkpoint_minutes: float = Field(
         default=3.0, gt=0, description="minutes between what a killed training goes on from"

@@ -30,7 +30,7 @@ from habitue.behaviour.transfer import Pretrained, turned
 
 __all__ = ["Teacher", "Training"]
 
-_MANY: Final = 50_000  # items from which on most of a step would be spent on rows that rest
+_MANY: Final = 100_000  # items from which on most of a step would be spent on rows that rest
 
 
 @dataclass(frozen=True, slots=True)
