@@ -1,9 +1,10 @@
 """Steps of the item vectors that cost what a batch's own items cost, however many there are.
 
 Adam (Kingma and Ba 2015) moves every row in every step, by what is left of its gradients of before;
-at a million items that is nearly all the time there is. Here a row moves when it is in a batch, and
-its moments and their correction count its own steps alone, as in lazy Adam. The running mean of a
-row that rests is known without a look at it: it nears the row by the same share each step.
+at a million items that is nearly all the time there is. But a row that is in no batch moves by a
+geometric series, whose sum is known: here it is moved when it is next looked at, to where Adam has
+it by then, and so is its running mean. Plain lazy Adam, which lets rows rest, loses a twentieth of
+NDCG@10 on Beauty: most of what a rare item learns from a gradient comes in the steps after it.
 """
 
 from __future__ import annotations
@@ -16,22 +17,26 @@ from torch import Tensor
 __all__ = ["RowSteps"]
 
 _BETAS: Final = (0.9, 0.98)
+_FALL: Final = _BETAS[0] / _BETAS[1] ** 0.5  # of a resting row's steps, from one to the next
 _LEAST: Final = 1e-8
+_AT_ONCE: Final = 100_000  # rows brought up to date together
 
 
 class RowSteps:
     """Moves rows of a table (n, dim), in place; ``averaging`` is the share its mean keeps a step.
 
     ``rows`` gives the vectors of a batch; after the backward pass of its loss ``step`` moves them.
+    The others stand where they were last looked at, until ``settle``.
     """
 
     def __init__(self, table: Tensor, averaging: float) -> None:
         self.table = table.detach()
         self._averaging = averaging
         self._first, self._second = torch.zeros_like(self.table), torch.zeros_like(self.table)
-        self._times = torch.zeros(len(table), dtype=torch.int32, device=table.device)
         self._mean = self.table.clone() if averaging else None
-        self._known = torch.zeros(len(table), dtype=torch.int32, device=table.device)
+        n = len(table)
+        self._known = torch.zeros(n, dtype=torch.int32, device=table.device)  # as of which step
+        self._pace = torch.zeros(n, device=table.device)  # rate of the step that last moved each
         self._now = 0
         self._row = torch.empty(0, dtype=torch.int64, device=table.device)
         self.moving = torch.empty(0, table.shape[1], device=table.device)
@@ -39,6 +44,7 @@ class RowSteps:
 
     def rows(self, row: Tensor) -> Tensor:
         """The vectors (m, dim) of a batch's ``row`` (m,), each once, to take a loss of."""
+        self._bring_up(row)
         self._row = row
         self.moving = self.table.index_select(0, row).requires_grad_()
         return self.moving
@@ -47,44 +53,56 @@ class RowSteps:
     def step(self, rate: float) -> None:
         """Move the batch's rows against the gradient of its loss."""
         row, slope = self._row, self.moving.grad
+        self._now += 1
         if slope is None:
             return
-        if self._mean is not None:
-            self._mean.index_copy_(0, row, self._mean_of(row))
-            self._known[row] = self._now
-        self._now += 1
-        times = self._times[row] + 1
         first = torch.lerp(slope, self._first[row], _BETAS[0])
         second = torch.lerp(slope * slope, self._second[row], _BETAS[1])
-        self._times[row] = times
+        fair = [1 - beta**self._now for beta in _BETAS]
+        way = first / fair[0] / ((second / fair[1]).sqrt() + _LEAST)
+        there = self.moving.detach() - rate * way
+        if self._mean is not None:
+            self._mean.index_copy_(0, row, torch.lerp(there, self._mean[row], self._averaging))
+        self.table.index_copy_(0, row, there)
         self._first.index_copy_(0, row, first)
         self._second.index_copy_(0, row, second)
-        fair = 1 - torch.pow(torch.tensor(_BETAS, device=row.device)[:, None], times)  # (2, m)
-        way = first / fair[0, :, None] / ((second / fair[1, :, None]).sqrt() + _LEAST)
-        self.table.index_copy_(0, row, self.moving.detach() - rate * way)
-
-    def _mean_of(self, row: Tensor) -> Tensor:
-        """The mean of these rows as of now: the table's rows have rested since they were known."""
-        assert self._mean is not None
-        kept = self._averaging ** (self._now - self._known[row]).float()
-        return torch.lerp(self.table[row], self._mean[row], kept[:, None])
+        self._known[row] = self._now
+        self._pace[row] = rate * fair[1] ** 0.5 / fair[0]
 
     @torch.no_grad()
-    def mean(self) -> Tensor:
-        """The running mean of the whole table; the table itself where none is kept."""
-        if self._mean is None:
-            return self.table
-        return self._mean_of(torch.arange(len(self.table), device=self.table.device))
+    def _bring_up(self, row: Tensor) -> None:
+        """Rows (m,) and their means, after the steps in which they had no gradient."""
+        rested = (self._now - self._known[row]).float()[:, None]
+        first, second, stood = self._first[row], self._second[row], self.table[row]
+        # all that is still to come of the last step, were the row to rest for ever
+        whole = first / (second.sqrt() + _LEAST) * self._pace[row, None] * (_FALL / (1 - _FALL))
+        left = _FALL**rested
+        self.table.index_copy_(0, row, stood - whole * (1 - left))
+        self._first.index_copy_(0, row, first * _BETAS[0] ** rested)
+        self._second.index_copy_(0, row, second * _BETAS[1] ** rested)
+        if self._mean is not None:
+            share = self._averaging
+            kept = share**rested
+            late = (1 - share) * _FALL / (share - _FALL or _LEAST) * (kept - left)
+            mean = kept * self._mean[row] + (1 - kept) * (stood - whole) + late * whole
+            self._mean.index_copy_(0, row, mean)
+        self._known[row] = self._now
+
+    def settle(self) -> Tensor | None:
+        """Bring all rows up to now; their running mean, where one is kept."""
+        for some in torch.arange(len(self.table), device=self.table.device).split(_AT_ONCE):
+            self._bring_up(some)
+        return self._mean
 
     def state(self) -> dict[str, Any]:
         """All that a training killed on the way needs; ``take_up`` reads it."""
         return {
-            "moments": (self._first, self._second), "times": self._times, "mean": self._mean,
-            "known": self._known, "now": self._now,
+            "moments": (self._first, self._second), "mean": self._mean, "known": self._known,
+            "pace": self._pace, "now": self._now,
         }  # fmt: skip
 
     def take_up(self, state: dict[str, Any]) -> None:
         """Stand where ``state`` was told."""
         self._first, self._second = state["moments"]
-        self._times, self._mean = state["times"], state["mean"]
-        self._known, self._now = state["known"], state["now"]
+        self._mean, self._known = state["mean"], state["known"]
+        self._pace, self._now = state["pace"], state["now"]

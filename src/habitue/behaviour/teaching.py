@@ -135,12 +135,13 @@ class Teacher:
 
     def averaged(self) -> list[Tensor] | None:
         """Put the running mean of the weights in place; the weights that stood there."""
+        of_rows = None if self.rows is None else self.rows.settle()
         if self.mean is None:
             return None
         held = [p.detach().clone() for p in self.network.parameters()]
         means = {id(p): mean for p, mean in zip(self._moved, self.mean, strict=True)}
-        if self.rows is not None:
-            means[id(self.network.items.own)] = self.rows.mean()
+        if of_rows is not None:
+            means[id(self.network.items.own)] = of_rows
         self.put([means[id(p)] for p in self.network.parameters()])
         return held
 
