@@ -1,11 +1,12 @@
 """The behaviour model beside every source, and all of them fused, leave-one-out.
 
-    python -m benchmarks.behaviour [--data beauty|movielens|games] [--seeds N]
+    python -m benchmarks.behaviour [--data beauty|games] [--seeds N] [--alone] [--encoders]
 
-The protocol is that of ``leave_one_out``: fitted on the training part, full catalogue, seen items
-excluded, ties at mean rank, nothing refitted on the validation item. The fused order is learnt on
-the validation items (the sources have not seen them) and asked for the test items. Intervals are
-paired bootstraps over shoppers.
+``--encoders`` compares the model with each of its encoders instead, ``--alone`` leaves the fusion
+out. The protocol is that of ``leave_one_out``: fitted on the training part, full catalogue, seen
+items excluded, ties at mean rank, nothing refitted on the validation item. The fused order is
+learnt on the validation items (the sources have not seen them) and asked for the test items.
+Intervals are paired bootstraps over shoppers.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -25,14 +27,24 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.beauty import BOUGHT, CONFIG, FORGETTING, LINEAR, read_beauty
-from benchmarks.leave_one_out import BATCH, Scores, Shoppers, contexts, training_facts
+from benchmarks.leave_one_out import (
+    BATCH,
+    Fit,
+    Scores,
+    Shoppers,
+    contexts,
+    ease,
+    item_knn,
+    shoppers_of,
+    training_facts,
+)
 from habitue.behaviour.config import BehaviourConfig, LossConfig, ScheduleConfig
 from habitue.candidates.content import ContentConfig
 from habitue.candidates.contract import Source
-from habitue.candidates.roster import SourceConfig, learner_of
+from habitue.candidates.roster import SourceConfig, learner_of, warm
 from habitue.candidates.sequence import SequenceConfig
 from habitue.candidates.user_knn import UserKnnConfig
-from habitue.facts import Catalogue
+from habitue.facts import MS_PER_DAY, Catalogue
 from habitue.metrics.ranks import hit_of_rank, mean_rank, ndcg_of_rank
 from habitue.portraits import pick
 from habitue.ranking.lambdamart import LambdaMartConfig, LambdaMartLearner, RankingSet
@@ -208,7 +220,53 @@ def beauty() -> tuple[Shoppers, dict[str, SourceConfig]]:
     }  # fmt: skip
 
 
-DATA: dict[str, Callable[[], tuple[Shoppers, dict[str, SourceConfig]]]] = {"beauty": beauty}
+def games() -> tuple[Shoppers, dict[str, SourceConfig]]:
+    """Amazon Video Games, of whose items nothing is told."""
+    path = data_folder() / "amazon_video_games_sasrec" / "video_games.parquet"
+    if not path.exists():
+        sys.exit(f"{path} is not there: set HABITUE_DATA to the folder of the public data sets")
+    acted = pl.read_parquet(path)
+    _, item = np.unique(acted["item"].to_numpy(), return_inverse=True)
+    _, length = np.unique(acted["user"].to_numpy(), return_counts=True)
+    place = np.arange(len(item)) - np.repeat(np.cumsum(length) - length, length)
+    return shoppers_of(item.astype(np.int32), length, place * MS_PER_DAY), {
+        "sequence": SequenceConfig(behaviour=BEAUTY, validation_share=0.02),
+        "co-visitation": CONFIG,
+        "linear": LINEAR.model_copy(update={"exact_items": 3000}),
+        "user_knn": UserKnnConfig(
+            kind_weight=BOUGHT, shoppers_per_item=20_000, profile=FORGETTING
+        ),
+    }  # fmt: skip
+
+
+DATA: dict[str, Callable[[], tuple[Shoppers, dict[str, SourceConfig]]]] = {
+    "beauty": beauty, "games": games
+}  # fmt: skip
+PEERS: dict[str, dict[str, Fit]] = {
+    "beauty": {},  # they stand in ``benchmarks.beauty``
+    "games": {
+        "item-kNN": item_knn(1000),
+        "item-kNN, forgetting": item_knn(1000, 0.5),
+        "EASE": ease(500.0),
+    },
+}
+ENCODERS: dict[str, dict[str, Any]] = {
+    "transformer": {},
+    "gru": {"encoder": "gru"},
+    "lstm": {"encoder": "lstm"},
+    "bidirectional": {"encoder": "bidirectional"},
+    "encoder-decoder": {"encoder": "encoder-decoder"},
+}
+"""What sets each encoder apart from the model as it is: chosen in ``tried_encoders.md``."""
+
+
+def encoders(config: SourceConfig) -> dict[str, SourceConfig]:
+    """The source with each of its encoders."""
+    assert isinstance(config, SequenceConfig)
+    return {
+        name: config.model_copy(update={"behaviour": config.behaviour.model_copy(update=change)})
+        for name, change in ENCODERS.items()
+    }
 
 
 def interval(a: NDArray[np.float64], b: NDArray[np.float64]) -> str:
@@ -220,32 +278,59 @@ def interval(a: NDArray[np.float64], b: NDArray[np.float64]) -> str:
     return f"{difference.mean():+.4f} [{low:+.4f}, {high:+.4f}]"
 
 
+def table(title: str, fitted: Fitted, peers: dict[str, Fit], seed: int, *, fuse: bool) -> None:
+    """Print the figures of all that is fitted, of peers, and of all fused."""
+    data, console = fitted.data, Console(width=110)
+    shown = Table(title=title)
+    for name in ("", "validation NDCG@10", "NDCG@10", "Recall@10", "Recall@20", "fit CPU-s"):
+        shown.add_column(name, justify="left" if not name else "right")
+    rank = {name: ranks(data, fitted.scores(name, 1)) for name in fitted.sources}
+    held = {name: _mean(ranks(data, fitted.scores(name, 2), 2)) for name in fitted.sources}
+    spent = dict(fitted.seconds)
+    for name, fit in peers.items():
+        started = time.process_time()
+        scores = fit(data)
+        spent[name] = time.process_time() - started
+        rank[name] = ranks(data, scores)
+        del scores
+    if fuse:
+        started = time.process_time()
+        rank["fused"] = fused_ranks(fitted, list(fitted.sources), seed)
+        spent["fused"] = time.process_time() - started
+    for name, found in rank.items():
+        shown.add_row(
+            name, held.get(name, ""), _mean(found), f"{hit_of_rank(found, 10).mean():.4f}",
+            f"{hit_of_rank(found, 20).mean():.4f}", f"{spent[name]:.1f}",
+        )  # fmt: skip
+    console.print(shown)
+    best = "fused" if fuse else next(iter(rank))
+    for name, found in rank.items():
+        if name != best:
+            console.print(f"{best} over {name}: {interval(rank[best], found)}")
+
+
 def main() -> None:
     """Print the table, one seed after the other."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", choices=DATA, default="beauty")
     parser.add_argument("--seeds", type=int, default=1)
-    arguments = parser.parse_args()
-    console = Console(width=110)
-    data, configs = DATA[arguments.data]()
-    for seed in range(arguments.seeds):
-        fitted = Fitted(data, configs, seed)
-        table = Table(title=f"{arguments.data}, leave-one-out, seed {seed}")
-        for name in ("", "validation NDCG@10", "NDCG@10", "Recall@10", "Recall@20", "fit CPU-s"):
-            table.add_column(name, justify="left" if not name else "right")
-        rank = {name: ranks(data, fitted.scores(name, 1)) for name in configs}
-        started = time.process_time()
-        rank["fused"] = fused_ranks(fitted, list(configs), seed)
-        spent = {**fitted.seconds, "fused": time.process_time() - started}
-        for name, found in rank.items():
-            held = "" if name == "fused" else _mean(ranks(data, fitted.scores(name, 2), 2))
-            table.add_row(
-                name, held, _mean(found), f"{hit_of_rank(found, 10).mean():.4f}",
-                f"{hit_of_rank(found, 20).mean():.4f}", f"{spent[name]:.1f}",
-            )  # fmt: skip
-        console.print(table)
-        for name in configs:
-            console.print(f"fused over {name}: {interval(rank['fused'], rank[name])}")
+    parser.add_argument("--alone", action="store_true", help="without the fusion")
+    parser.add_argument("--encoders", action="store_true", help="the model by its encoders")
+    parser.add_argument("--only", nargs="+", default=[], help="rows whose names begin like this")
+    told = parser.parse_args()
+    warm()
+    data, configs = DATA[told.data]()
+    peers = {} if told.encoders else PEERS[told.data]
+    if told.encoders:
+        configs = encoders(configs["sequence"])
+    if told.only:
+        some = tuple(told.only)
+        configs = {name: one for name, one in configs.items() if name.startswith(some)}
+        peers = {name: one for name, one in peers.items() if name.startswith(some)}
+    fuse = not (told.alone or told.encoders or told.only)
+    for seed in range(told.seeds):
+        title = f"{told.data}, leave-one-out, seed {seed}"
+        table(title, Fitted(data, configs, seed), peers, seed, fuse=fuse)
 
 
 def _mean(rank: NDArray[np.float64]) -> str:

@@ -211,19 +211,28 @@ def ease(penalty: float, forgetting: float = 1.0) -> Fit:
 
     def fit(data: Shoppers) -> Scores:
         training = data.matrix(2)
-        gram = (training.T @ training).toarray().astype(np.float32, order="F")
+        gram = (training.T @ training).toarray(order="F")
         np.fill_diagonal(gram, gram.diagonal() + penalty)
         factor, problem = lapack.spotrf(gram, lower=1, overwrite_a=1)
-        inverse, problem_too = lapack.spotri(factor, lower=1, overwrite_c=1)
+        whole, problem_too = lapack.spotri(factor, lower=1, overwrite_c=1)
         if problem or problem_too:
             raise ValueError(f"penalty {penalty}: the matrix could not be inverted")
-        whole = np.tril(inverse) + np.tril(inverse, -1).T
+        _mirror(whole)
         whole /= -np.diag(whole)
         np.fill_diagonal(whole, 0.0)
         profile = data.profile(forgetting)
         return lambda shoppers: np.asarray(profile[shoppers] @ whole, np.float32)
 
     return fit
+
+
+def _mirror(lower: NDArray[np.float32], step: int = 1024) -> None:
+    """Write the lower triangle of a large matrix over the upper one, without a copy of it."""
+    for first in range(0, len(lower), step):
+        last = first + step
+        lower[first:last, last:] = lower[last:, first:last].T
+        corner = np.tril(lower[first:last, first:last])
+        lower[first:last, first:last] = corner + np.tril(corner, -1).T
 
 
 class Found(NamedTuple):

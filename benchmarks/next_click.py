@@ -266,7 +266,10 @@ GRID: dict[str, tuple[Any, ...]] = {
 }
 
 
-def network(encoder: Literal["transformer", "gru", "lstm"], **settings: Any) -> SequenceConfig:
+Encoder = Literal["transformer", "gru", "lstm", "bidirectional", "encoder-decoder"]
+
+
+def network(encoder: Encoder, **settings: Any) -> SequenceConfig:
     """A network that reads sessions."""
     behaviour = BehaviourConfig(
         kinds=VIEWS,
@@ -313,6 +316,8 @@ def yoochoose_rows() -> dict[str, Fit]:
         "transformer": source(network("transformer")),
         "gru": source(network("gru")),
         "lstm": source(network("lstm")),
+        "bidirectional": source(network("bidirectional")),
+        "encoder-decoder": source(network("encoder-decoder")),
     }
 
 

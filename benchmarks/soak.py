@@ -274,6 +274,9 @@ def judge(outcome: dict[str, Any], told: argparse.Namespace) -> bool:
             f"{name:24}{y[warm][0] / 1e6:>10,.1f}{y[-1] / 1e6:>12,.1f}"
             f"   {a:+.2f} [{low:+.2f}, {high:+.2f}]"
         )
+    late = x > told.actions / 2
+    a, low, high = slope(x[late], other[late], rng)
+    print(f"{'everything else, in the last half':46}   {a:+.2f} [{low:+.2f}, {high:+.2f}]")
     print(f"{'models, mapped':24}{'':10}{series.column('mapped')[-1] / 1e6:>12,.1f}")
     grown = own[-1] - outcome["own at the start"]
     held, pairs, shown = (outcome[name] for name in ("live shoppers held", "pairs", "shown to"))

@@ -44,6 +44,18 @@ def test_what_always_follows_is_foretold(change: dict[str, object]) -> None:
     assert validate(fitted.network, walk, SMALL, without_seen=False) > 0.95
 
 
+@pytest.mark.parametrize("change", [
+    {"encoder": "bidirectional"}, {"encoder": "bidirectional", "layers": 2, "start": "random"},
+    {"encoder": "encoder-decoder"},
+], ids=str)  # fmt: skip
+def test_what_is_asked_of_a_part_only_is_learnt_in_more_passes(change: dict[str, object]) -> None:
+    walk = rounds()
+    longer = SMALL.schedule.model_copy(update={"epochs": 60, "patience": 9})
+    config = SMALL.model_copy(update={"schedule": longer, **change})
+    fitted = fit(Training(walk.without_last(1), judged=walk, judged_without=False), config)
+    assert validate(fitted.network, walk, config, without_seen=False) > 0.95
+
+
 @pytest.mark.parametrize("against", ["all", "sample"])
 def test_a_shopper_s_own_past_competes_only_where_it_is_asked_about(
     against: Literal["all", "sample"],
@@ -80,9 +92,13 @@ def test_the_same_seed_is_the_same_network() -> None:
     assert not torch.equal(a, c)
 
 
-@pytest.mark.parametrize("item_steps", ["all", "own"])
+@pytest.mark.parametrize(
+    ("encoder", "item_steps"),
+    [("transformer", "all"), ("transformer", "own"), ("bidirectional", "all"),
+     ("encoder-decoder", "all"), ("gru", "all")],
+)  # fmt: skip
 def test_a_training_that_was_killed_ends_as_if_it_had_not_been(
-    item_steps: str, tmp_path: Path
+    encoder: str, item_steps: str, tmp_path: Path
 ) -> None:
     """It is killed in the middle of a pass, twice, and goes on from what it had written."""
     walk = rounds(60)
@@ -91,7 +107,7 @@ def test_a_training_that_was_killed_ends_as_if_it_had_not_been(
     schedule = SMALL.schedule.model_copy(
         update={"checkpoint_minutes": 1e-9, "averaging": 0.9, "item_steps": item_steps}
     )
-    config = SMALL.model_copy(update={"schedule": schedule, "ties": "drawn"})
+    config = SMALL.model_copy(update={"encoder": encoder, "schedule": schedule, "ties": "drawn"})
     whole = fit(training, config, seed=5)
 
     class Killed(Exception):

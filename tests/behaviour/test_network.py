@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from habitue.behaviour.asking import queries
+from habitue.behaviour.asking import inputs_of, queries
 from habitue.behaviour.config import BehaviourConfig
 from habitue.behaviour.exporting import exported
 from habitue.behaviour.layers import groups_of
@@ -26,9 +26,16 @@ FORMS = {
     "softmax": {},
     "pointwise": {"attention": "pointwise"},
     "two layers": {"layers": 2},
+    "both ways": {"encoder": "bidirectional", "layers": 2},
+    "a list": {"encoder": "encoder-decoder", "layers": 2},
+    "both ways, pointwise": {"encoder": "bidirectional", "layers": 2, "attention": "pointwise"},
     "gru": {"encoder": "gru"},
     "lstm": {"encoder": "lstm", "layers": 2},
 }
+ONE_WAY = [
+    form for form, change in FORMS.items()
+    if change.get("encoder") not in ("bidirectional", "encoder-decoder")
+]  # fmt: skip
 LENGTHS = [1, 3, 3, 6, 9, 2]
 
 
@@ -88,7 +95,32 @@ def test_the_graph_says_what_the_network_says(form: str) -> None:
     np.testing.assert_allclose(alone, here[:1], rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("form", FORMS)
+def test_the_graph_goes_on_with_a_list_as_the_network_does() -> None:
+    """Also as training does, where the whole list is read at once."""
+    asked = network("a list")
+    read, windows = rows_read()
+    vectors = vectors_read(asked, read)
+    chosen = np.random.default_rng(0).normal(size=(len(LENGTHS), 3, 16)).astype(np.float32)
+    graph = OnnxEncoder(exported(asked))
+    batch = pack(windows)
+    groups = groups_of(batch, torch.device("cpu"))
+    some, gaps = streams(LENGTHS), streams(LENGTHS).gaps()
+    with torch.no_grad():
+        items = asked.items.rows(torch.from_numpy(some.item_row[batch.token].astype(np.int64)))
+        past = asked.read(items, inputs_of(asked, some, gaps, batch.token, None), groups)
+        assert asked.decoder is not None
+        last = past[torch.from_numpy(batch.end)]
+        states = asked.decoder(past, last, groups, torch.from_numpy(chosen[batch.order]))
+        for n in range(4):
+            here = TorchEncoder(asked).queries(vectors, read, chosen[:, :n])
+            there = graph.queries(vectors, read, chosen[:, :n])
+            np.testing.assert_allclose(there, here, rtol=1e-4, atol=1e-4)
+            waiting = torch.from_numpy(read.waiting[batch.order])
+            at_once = asked.wanted(states[:, n], waiting).numpy()
+            np.testing.assert_allclose(at_once, here[batch.order], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("form", ONE_WAY)
 def test_what_comes_later_changes_nothing_before_it(form: str) -> None:
     asked = network(form)
     batch = pack(Windows(np.array([0]), np.array([9])))
@@ -100,6 +132,25 @@ def test_what_comes_later_changes_nothing_before_it(form: str) -> None:
     before, after = (asked.read(x, beside, groups) for x in (vectors, changed))
     torch.testing.assert_close(before[:5], after[:5])
     assert not torch.allclose(before[5:], after[5:])
+
+
+def test_a_hidden_action_is_read_from_both_sides_and_says_nothing_itself() -> None:
+    asked = network("both ways")
+    batch = pack(Windows(np.array([0, 9]), np.array([9, 15])))
+    groups = groups_of(batch, torch.device("cpu"))
+    hidden = torch.zeros(15, dtype=torch.bool)
+    hidden[[2, 8]] = True  # in the shorter window, which stands first, and in the longer
+    vectors = torch.randn(15, 16)
+
+    def states(change: list[int]) -> Tensor:
+        changed = vectors.clone()
+        changed[change] = 9.0
+        return asked.read(changed, Inputs(None, None, None), groups, hidden)[hidden]
+
+    torch.testing.assert_close(states([]), states([2, 8]))
+    assert not torch.isclose(states([]), states([0, 6])).all(dim=1).any(), "what came before"
+    assert not torch.isclose(states([]), states([5, 14])).all(dim=1).any(), "what came after"
+    torch.testing.assert_close(states([])[0], states([6, 14])[0])  # another's is not read
 
 
 def _by_autograd(query: Tensor, others: Tensor, positive: Tensor, hit: list[tuple[int, int]],
@@ -167,6 +218,23 @@ def test_every_token_stands_beside_its_own_past(lengths: list[int]) -> None:
     window = np.repeat(np.arange(len(lengths)), np.sort(lengths))
     expected = [(t, p) for t in range(len(batch)) for p in range(t + 1) if window[t] == window[p]]
     assert list(zip(token.tolist(), past.tolist(), strict=True)) == expected
+
+
+@given(lengths=st.lists(st.integers(1, 7), min_size=1, max_size=6), data=st.data())
+def test_a_token_stands_beside_the_others_of_its_window(
+    lengths: list[int], data: st.DataObject
+) -> None:
+    last = np.cumsum(lengths)
+    batch = pack(Windows(last - lengths, last))
+    some = data.draw(st.sets(st.integers(0, len(batch) - 1)))
+    at = np.array(sorted(some), np.int64)
+    question, other = batch.others(at)
+    window = np.repeat(np.arange(len(lengths)), np.sort(lengths))
+    expected = [
+        (q, t) for q, a in enumerate(at) for t in range(len(batch))
+        if window[t] == window[a] and t != a
+    ]  # fmt: skip
+    assert list(zip(question.tolist(), other.tolist(), strict=True)) == expected
 
 
 def test_half_precision_is_near() -> None:

@@ -6,7 +6,7 @@ shoppers than items, the other more items than shoppers: whoever swaps the two i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -24,6 +24,7 @@ from habitue.facts import (
     Links,
     Owned,
     Rated,
+    Triples,
 )
 
 VIEW, CART, BUY, RATE = (
@@ -238,6 +239,26 @@ def friends(
         both[:, 0].astype(np.int32), both[:, 1].astype(np.int32),
         np.ones(len(both), np.float32), np.zeros(len(both), np.int64),
     )  # fmt: skip
+
+
+def triples(*told: tuple[int, str, str], rows: Mapping[str, int] | None = None) -> Triples:
+    """Triples of (item, relation, entity) that have held all along; ``rows`` of which are items."""
+    relations = sorted({relation for _, relation, _ in told})
+    entities = sorted({entity for *_, entity in told})
+    return Triples(
+        np.array([item for item, *_ in told], np.int32),
+        np.array([relations.index(relation) for _, relation, _ in told], np.int32),
+        np.array([entities.index(entity) for *_, entity in told], np.int32),
+        np.ones(len(told), np.float32), np.zeros(len(told), np.int64),
+        tuple(relations), tuple(entities),
+        np.array([(rows or {}).get(entity, NO_ROW) for entity in entities], np.int32),
+    )  # fmt: skip
+
+
+def tail(first_row: int, *titles: str, **columns: Sequence[object]) -> Catalogue:
+    """Items posted after the fit, in the columns of a catalogue."""
+    rows = np.arange(first_row, first_row + len(titles), dtype=np.int32)
+    return Catalogue(pl.DataFrame({"item_row": rows, "title": titles, **columns}, strict=False))
 
 
 def joined(earlier: ActionLog, later: ActionLog) -> ActionLog:

@@ -26,6 +26,7 @@ from tests.candidates.shop import (
     log_of,
     requests,
     rows_of,
+    tail,
     two_tastes,
 )
 
@@ -35,12 +36,6 @@ SHOP = two_tastes(60, 14)
 @pytest.fixture(scope="module")
 def source() -> ContentSource:
     return ContentLearner(ContentConfig()).fit(SHOP.facts, np.random.default_rng(0))
-
-
-def tail(first_row: int, *titles: str) -> Catalogue:
-    """Items posted after the fit, in the columns of a catalogue."""
-    rows = np.arange(first_row, first_row + len(titles), dtype=np.int32)
-    return Catalogue(pl.DataFrame({"item_row": rows, "title": titles}))
 
 
 def told(**columns: list[object]) -> dict[str, float]:

@@ -20,6 +20,7 @@ from habitue.candidates.factor import FactorConfig
 from habitue.candidates.fresh import FreshConfig
 from habitue.candidates.graph import GraphConfig
 from habitue.candidates.item_knn import ItemKnnConfig
+from habitue.candidates.knowledge import KnowledgeConfig
 from habitue.candidates.linear import LinearConfig
 from habitue.candidates.roster import DEFAULT_SOURCES, SourceConfig, learner_of, load_source
 from habitue.candidates.sequence import SequenceConfig
@@ -64,12 +65,25 @@ SOURCES: tuple[SourceConfig, ...] = (
             dim=16, schedule=ScheduleConfig(epochs=20, tokens=200), student=StudentConfig(dim=8)
         ),
     ),
+    SequenceConfig(
+        name="both_ways",
+        behaviour=BehaviourConfig(
+            encoder="bidirectional", dim=16, schedule=ScheduleConfig(epochs=40, tokens=200)
+        ),
+    ),
+    SequenceConfig(
+        name="listed",
+        behaviour=BehaviourConfig(
+            encoder="encoder-decoder", dim=16, schedule=ScheduleConfig(epochs=60, tokens=200)
+        ),
+    ),
     GraphConfig(dim=16, negatives=32, batch=64, epochs=20, rate=0.03),
     SocialConfig(),
     ColdConfig(validation_days=60.0, least_judged=2, half_life_days=None),
     FactorConfig(),
     FactorConfig(name="factor_als", method="als", loss="squared"),
     AdditiveConfig(),
+    KnowledgeConfig(),
     FactorConfig(name="factor_sgd", method="sgd", rounds=40, learning_rate=0.05),
 )
 UNPERSONAL = ("popular", "popular_now", "new_buyers", "trending", "fresh", "additive")
@@ -113,7 +127,7 @@ MIXED = requests(
 )
 
 
-INEXACT = ("sequence", "sequence_light")
+INEXACT = ("sequence", "sequence_light", "both_ways", "listed")
 """Networks: the last bits of a product depend on what it is worked out beside."""
 
 

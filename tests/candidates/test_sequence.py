@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from habitue.behaviour.config import BehaviourConfig, LossConfig, ScheduleConfig
+from habitue.behaviour.config import BehaviourConfig, ListingConfig, LossConfig, ScheduleConfig
 from habitue.candidates.contract import ContinuingLearner, TrainingFacts
 from habitue.candidates.roster import learner_of, load_source
 from habitue.candidates.sequence import SequenceConfig, SequenceSource
@@ -32,9 +32,8 @@ def title(row: int) -> str:
     return f"mug {COLOURS[row % 4]} shape{row // 4}"
 
 
-@pytest.fixture(scope="module")
-def source() -> SequenceSource:
-    """Everybody walks the items in a circle, one a day."""
+def walking(config: SequenceConfig) -> SequenceSource:
+    """Learnt where everybody walks the items in a circle, one a day."""
     rng = np.random.default_rng(0)
     acts = [
         (float(day + rng.random() / 2), VIEW, shopper, (begin + day) % N, -1)
@@ -43,9 +42,14 @@ def source() -> SequenceSource:
     ]
     titles = [title(row) for row in range(N)]
     facts = facts_of(log_of(sorted(acts)), catalogue_of(N, title=titles))
-    made = learner_of(CONFIG).fit(facts, np.random.default_rng(1))
+    made = learner_of(config).fit(facts, np.random.default_rng(1))
     assert isinstance(made, SequenceSource)
     return made
+
+
+@pytest.fixture(scope="module")
+def source() -> SequenceSource:
+    return walking(CONFIG)
 
 
 def walked(*items: int) -> list[tuple[int, int, float]]:
@@ -59,6 +63,26 @@ def test_the_order_of_actions_says_what_is_next(source: SequenceSource) -> None:
     assert found.item_row[2, 0] == 0
     assert found.score[0, 0] > 0
     assert source.score(requests([walked(3, 4, 5)]), np.array([[6, 9]], np.int32))[0, 0] > 0
+
+
+def test_a_list_is_generated_in_the_order_of_what_comes(tmp_path: Path) -> None:
+    """Saved and served without PyTorch it is the same list; what is not listed follows it."""
+    behaviour = BehaviourConfig(
+        encoder="encoder-decoder", dim=32, dropout=0.1, input_dropout=0.1,
+        loss=LossConfig(negatives=12, own_past="competes"),
+        listing=ListingConfig(ahead=4, slots=4),
+        schedule=ScheduleConfig(epochs=40, tokens=100, rate=1e-2, patience=20),
+    )  # fmt: skip
+    generating = walking(SequenceConfig(behaviour=behaviour))
+    asked = requests([walked(3, 4, 5), walked(0, 1), []])
+    found = generating.propose(asked, 7)
+    assert found.item_row[0, :4].tolist() == [6, 7, 8, 9]
+    assert found.item_row[1, :4].tolist() == [2, 3, 4, 5]
+    assert (found.item_row[2] == NO_ROW).all()
+    assert found.score[0, 3] > 1 / CONFIG.behaviour.loss.temperature > found.score[0, 4]
+    generating.save(tmp_path / "source")
+    served = load_source(tmp_path / "source").propose(asked, 7)
+    np.testing.assert_array_equal(served.item_row, found.item_row)
 
 
 def test_an_item_that_came_later_is_found_by_what_is_told_of_it(source: SequenceSource) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from habitue.candidates.paths import PathSource
 from habitue.errors import SnapshotError, SnapshotRefused, StoreError
 from habitue.facts.meaning import participle
 from habitue.ranking.reasons import Reasons
@@ -116,7 +117,9 @@ def make_servable(
             now_ms=now_ms,
             counters=live.counters if started else None,
             explainer=lambda pipeline: Reasons(
-                pipeline.rankers, bought=participle(loaded.pieces.taken)
+                pipeline.rankers,
+                bought=participle(loaded.pieces.taken),
+                graph=next((one for one in pipeline.sources if isinstance(one, PathSource)), None),
             ),
             quotas={name: one.sources for name, one in surfaces.items() if one.sources},
             objectives={name: one.objective for name, one in surfaces.items() if one.objective},

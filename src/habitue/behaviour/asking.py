@@ -53,16 +53,27 @@ def _states(
     network.eval()
     device = network.items.own.device
     gaps = streams.gaps()
+    windows = windows if network.mask is None else windows.with_next()
     cuts = np.flatnonzero(np.diff((np.cumsum(windows.length) - 1) // tokens)) + 1
     for rows in np.split(np.arange(len(windows)), cuts):
         batch = pack(windows.take(rows))
-        item = torch.from_numpy(streams.item_row[batch.token].astype(np.int64)).to(device)
+        token = np.minimum(batch.token, len(streams) - 1)  # of a hidden one nothing is read
+        hidden = np.zeros(len(batch), np.bool_)
+        hidden[batch.end] = True
+        item = torch.from_numpy(streams.item_row[token].astype(np.int64)).to(device)
+        groups = groups_of(batch, device)
         state = network.read(
             network.items.rows(item),
-            inputs_of(network, streams, gaps, batch.token, price_step),
-            groups_of(batch, device),
+            inputs_of(network, streams, gaps, token, price_step),
+            groups,
+            None if network.mask is None else torch.from_numpy(hidden).to(device),
         )
-        yield rows[batch.order], state[torch.from_numpy(batch.end).to(device)]
+        last = state[torch.from_numpy(batch.end).to(device)]
+        if network.decoder is None:
+            yield rows[batch.order], last
+        else:
+            empty = state.new_zeros(len(rows), 0, state.shape[1])
+            yield rows[batch.order], network.decoder(state, last, groups, empty)[:, 0]
 
 
 @torch.no_grad()

@@ -12,7 +12,9 @@ __all__ = [
     "SIZES",
     "BehaviourConfig",
     "HeadWeights",
+    "ListingConfig",
     "LossConfig",
+    "MaskingConfig",
     "ScheduleConfig",
     "StudentConfig",
     "sized",
@@ -42,6 +44,31 @@ class LossConfig(BaseModel):
         description="whether what a window holds already competes with what comes next; "
         "'auto' leaves it out where it is not asked about either",
     )
+
+
+class MaskingConfig(BaseModel):
+    """What is hidden of a stretch that is read both ways, to be foretold from the rest."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    share: float = Field(default=0.4, gt=0, le=1, description="share of the actions hidden")
+    last: float = Field(
+        default=0.3, ge=0, le=1,
+        description="share of the stretches of which the last action alone is hidden",
+    )  # fmt: skip
+
+
+class ListingConfig(BaseModel):
+    """The list that an encoder and decoder generate."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    ahead: int = Field(default=5, ge=1, le=100, description="actions ahead it is taught")
+    slots: int = Field(
+        default=5, ge=1, le=100,
+        description="items generated one after the other when asked; the rest stand by the score "
+        "they had for the first place",
+    )  # fmt: skip
 
 
 class HeadWeights(BaseModel):
@@ -144,7 +171,7 @@ class BehaviourConfig(BaseModel):
                  "like", "rate", "review"),
         description="kinds of action that are read and foretold",
     )  # fmt: skip
-    encoder: Literal["transformer", "gru", "lstm"] = Field(
+    encoder: Literal["transformer", "bidirectional", "gru", "lstm", "encoder-decoder"] = Field(
         default="transformer", description="what reads the actions"
     )
     attention: Literal["softmax", "pointwise"] = Field(
@@ -174,6 +201,12 @@ class BehaviourConfig(BaseModel):
         default="co-occurrence", description="where item vectors begin"
     )
     loss: LossConfig = Field(default=LossConfig(), description="how the next item is learnt")
+    masking: MaskingConfig = Field(
+        default=MaskingConfig(), description="what a bidirectional encoder learns to fill in"
+    )
+    listing: ListingConfig = Field(
+        default=ListingConfig(), description="what an encoder and decoder generate"
+    )
     head_weights: HeadWeights = Field(
         default=HeadWeights(), description="what else is foretold, and how much it counts"
     )

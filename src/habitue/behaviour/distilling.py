@@ -8,15 +8,16 @@ foretell, beside what really came.
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from habitue.behaviour.answering import states_of
 from habitue.behaviour.asking import inputs_of
-from habitue.behaviour.layers import PackedGroup
+from habitue.behaviour.lessons import Lesson
 from habitue.behaviour.network import Network
 from habitue.behaviour.streams import Streams
 
@@ -38,19 +39,22 @@ class Larger:
         self,
         streams: Streams,
         gaps: NDArray[np.uint8],
-        token: NDArray[np.int64],
+        lesson: Lesson,
         price_step: NDArray[np.uint8] | None,
-        groups: tuple[PackedGroup, ...],
     ) -> Tensor:
-        """What it expects after each token of a batch: (T, dim)."""
-        network, device = self.network, self.units.device
-        row = torch.from_numpy(streams.item_row[token].astype(np.int64)).to(device)
-        beside = inputs_of(network, streams, gaps, token, price_step)
-        state = network.read(network.items.rows(row), beside, groups)
-        waiting = None
-        if network.waiting is not None:
-            waiting = torch.from_numpy(gaps[token + 1].astype(np.int64)).to(device)
+        """What it expects where the questions of a lesson are asked: (Q, dim)."""
+        network = self.network
+        read, right = (
+            network.items.rows(self._there(streams.item_row[token]))
+            for token in (lesson.batch.token, lesson.right)
+        )
+        beside = inputs_of(network, streams, gaps, lesson.batch.token, price_step)
+        state = states_of(network, read, beside, lesson, right)
+        waiting = None if network.waiting is None else self._there(lesson.told(gaps))
         return network.wanted(state, waiting)
+
+    def _there(self, array: NDArray[Any]) -> Tensor:
+        return torch.from_numpy(array.astype(np.int64)).to(self.units.device)
 
     @torch.no_grad()
     def beginnings(self, dim: int) -> Tensor:

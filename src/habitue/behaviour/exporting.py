@@ -25,9 +25,11 @@ def input_names(network: Network) -> tuple[str, ...]:
 
     ``kind``, ``gap`` and ``price`` are (B, L) codes, ``waiting`` (B,) the step of time since the
     last action. Rows shorter than L stand at its beginning; what follows ``end`` is not looked at.
+    ``chosen`` (B, K, dim) are the vectors of what a list holds so far, where lists are generated.
     """
     beside = ("kind", "gap", "price", "waiting")
-    return ("vectors", "end", *(name for name in beside if getattr(network, name) is not None))
+    read = tuple(name for name in beside if getattr(network, name) is not None)
+    return ("vectors", "end", *read, *(() if network.decoder is None else ("chosen",)))
 
 
 def exported(network: Network) -> bytes:
@@ -42,9 +44,12 @@ def exported(network: Network) -> bytes:
         "gap": torch.ones(rows, longest, dtype=torch.int64),
         "price": torch.ones(rows, longest, dtype=torch.int64),
         "waiting": torch.full((rows,), GAP_STEPS // 2, dtype=torch.int64),
+        "chosen": torch.randn(rows, 2, whole.config.dim),
     }
     axes = {0: "batch", 1: "length"}
     dynamic = {name: {a: axes[a] for a in range(min(2, sample[name].dim()))} for name in names}
+    if "chosen" in names:
+        dynamic["chosen"][1] = "listed"
     written = io.BytesIO()
     place: Any = written  # the traced exporter writes into any file, whatever its annotation says
     with warnings.catch_warnings():
@@ -73,4 +78,6 @@ class _Served(nn.Module):
     def forward(self, *inputs: Tensor) -> Tensor:
         told = dict(zip(self.names, inputs, strict=True))
         beside = Inputs(told.get("kind"), told.get("gap"), told.get("price"))
-        return self.network.expected(told["vectors"], told["end"], beside, told.get("waiting"))
+        return self.network.expected(
+            told["vectors"], told["end"], beside, told.get("waiting"), told.get("chosen")
+        )

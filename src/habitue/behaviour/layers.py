@@ -17,9 +17,20 @@ from torch import Tensor, nn
 from habitue.behaviour.config import BehaviourConfig
 from habitue.behaviour.packing import Pack
 
-__all__ = ["Attention", "Layer", "PackedGroup", "Recurrence", "groups_of", "layer_of"]
+__all__ = [
+    "NEVER",
+    "Attention",
+    "BothWays",
+    "Layer",
+    "PackedGroup",
+    "Recurrence",
+    "groups_of",
+    "layer_of",
+    "spread",
+]
 
-_NEVER: Final = -1e9
+NEVER: Final = -1e9
+"""What is added where nothing may be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +42,7 @@ class PackedGroup:
     n_rows: int
     length: int
     place: Tensor | None  # (last - first,) into (n_rows * length)
+    rows: Tensor  # (n_rows,) tokens of each row
 
 
 def groups_of(packed: Pack, device: torch.device) -> tuple[PackedGroup, ...]:
@@ -39,6 +51,7 @@ def groups_of(packed: Pack, device: torch.device) -> tuple[PackedGroup, ...]:
         PackedGroup(
             group.first, group.last, group.n_rows, group.length,
             None if group.place is None else torch.from_numpy(group.place).to(device),
+            torch.from_numpy(group.rows).to(device),
         )
         for group in packed.groups
     )  # fmt: skip
@@ -51,18 +64,18 @@ class Layer(nn.Module):
     def forward(self, x: Tensor, groups: tuple[PackedGroup, ...]) -> Tensor:
         """Flat tokens (T, dim) to flat tokens."""
 
-    def padded(self, x: Tensor) -> Tensor:
-        """Rows of tokens (B, L, dim), the shorter ones filled up at their end."""
+    def padded(self, x: Tensor, end: Tensor) -> Tensor:
+        """Rows of tokens (B, L, dim), filled up after their last at ``end`` (B,)."""
         n_rows, length, dim = x.shape
-        whole = PackedGroup(0, n_rows * length, n_rows, length, None)
+        whole = PackedGroup(0, n_rows * length, n_rows, length, None, end + 1)
         return self.forward(x.reshape(n_rows * length, dim), (whole,)).view(n_rows, length, dim)
 
     def at_end(self, x: Tensor, end: Tensor) -> Tensor:
         """What the token at ``end`` (B,) of each row (B, L, dim) becomes: (B, dim)."""
-        return self.padded(x)[torch.arange(x.shape[0], device=x.device), end]
+        return self.padded(x, end)[torch.arange(x.shape[0], device=x.device), end]
 
 
-def _spread(x: Tensor, group: PackedGroup) -> Tensor:
+def spread(x: Tensor, group: PackedGroup) -> Tensor:
     """The tokens of a group as rows (n_rows, length, dim)."""
     if group.place is not None:
         room = x.new_zeros(group.n_rows * group.length, x.shape[1])
@@ -112,28 +125,33 @@ class Attention(Layer):
     def _attend(self, mixed: Tensor, group: PackedGroup) -> Tensor:
         """What the tokens of one group read: (tokens, dim)."""
         dim = mixed.shape[1] // 3
-        rows = _spread(mixed, group)
+        rows = spread(mixed, group)
         parted = rows.view(group.n_rows, group.length, 3, self.heads, dim // self.heads)
         query, key, value = parted.permute(2, 0, 3, 1, 4)
-        weight = self._weigh(query @ key.transpose(-1, -2), self._bias(group.length), group.length)
-        read = (weight @ value).transpose(1, 2)
+        scaled = query @ key.transpose(-1, -2) * (dim / self.heads) ** -0.5
+        read = (self._weigh(scaled, group) @ value).transpose(1, 2)
         return _gathered(read.reshape(group.n_rows, group.length, dim), group)
 
     def _bias(self, length: int) -> Tensor:
         """What each distance adds, and that nobody sees the future: (heads, length, length)."""
         place = torch.arange(length, device=self.distance.device)
         back = place[:, None] - place[None, :]
-        never = self.distance.new_full((self.heads, 1), 0.0 if self.pointwise else _NEVER)
+        never = self.distance.new_full((self.heads, 1), 0.0 if self.pointwise else NEVER)
         table = torch.cat([self.distance, never], dim=1)
         return table[:, torch.where(back >= 0, back, self.length)]
 
-    def _weigh(self, product: Tensor, bias: Tensor, length: int) -> Tensor:
-        scaled = product * (self.out.in_features / self.heads) ** -0.5 + bias
+    def _weigh(self, product: Tensor, group: PackedGroup) -> Tensor:
+        """How much each token of a group reads of each: (n_rows, heads, length, length)."""
+        scaled = product + self._bias(group.length)
         if not self.pointwise:
             return torch.softmax(scaled, -1)
-        place = torch.arange(length, device=product.device)
+        place = torch.arange(group.length, device=product.device)
         seen = (place[:, None] >= place[None, :]).to(product.dtype)
         return fn.silu(scaled) * (seen / (place + 1)[:, None])
+
+    def _at(self, back: Tensor) -> Tensor:
+        """What distances add: (heads, ...); those ahead add what none does."""
+        return self.distance[:, back.clamp(min=0)]
 
     def at_end(self, x: Tensor, end: Tensor) -> Tensor:
         """What the token at ``end`` (B,) of each row (B, L, dim) becomes: (B, dim)."""
@@ -145,13 +163,13 @@ class Attention(Layer):
         query, key, value = parted.permute(2, 0, 3, 1, 4)  # (B, heads, L, dim / heads) each
         asked = query[row, :, end][:, :, None]
         back = end[:, None] - place[None, :]
-        bias = self.distance[:, back.clamp(min=0)].transpose(0, 1)[:, :, None]  # (B, heads, 1, L)
+        bias = self._at(back).transpose(0, 1)[:, :, None]  # (B, heads, 1, L)
         product = (asked @ key.transpose(-1, -2)) * (dim / self.heads) ** -0.5 + bias
         ahead = (back < 0)[:, None, None, :]
         if self.pointwise:
             weight = fn.silu(product).masked_fill(ahead, 0.0) / (end + 1)[:, None, None, None]
         else:
-            weight = product.masked_fill(ahead, _NEVER).softmax(-1)
+            weight = product.masked_fill(ahead, NEVER).softmax(-1)
         read = (weight @ value).transpose(1, 2).reshape(n_rows, dim)
         if self.pointwise:
             read = fn.layer_norm(read, (self.out.in_features,)) * fn.silu(
@@ -159,6 +177,25 @@ class Attention(Layer):
             )
         after: Tensor = x[row, end] + self.out(read)
         return after + self._widen(after)
+
+
+class BothWays(Attention):
+    """Attention to what came before and after: BERT4Rec (Sun et al. 2019)."""
+
+    def __init__(self, config: BehaviourConfig) -> None:
+        super().__init__(config)
+        self.distance = nn.Parameter(torch.zeros(config.heads, 2 * config.length + 1))
+
+    def _weigh(self, product: Tensor, group: PackedGroup) -> Tensor:
+        place = torch.arange(group.length, device=product.device)
+        scaled = product + self._at(place[:, None] - place[None, :])
+        beyond = (place[None, :] >= group.rows[:, None])[:, None, None, :]
+        if not self.pointwise:
+            return scaled.masked_fill(beyond, NEVER).softmax(-1)
+        return fn.silu(scaled).masked_fill(beyond, 0.0) / group.rows[:, None, None, None]
+
+    def _at(self, back: Tensor) -> Tensor:
+        return self.distance[:, back + self.length]
 
 
 class Recurrence(Layer):
@@ -180,10 +217,14 @@ class Recurrence(Layer):
         return x + fn.dropout(self.narrow(read), self.dropout, self.training)
 
     def _run(self, x: Tensor, group: PackedGroup) -> Tensor:
-        read: Tensor = self.cell(_spread(x, group))[0]
+        read: Tensor = self.cell(spread(x, group))[0]
         return _gathered(read, group)
 
 
 def layer_of(config: BehaviourConfig) -> Layer:
     """A layer of the config's kind."""
-    return Attention(config) if config.encoder == "transformer" else Recurrence(config)
+    if config.encoder == "transformer":
+        return Attention(config)
+    if config.encoder in ("bidirectional", "encoder-decoder"):
+        return BothWays(config)
+    return Recurrence(config)

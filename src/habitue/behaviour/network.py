@@ -15,6 +15,7 @@ import torch.nn.functional as fn
 from torch import Tensor, nn
 
 from habitue.behaviour.config import BehaviourConfig
+from habitue.behaviour.decoder import Decoder
 from habitue.behaviour.heads import Heads
 from habitue.behaviour.layers import Layer, PackedGroup, layer_of
 from habitue.behaviour.streams import GAP_STEPS
@@ -89,14 +90,17 @@ class Network(nn.Module):
         self.gap = _small(GAP_STEPS, config.dim) if gaps else None
         self.price = _small(price_steps, config.dim) if price_steps else None
         self.waiting = _small(GAP_STEPS, config.dim) if gaps else None
+        masked = config.encoder == "bidirectional"
+        self.mask = nn.Parameter(torch.randn(config.dim) * 0.05) if masked else None
         self.layers = nn.ModuleList([layer_of(config) for _ in range(config.layers)])
         self.after = nn.LayerNorm(config.dim)
+        self.decoder = Decoder(config) if config.encoder == "encoder-decoder" else None
         self.heads = Heads(config.dim) if config.head_weights.any else None
         self._begin()
 
     def _begin(self) -> None:
-        for module in self.layers.modules():
-            if isinstance(module, nn.Linear):
+        for name, module in self.named_modules():
+            if isinstance(module, nn.Linear) and name.startswith(("layers.", "decoder.")):
                 nn.init.xavier_normal_(module.weight, gain=0.7)
                 nn.init.zeros_(module.bias)
 
@@ -105,9 +109,21 @@ class Network(nn.Module):
         """Numbers it has learnt."""
         return sum(parameter.numel() for parameter in self.parameters())
 
-    def read(self, vectors: Tensor, beside: Inputs, groups: tuple[PackedGroup, ...]) -> Tensor:
-        """The state (T, dim) after each of T flat tokens, whose items have these ``vectors``."""
-        x = fn.dropout(self.joined(vectors, beside), self.config.input_dropout, self.training)
+    def read(
+        self,
+        vectors: Tensor,
+        beside: Inputs,
+        groups: tuple[PackedGroup, ...],
+        hidden: Tensor | None = None,
+    ) -> Tensor:
+        """The state (T, dim) after each of T flat tokens, whose items have these ``vectors``.
+
+        Of ``hidden`` (T,) tokens nothing is read but where they stand.
+        """
+        x = self.joined(vectors, beside)
+        if self.mask is not None and hidden is not None:
+            x = torch.where(hidden[:, None], self.mask, x)
+        x = fn.dropout(x, self.config.input_dropout, self.training)
         for layer in self._stack():
             x = layer.forward(x, groups)
         normed: Tensor = self.after(x)
@@ -136,18 +152,52 @@ class Network(nn.Module):
         return fn.normalize(state, dim=-1) / self.config.loss.temperature
 
     def expected(
-        self, vectors: Tensor, end: Tensor, beside: Inputs, waiting: Tensor | None
+        self,
+        vectors: Tensor,
+        end: Tensor,
+        beside: Inputs,
+        waiting: Tensor | None,
+        chosen: Tensor | None = None,
     ) -> Tensor:
-        """The queries (B, dim) of padded rows: vectors (B, L, dim), the last token at ``end``."""
+        """The queries (B, dim) of padded rows: vectors (B, L, dim), the last token at ``end``.
+
+        Where a decoder generates, ``chosen`` (B, K, dim) are the vectors of the list so far, and
+        what is asked is the item in its next place.
+        """
         x = self.joined(vectors, beside)
+        if self.decoder is not None:
+            chosen = x[:, :0] if chosen is None else chosen
+            return self.wanted(self._next_in_list(x, end, chosen), waiting)
+        if self.mask is not None:
+            x, end = _asking(x, end, self.mask)
         *before, last = self._stack()
         for layer in before:
-            x = layer.padded(x)
+            x = layer.padded(x, end)
         return self.wanted(self.after(last.at_end(x, end)), waiting)
+
+    def _next_in_list(self, x: Tensor, end: Tensor, chosen: Tensor) -> Tensor:
+        """The states (B, dim) that ask for what follows ``chosen``, read beside rows ``x``."""
+        assert self.decoder is not None
+        n_rows, length, dim = x.shape
+        for layer in self._stack():
+            x = layer.padded(x, end)
+        whole = PackedGroup(0, n_rows * length, n_rows, length, None, end + 1)
+        past = self.after(x)
+        last = past[torch.arange(n_rows, device=x.device), end]
+        states: Tensor = self.decoder(past.reshape(n_rows * length, dim), last, (whole,), chosen)
+        return states[:, -1]
 
     def item_vectors(self) -> Tensor:
         """Unit vectors (n_items, dim) of all items."""
         return fn.normalize(self.items.everything(), dim=1)
+
+
+def _asking(x: Tensor, end: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows (B, L + 1, dim) with a hidden token after the last, and its place (B,)."""
+    x = torch.cat([x, torch.zeros_like(x[:, :1])], dim=1)
+    place = torch.arange(x.shape[1], device=x.device)
+    asked = place[None, :] == (end + 1)[:, None]
+    return torch.where(asked[:, :, None], mask, x), end + 1
 
 
 def _small(n: int, dim: int) -> nn.Embedding:

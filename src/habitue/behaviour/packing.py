@@ -31,6 +31,7 @@ class Group:
     length: int
     place: NDArray[np.int64] | None
     """(last - first,) where each token stands in (n_rows, length), laid flat; None: all full."""
+    rows: NDArray[np.int64]  # (n_rows,) tokens of each window
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +46,39 @@ class Pack:
     def __len__(self) -> int:
         return len(self.token)
 
+    @property
+    def begin(self) -> NDArray[np.int64]:
+        """The first token of each window, in the batch: (W,)."""
+        return np.concatenate([[0], self.end[:-1] + 1])
+
     def pasts(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Each token beside every one of its window up to it: (P,) tokens, (P,) of their past.
 
         P is half the sum of the squares of the lengths; sorted by token.
         """
-        begin = np.concatenate([[0], self.end[:-1] + 1])
+        begin = self.begin
         first = np.repeat(begin, np.diff(np.append(begin, len(self))))
-        count = np.arange(len(self)) - first + 1
-        token = np.repeat(np.arange(len(self)), count)
-        back = np.arange(len(token)) - np.repeat(np.cumsum(count) - count, count)
-        return token, first[token] + back
+        return _beside(first, np.arange(len(self)) - first + 1)
+
+    def others(self, at: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Each of the tokens ``at`` (Q,) beside the others of its window: (P,) into ``at``, (P,).
+
+        Sorted by ``at``.
+        """
+        window = np.searchsorted(self.end, at)
+        first = self.begin[window]
+        which, token = _beside(first, self.end[window] - first + 1)
+        other = token != at[which]
+        return which[other], token[other]
+
+
+def _beside(
+    first: NDArray[np.int64], count: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Each of Q beside the ``count`` tokens from its ``first`` on: (P,) into Q, (P,) tokens."""
+    which = np.repeat(np.arange(len(first)), count)
+    back = np.arange(len(which)) - np.repeat(np.cumsum(count) - count, count)
+    return which, first[which] + back
 
 
 def pack(windows: Windows) -> Pack:
@@ -79,10 +102,10 @@ def pack(windows: Windows) -> Pack:
 def _group(length: NDArray[np.int64], first: int, last: int) -> Group:
     longest = int(length[-1])
     if length[0] == longest:
-        return Group(first, last, len(length), longest, None)
+        return Group(first, last, len(length), longest, None, length)
     row = np.repeat(np.arange(len(length)), length)
     within = np.arange(last - first) - np.repeat(np.cumsum(length) - length, length)
-    return Group(first, last, len(length), longest, row * longest + within)
+    return Group(first, last, len(length), longest, row * longest + within, length)
 
 
 def shuffled(windows: Windows, tokens: int, rng: np.random.Generator) -> Iterator[Windows]:

@@ -20,8 +20,16 @@ __all__ = ["Encoder", "OnnxEncoder", "SilentEncoder", "load_encoder"]
 class Encoder(Protocol):
     """Turns what was read into queries."""
 
-    def queries(self, vectors: NDArray[np.float32], read: Read) -> NDArray[np.float32]:
-        """(B, dim) from item vectors (B, L, dim) and what stands beside them."""
+    def queries(
+        self,
+        vectors: NDArray[np.float32],
+        read: Read,
+        chosen: NDArray[np.float32] | None = None,
+    ) -> NDArray[np.float32]:
+        """(B, dim) from item vectors (B, L, dim) and what stands beside them.
+
+        Where a list is generated, ``chosen`` (B, K, dim) are the vectors of what it holds so far.
+        """
         ...
 
     def graph(self) -> bytes:
@@ -41,10 +49,16 @@ class OnnxEncoder:
         """The graph it was made of."""
         return self._graph
 
-    def queries(self, vectors: NDArray[np.float32], read: Read) -> NDArray[np.float32]:
-        """(B, dim) from item vectors (B, L, dim) and what stands beside them."""
+    def queries(
+        self,
+        vectors: NDArray[np.float32],
+        read: Read,
+        chosen: NDArray[np.float32] | None = None,
+    ) -> NDArray[np.float32]:
+        """(B, dim) from item vectors (B, L, dim), what stands beside them and a list so far."""
         fed: dict[str, Any] = {
             "vectors": vectors,
+            "chosen": vectors[:, :0] if chosen is None else chosen,
             "end": read.end,
             "kind": read.kind,
             "gap": read.gap,
@@ -63,7 +77,12 @@ class SilentEncoder:
         """No graph."""
         return b""
 
-    def queries(self, vectors: NDArray[np.float32], read: Read) -> NDArray[np.float32]:
+    def queries(
+        self,
+        vectors: NDArray[np.float32],
+        read: Read,
+        chosen: NDArray[np.float32] | None = None,  # noqa: ARG002 - as the others are asked
+    ) -> NDArray[np.float32]:
         """Zeros (B, dim)."""
         return np.zeros((len(read.end), vectors.shape[2]), np.float32)
 

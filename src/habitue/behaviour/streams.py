@@ -37,6 +37,10 @@ class Windows:
         """Those windows, in that order."""
         return Windows(self.first[which], self.last[which])
 
+    def with_next(self) -> Windows:
+        """Each with the token that follows it."""
+        return Windows(self.first, self.last + 1)
+
     def joined(self, others: Windows) -> Windows:
         """These windows and the others behind them."""
         return Windows(

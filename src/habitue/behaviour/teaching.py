@@ -12,6 +12,7 @@ import torch.nn.functional as fn
 from numpy.typing import NDArray
 from torch import Tensor
 
+from habitue.behaviour.answering import states_of
 from habitue.behaviour.asking import inputs_of
 from habitue.behaviour.beginnings import co_occurrence_vectors
 from habitue.behaviour.coming import Coming
@@ -20,11 +21,11 @@ from habitue.behaviour.distilling import Larger, scores, soft_loss
 from habitue.behaviour.going_on import Earlier, OtherNetworkError, Stretches, begun_from
 from habitue.behaviour.heads import head_loss
 from habitue.behaviour.item_steps import RowSteps
-from habitue.behaviour.layers import groups_of
+from habitue.behaviour.lessons import Lesson, lesson_of
 from habitue.behaviour.losses import softmax_against_all, softmax_against_sample
 from habitue.behaviour.negatives import Urn
 from habitue.behaviour.network import Network
-from habitue.behaviour.packing import Pack, pack, shuffled
+from habitue.behaviour.packing import shuffled
 from habitue.behaviour.streams import Streams, Windows
 from habitue.behaviour.transfer import Pretrained, turned
 
@@ -118,7 +119,7 @@ class Teacher:
         rate = _rate(schedule, self.step, self.steps)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
-        loss = self._loss(pack(windows), rng)
+        loss = self._loss(lesson_of(windows, self.config, rng), rng)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         if schedule.clip:
@@ -152,10 +153,10 @@ class Teacher:
                 for parameter, weight in zip(self.network.parameters(), weights, strict=True):
                     parameter.copy_(weight)
 
-    def _loss(self, batch: Pack, rng: np.random.Generator) -> Tensor:
-        """The loss of foretelling what follows each token of a batch."""
-        network, streams = self.network, self.streams
-        read, right = streams.item_row[batch.token], streams.item_row[batch.token + 1]
+    def _loss(self, lesson: Lesson, rng: np.random.Generator) -> Tensor:
+        """The loss of what the questions of a lesson are answered."""
+        network, streams, batch = self.network, self.streams, lesson.batch
+        read, right = streams.item_row[batch.token], streams.item_row[lesson.right]
         drawn = np.unique(self.urn.draw(rng))
         rows, place = np.unique(np.concatenate([read, right, drawn]), return_inverse=True)
         at = self._there(rows)
@@ -169,10 +170,10 @@ class Teacher:
             kept = rng.random(len(read)) >= self.config.item_dropout
             x = x * self._there(kept.astype(np.float32))[:, None]
         beside = inputs_of(network, streams, self.gaps, batch.token, self.training.price_step)
-        state = network.read(x, beside, groups_of(batch, self.device))
-        waiting = self._there(self.gaps[batch.token + 1]) if network.waiting is not None else None
+        state = states_of(network, x, beside, lesson, vectors.index_select(0, targets))
+        waiting = None if network.waiting is None else self._there(lesson.told(self.gaps))
         query = network.wanted(state, waiting)
-        out = self._left_out(batch, read, right)
+        out = self._left_out(lesson, right)
         units = fn.normalize(vectors, dim=1)
         sample = _Sample(
             units.index_select(0, targets),
@@ -185,31 +186,34 @@ class Teacher:
         else:
             loss = self._against_sample(query, sample)
         if self.training.larger is not None:
-            loss = self._beside(self.training.larger, loss, batch, query, sample, right, drawn)
-        return loss + self._of_heads(state, batch)
+            loss = self._beside(self.training.larger, loss, lesson, query, sample, drawn)
+        return loss + self._of_heads(state, lesson)
 
-    def _of_heads(self, state: Tensor, batch: Pack) -> Tensor:
-        """The loss of the other heads after each token of a batch; 0 where there are none."""
-        if self.network.heads is None or self.coming is None:
+    def _of_heads(self, state: Tensor, lesson: Lesson) -> Tensor:
+        """The loss of the other heads where they can be asked; 0 where there are none."""
+        newest = lesson.newest()
+        if self.network.heads is None or self.coming is None or not len(newest):
             return state.new_zeros(())
+        right = lesson.right[newest]
         return head_loss(
             self.network.heads,
             self.config.head_weights,
-            state,
-            self._there(self.streams.kind[batch.token + 1]),
+            state if lesson.hidden is None else state[self._there(newest)],
+            self._there(self.streams.kind[right]),
             self.coming,
-            batch.token,
+            right - 1,
         )
 
     def _left_out(
-        self, batch: Pack, read: NDArray[np.int32], right: NDArray[np.int32]
+        self, lesson: Lesson, right: NDArray[np.int32]
     ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-        """Tokens, and the items of their past that do not compete with what follows them: (P,)."""
+        """Questions, and what their shopper had that does not compete with the answer: (P,)."""
         if not self.training.leaves_out(self.config):
             return np.empty(0, np.int64), np.empty(0, np.int32)
-        token, past = batch.pasts()
-        other = read[past] != right[token]
-        return token[other], read[past[other]]
+        question, had = lesson.had()
+        item = self.streams.item_row[had]
+        other = item != right[question]
+        return question[other], item[other]
 
     def _against_all(
         self,
@@ -252,19 +256,16 @@ class Teacher:
         self,
         larger: Larger,
         loss: Tensor,
-        batch: Pack,
+        lesson: Lesson,
         query: Tensor,
         sample: _Sample,
-        right: NDArray[np.int32],
         drawn: NDArray[np.int64],
     ) -> Tensor:
         """The ``loss`` of what happened, and that of what a larger network says of the same."""
-        asked = larger.queries(
-            self.streams, self.gaps, batch.token, self.training.price_step,
-            groups_of(batch, self.device),
-        )  # fmt: skip
+        asked = larger.queries(self.streams, self.gaps, lesson, self.training.price_step)
         left_out = (sample.out_token, sample.out_place)
-        own, others = larger.units[self._there(right)], larger.units[self._there(drawn)]
+        right = self._there(self.streams.item_row[lesson.right])
+        own, others = larger.units[right], larger.units[self._there(drawn)]
         said = scores(asked, own, others, sample.expected, *left_out)
         mine = scores(query, sample.right, sample.others, sample.expected, *left_out)
         share = self.training.share

@@ -31,8 +31,13 @@ class TorchEncoder:
         return self._graph
 
     @torch.no_grad()
-    def queries(self, vectors: NDArray[np.float32], read: Read) -> NDArray[np.float32]:
-        """(B, dim) from item vectors (B, L, dim) and what stands beside them."""
+    def queries(
+        self,
+        vectors: NDArray[np.float32],
+        read: Read,
+        chosen: NDArray[np.float32] | None = None,
+    ) -> NDArray[np.float32]:
+        """(B, dim) from item vectors (B, L, dim), what stands beside them and a list so far."""
         network = self.network
         query = network.expected(
             torch.from_numpy(np.ascontiguousarray(vectors)),
@@ -43,6 +48,7 @@ class TorchEncoder:
                 None,
             ),
             None if network.waiting is None else torch.from_numpy(read.waiting),
+            None if chosen is None else torch.from_numpy(chosen),
         )
         return np.asarray(query.numpy(), np.float32)
 

@@ -7,8 +7,11 @@ Hu, Koren and Volinsky, Collaborative Filtering for Implicit Feedback Datasets (
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import copy
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import scipy.sparse as sp
@@ -25,7 +28,14 @@ from habitue.candidates.vectors import VectorConfig
 from habitue.facts import MS_PER_DAY, Context, code_of
 from habitue.facts.kind_names import KindName
 
-__all__ = ["AlsConfig", "AlsLearner", "AlsSource"]
+__all__ = [
+    "AlsConfig",
+    "AlsLearner",
+    "AlsSource",
+    "confidence",
+    "factorised",
+    "shoppers_of",
+]
 
 
 class AlsConfig(BaseModel):
@@ -96,6 +106,13 @@ class AlsSource(PreparingSource):
         )
         self.measured = search.measured
 
+    def with_items(self, factors: NDArray[np.float32]) -> Self:
+        """The same with the factors (n_rows, factors) of newer items behind those it has."""
+        longer = copy(self)
+        longer.search = self.search.with_tail(factors[len(self.search.vectors) :])
+        longer.item_factors = sealed(factors, np.float32)
+        return longer
+
     def vectors(self, context: Context) -> NDArray[np.float32]:
         """The vector (B, factors) of each request's shopper as of now; 0 where nothing is known."""
         out = np.empty((len(context), self.item_factors.shape[1]), np.float32)
@@ -159,8 +176,8 @@ class AlsLearner:
     def fit(self, facts: TrainingFacts, rng: np.random.Generator) -> AlsSource:
         """The factors of these facts."""
         config = self.config
-        wanted = _confidence(facts, config)
-        shopper, item = _factorise(wanted, config, seed=int(rng.integers(2**31 - 1)))
+        wanted = confidence(facts, config)
+        shopper, item = factorised(wanted, config, seed=int(rng.integers(2**31 - 1)))
         acted_on = np.flatnonzero(np.bincount(wanted.indices, minlength=wanted.shape[1]))
         acting = np.flatnonzero(np.diff(wanted.indptr))
         asked = rng.permutation(acting)[: config.vectors.measured_queries]
@@ -168,7 +185,7 @@ class AlsLearner:
         return AlsSource(config, shopper, search, fitted_until_ms=facts.now_ms)
 
 
-def _confidence(facts: TrainingFacts, config: AlsConfig) -> sp.csr_matrix:
+def confidence(facts: TrainingFacts, config: AlsConfig) -> sp.csr_matrix:
     """How sure the log makes us of each want, ``1 + alpha * w``: (n_shoppers, n_items), sparse."""
     log = facts.log
     by_kind = np.zeros(256)
@@ -188,30 +205,58 @@ def _confidence(facts: TrainingFacts, config: AlsConfig) -> sp.csr_matrix:
     return matrix
 
 
-def _factorise(
+def factorised(
     wanted: sp.csr_matrix, config: AlsConfig, *, seed: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Shopper and item factors; rows without an action are 0."""
-    from implicit.cpu.als import AlternatingLeastSquares
-    from threadpoolctl import threadpool_limits
-
     n_shoppers, n_items = wanted.shape
     if wanted.nnz == 0:
         empty = np.zeros((n_shoppers, config.factors), np.float32)
         return empty, np.zeros((n_items, config.factors), np.float32)
-    with threadpool_limits(1, "blas"), warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        model = AlternatingLeastSquares(
-            factors=config.factors,
-            regularization=config.regularisation,
-            alpha=1.0,
-            iterations=config.iterations,
-            num_threads=1,
-            random_state=seed,
-        )
+    with _quietly():
+        model = _alternating(config, seed)
         model.fit(wanted, show_progress=False)
     shopper = np.array(model.user_factors, np.float32)
     item = np.array(model.item_factors, np.float32)
     shopper[np.diff(wanted.indptr) == 0] = 0
     item[np.bincount(wanted.indices, minlength=n_items) == 0] = 0
     return shopper, item
+
+
+def shoppers_of(
+    wanted: sp.csr_matrix, item: NDArray[np.float32], config: AlsConfig
+) -> NDArray[np.float32]:
+    """The shopper factors that go with given item factors (n_items, factors), exactly."""
+    with _quietly():
+        model = _alternating(config, seed=0)
+        model.item_factors = np.ascontiguousarray(item, np.float32)
+        everyone = np.arange(wanted.shape[0])
+        found = model.recalculate_user(everyone, wanted) if len(everyone) else None
+    shopper = np.zeros((wanted.shape[0], config.factors), np.float32)
+    if found is not None:
+        acting = np.diff(wanted.indptr) > 0
+        shopper[acting] = found[acting]
+    return shopper
+
+
+def _alternating(config: AlsConfig, seed: int) -> Any:
+    from implicit.cpu.als import AlternatingLeastSquares
+
+    return AlternatingLeastSquares(
+        factors=config.factors,
+        regularization=config.regularisation,
+        alpha=1.0,
+        iterations=config.iterations,
+        num_threads=1,
+        random_state=seed,
+    )
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """On one thread, and without a word about it."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1, "blas"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        yield

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from habitue.candidates.layout import plain
-from habitue.facts import ActionLog, Catalogue, Context, Links
+from habitue.facts import ActionLog, Catalogue, Context, Links, Triples
 
 __all__ = [
     "ContinuingLearner",
@@ -40,13 +40,15 @@ class Proposals(NamedTuple):
 class TrainingFacts:
     """All that a learner may see: the log and the catalogue, both as of ``now_ms``.
 
-    Every action lies before ``now_ms``, and so do the ``links`` of shoppers, where there are any.
+    Every action lies before ``now_ms``, and so do the ``links`` of shoppers and the ``triples``
+    of items, where there are any.
     """
 
     log: ActionLog
     catalogue: Catalogue
     now_ms: int
     links: Links | None = None
+    triples: Triples | None = None
 
 
 @runtime_checkable

@@ -24,11 +24,13 @@ __all__ = [
     "PRICE",
     "TEXT",
     "attribute_terms",
+    "attributes_of",
     "log_prices",
     "price_nearness",
     "price_places",
     "price_terms",
     "raw_terms",
+    "spellings",
     "terms_of",
 ]
 
@@ -81,6 +83,29 @@ def attribute_terms(frame: pl.DataFrame) -> pl.DataFrame:
     return _block(pl.concat(said).unique().with_columns(value=pl.lit(1.0)), ATTRIBUTE)
 
 
+def spellings(frame: pl.DataFrame) -> pl.DataFrame:
+    """How what attributes name is written before a shopper: each ``term`` once, and its ``name``.
+
+    Of fields of their own as they were first written, of categories the last step; what is not
+    there is written as it stands in the term.
+    """
+    written = [
+        frame.select(name=pl.col(field).cast(pl.String).str.strip_chars())
+        .filter(pl.col("name").is_not_null())
+        .with_columns(term=pl.format(field + "={}", pl.col("name").str.to_lowercase()))
+        for field in _NAMED
+        if field in frame.columns
+    ]
+    written += [
+        _path(frame, field).select(name=pl.col("term").str.split(">").list.last(), term="term")
+        for field in _PATHS
+    ]
+    steps = pl.concat([one.select("term", "name") for one in written])
+    return steps.with_columns(pl.col("name").str.replace(r"^[a-z_]+=", "")).unique(
+        "term", keep="first", maintain_order=True
+    )
+
+
 def terms_of(
     item: Mapping[str, Any], *, description_weight: float
 ) -> Iterator[tuple[int, str, float]]:
@@ -94,14 +119,19 @@ def terms_of(
             counted[token] = counted.get(token, 0) + round(description_weight * _THOUSANDTHS)
     for term, times in counted.items():
         yield TEXT, term, math.log1p(times / _THOUSANDTHS)
+    for term in attributes_of(item):
+        yield ATTRIBUTE, term, 1.0
+
+
+def attributes_of(item: Mapping[str, Any]) -> set[str]:
+    """The attributes among the terms of one item, given by its fields."""
     said = {f"{name}={text}" for name in _NAMED if (text := _tidy(item.get(name)))}
     for name in _PATHS:
         steps = re.split(_STEP, _tidy(item.get(name)))
         for n in range(1, min(len(steps), _PATH_STEPS) + 1) if steps != [""] else ():
             said.add(f"{name}={'>'.join(steps[:n])}")
     said.update(_free(item.get("attributes")))
-    for term in said:
-        yield ATTRIBUTE, term, 1.0
+    return said
 
 
 def _block(frame: pl.DataFrame, block: int) -> pl.DataFrame:

@@ -154,6 +154,12 @@ class NeighbourTable:
             tail_edge=Growing(every[order]),
         )
 
+    def head(self, n_items: int) -> Self:
+        """This table without the rows from ``n_items`` on; a tail is not taken along."""
+        indptr = self.indptr[: n_items + 1]
+        arrays = {"indptr": indptr, "edge": self.edge[: indptr[-1]]}
+        return self.of_arrays(arrays, n_targets=self.n_targets, signed=self.signed)
+
     def of(self, item_row: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """The neighbours of one item and their strengths, strongest first."""
         edge = self.edge[:0]

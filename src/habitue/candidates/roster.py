@@ -20,6 +20,7 @@ from habitue.candidates.factor import FactorConfig, FactorLearner, FactorSource
 from habitue.candidates.fresh import FreshConfig, FreshLearner, FreshSource
 from habitue.candidates.graph import GraphConfig, GraphLearner, GraphSource
 from habitue.candidates.item_knn import ItemKnnConfig, ItemKnnLearner, ItemKnnSource
+from habitue.candidates.knowledge import KnowledgeConfig, KnowledgeLearner, KnowledgeSource
 from habitue.candidates.linear import LinearConfig, LinearLearner, LinearSource
 from habitue.candidates.popular import PopularConfig, PopularLearner, PopularSource
 from habitue.candidates.profile import ProfileConfig
@@ -48,7 +49,8 @@ SourceConfig = Annotated[
     | SocialConfig
     | ColdConfig
     | FactorConfig
-    | AdditiveConfig,
+    | AdditiveConfig
+    | KnowledgeConfig,
     Field(discriminator="source"),
 ]
 """Any source's config; ``source`` says whose."""
@@ -126,6 +128,8 @@ def learner_of(config: SourceConfig) -> Learner[Source]:
             return FactorLearner(config)
         case AdditiveConfig():
             return AdditiveLearner(config)
+        case KnowledgeConfig():
+            return KnowledgeLearner(config)
 
 
 def load_source(path: Path) -> Source:
@@ -148,6 +152,7 @@ def load_source(path: Path) -> Source:
         "cold": ColdSource,
         "factor": FactorSource,
         "additive": AdditiveSource,
+        "knowledge": KnowledgeSource,
     }
     try:
         source = msgspec.json.decode((path / "source.json").read_bytes())["source"]
@@ -172,12 +177,13 @@ def warm() -> None:
         foldin,
         graph_step,
         neighbours,
+        paths,
         products,
         profile,
     )
 
     for module in (
         profile, neighbours, products, descent, foldin, graph_step, everybody, again, requests,
-        factor_step, additive,
+        factor_step, additive, paths,
     ):  # fmt: skip
         module.warm()

@@ -7,6 +7,7 @@ a vector of every item, and items that came after training have one by what is t
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -23,6 +24,7 @@ from habitue.behaviour.served import Encoder, OnnxEncoder, load_encoder
 from habitue.behaviour.transfer import Pretrained
 from habitue.candidates.compact import Compact
 from habitue.candidates.contract import Prepared, PreparingSource, Source, TrainingFacts
+from habitue.candidates.generating import Generated, generate
 from habitue.candidates.growing import Growing
 from habitue.candidates.item_space import ItemSpace, SpaceConfig, fit_space
 from habitue.candidates.layout import sealed
@@ -136,14 +138,35 @@ class SequenceSource(PreparingSource):
             query[some] = self.encoder.queries(self._vectors_of(tokens.item_row), tokens)
         return query
 
+    def _listed(
+        self, tokens: Read, query: NDArray[np.float32], had: NDArray[np.int32]
+    ) -> NDArray[np.int32]:
+        """The list (B, slots) generated for each request, whose first ``query`` (B, dim) is."""
+        slots = self.config.behaviour.listing.slots
+        listed = np.full((len(query), slots), NO_ROW, np.int32)
+        some = np.flatnonzero(tokens.end >= 0)
+        if not len(some):
+            return listed
+        tokens, query = tokens.take(some), query[some]
+        vectors = self._vectors_of(tokens.item_row)
+        later = replace(tokens, waiting=np.zeros_like(tokens.waiting))  # nobody knows when
+
+        def asked(before: NDArray[np.int32]) -> NDArray[np.float32]:
+            if not before.shape[1]:
+                return query
+            return self.encoder.queries(vectors, later, self._vectors_of(before))
+
+        listed[some] = generate(asked, self.search, had[some], slots)
+        return listed
+
     def _vectors_of(self, item_row: NDArray[np.int32]) -> NDArray[np.float32]:
         n_base = self.n_fitted
-        known = item_row < n_base
+        known = (item_row >= 0) & (item_row < n_base)
         if known.all():
             return self.read_vectors(item_row)
         vectors = np.zeros((*item_row.shape, self.search.dim), np.float32)
         vectors[known] = self.read_vectors(item_row[known])
-        later = ~known & (item_row < n_base + len(self._tail))
+        later = (item_row >= n_base) & (item_row < n_base + len(self._tail))
         vectors[later] = self._tail.rows[item_row[later] - n_base]
         return vectors
 
@@ -187,12 +210,22 @@ class SequenceSource(PreparingSource):
     def prepare(self, context: Context) -> Prepared:
         """What is expected next of each request."""
         tokens = self._reader.read(context)
-        sought = Sought(self.search, self._asked(tokens))
+        query = self._asked(tokens)
+        had = self._had(tokens)
+        sought: Prepared = Sought(self.search, query)
+        behaviour = self.config.behaviour
+        if behaviour.encoder == "encoder-decoder":
+            listed = self._listed(tokens, query, had)
+            sought = Generated(sought, listed, 1 / behaviour.loss.temperature)
+        return Without(sought, had) if had.shape[1] else sought
+
+    def _had(self, tokens: Read) -> NDArray[np.int32]:
+        """What is not proposed (B, L): the items read, where training left them out, too."""
         if not self.measured.get("own_past_left_out"):
-            return sought
+            return np.empty((len(tokens.end), 0), np.int32)
         length = np.arange(tokens.item_row.shape[1])
         had = np.where(length <= tokens.end[:, None], tokens.item_row, NO_ROW)
-        return Without(sought, had.astype(np.int32))
+        return had.astype(np.int32)
 
     def in_eight_bits(self) -> SequenceSource:
         """The same in a fifth of the memory; made where networks are trained, not where they serve.

@@ -27,6 +27,17 @@ from habitue.surfaces import SlateAnswer, SurfaceRequest
 __all__ = ["Backroom", "report_of"]
 
 _ITEM: Final = msgspec.json.Decoder(Item)
+_COLUMNS: Final = dict.fromkeys(
+    ("id", "title", "description", "brand", "product_type", "color", "material", "size"), pl.String
+) | {
+    "price_micros": pl.Int64,
+    "sale_price_micros": pl.Int64,
+    "currency": pl.String,
+    "availability": pl.String,
+    "image_link": pl.String,
+    "deleted": pl.Boolean,
+    "since_ms": pl.Int64,
+}
 _REGULARS_SECONDS: Final = 60.0
 _SHOWN: Final = {"ndcg": "NDCG", "recall": "recall", "hit_rate": "hits", "coverage": "coverage"}
 
@@ -112,43 +123,41 @@ class Backroom:
 
 
 class _Shelves:
-    """The newest version of every item, read from the log once and then kept up with it."""
+    """The newest version of every item, read from the log once and then kept up with it.
+
+    It holds them once: as the frame that pages are made from.
+    """
 
     def __init__(self, store: FactStore) -> None:
         self._store = store
         self._lock = threading.Lock()
-        self._items: dict[str, dict[str, Any]] = {}
-        self._since: dict[str, int] = {}  # from when the version shown is valid
         self._ids: list[str] = []
         self._seq = 0
-        self._coming: list[tuple[int, str, dict[str, Any]]] = []  # valid only from a later time
-        self._catalogue = Catalogue(pl.DataFrame({"id": pl.Series([], dtype=pl.String)}))
+        self._coming = pl.DataFrame(schema=_COLUMNS)  # valid only from a later time
+        self._catalogue = Catalogue(pl.DataFrame(schema=_COLUMNS))
 
     def now(self, now_ms: int) -> Catalogue:
         """The catalogue, with what was told since the last call."""
         with self._lock:
             until = self._store.stored().seq
-            fresh = list(self._read(until)) if until > self._seq else []
-            versions = self._coming + fresh
-            self._coming = [one for one in versions if one[0] > now_ms]
-            due = [one for one in versions if one[0] <= now_ms]
-            for since, name, fields in due:
-                if since >= self._since.get(name, since):
-                    self._items[name], self._since[name] = fields, since
-            if due:
-                rows = list(self._items.values())
-                self._catalogue = Catalogue(pl.DataFrame(rows, infer_schema_length=None))
+            fresh = self._read(until) if until > self._seq else []
+            versions = pl.concat([self._coming, *fresh])
+            begun = pl.col("since_ms") <= now_ms
+            due, self._coming = versions.filter(begun), versions.filter(~begun)
+            if due.height:
+                self._catalogue = Catalogue(_newest(pl.concat([self._catalogue.frame, due])))
             self._seq = max(self._seq, until)
             return self._catalogue
 
-    def _read(self, until: int) -> Iterable[tuple[int, str, dict[str, Any]]]:
+    def _read(self, until: int) -> Iterable[pl.DataFrame]:
         columns = ["id", "valid_from_ms", "deleted", "body"]
         for table in self._store.scan(
             "item", since_seq=self._seq, until_seq=until, columns=columns
         ):
-            for row in table.to_pylist():
-                item = _ITEM.decode(row["body"])
-                yield row["valid_from_ms"], row["id"], _fields(item, deleted=row["deleted"])
+            since, deleted = table["valid_from_ms"].to_pylist(), table["deleted"].to_pylist()
+            items = [_ITEM.decode(body) for body in table["body"].to_pylist()]
+            rows = map(_fields, items, since, deleted)
+            yield pl.DataFrame(list(rows), schema=_COLUMNS, orient="row")
 
     def ids(self, rows: np.ndarray[Any, Any]) -> list[str]:
         """The ids of item rows; new rows are looked up as they appear."""
@@ -158,24 +167,39 @@ class _Shelves:
             return [self._ids[row] for row in rows.tolist()]
 
 
-def _fields(item: Item, *, deleted: bool) -> dict[str, Any]:
-    """What pages show of an item."""
-    return {
-        "id": item.id,
-        "title": item.title,
-        "description": item.description,
-        "brand": item.brand,
-        "product_type": item.product_type or item.google_product_category,
-        "color": item.color,
-        "material": item.material,
-        "size": item.size,
-        "price_micros": item.price_micros,
-        "sale_price_micros": item.sale_price_micros,
-        "currency": item.currency,
-        "availability": "out_of_stock" if item.stock == 0 else item.availability,
-        "image_link": item.image_link,
-        "deleted": deleted or item.deleted,
-    }
+def _newest(versions: pl.DataFrame) -> pl.DataFrame:
+    """Of each item the version that began last, or of several the last, in the place of the first.
+
+    >>> versions = pl.DataFrame({"id": ["a", "b", "a"], "since_ms": [1, 5, 3]})
+    >>> _newest(versions).rows()
+    [('a', 3), ('b', 5)]
+    """
+    placed = versions.with_row_index("_place").with_columns(
+        _first=pl.col("_place").min().over("id")
+    )
+    newest = placed.sort("since_ms", "_place").unique("id", keep="last", maintain_order=True)
+    return newest.sort("_first").drop("_first", "_place")
+
+
+def _fields(item: Item, since_ms: int, deleted: bool) -> tuple[object, ...]:
+    """What pages show of an item, in the order of the columns."""
+    return (
+        item.id,
+        item.title,
+        item.description,
+        item.brand,
+        item.product_type or item.google_product_category,
+        item.color,
+        item.material,
+        item.size,
+        item.price_micros,
+        item.sale_price_micros,
+        item.currency,
+        "out_of_stock" if item.stock == 0 else item.availability,
+        item.image_link,
+        deleted or item.deleted,
+        since_ms,
+    )
 
 
 def _regulars(store: FactStore, n: int) -> list[Regular]:

@@ -22,6 +22,7 @@ from habitue.facts.facts import (
 from habitue.facts.kinds import CONVERSIONS, ITEM_KINDS, NAMES, ActionKind, code_of
 from habitue.facts.links import Links
 from habitue.facts.log import MS_PER_DAY, ActionLog, Catalogue
+from habitue.facts.triples import Triples
 
 __all__ = [
     "CONVERSIONS",
@@ -54,6 +55,7 @@ __all__ = [
     "Shown",
     "ShownBody",
     "Side",
+    "Triples",
     "Vocabulary",
     "When",
     "code_of",

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from habitue.candidates.layout import plain
 from habitue.facts import NO_ROW, ActionKind, Context, Owned, Rated
 
-__all__ = ["KINDS", "Trials", "newcomers", "strongest", "take_away"]
+__all__ = ["KINDS", "UNWANTED", "Trials", "newcomers", "strongest", "take_away"]
 
 KINDS: Final = ("looked", "carted", "bought", "brand", "category", "again", "anchors")
 """What may be taken away, by code: an item of the past, a habit, the place."""
@@ -25,6 +25,8 @@ _ADD_TO_CART: Final = int(ActionKind.add_to_cart)
 _REFUSED: Final = int(ActionKind.not_interested)
 _OUT_OF_CART: Final = int(ActionKind.remove_from_cart)
 _REFUNDED: Final = int(ActionKind.refund)
+UNWANTED: Final = (_REFUSED, _OUT_OF_CART, _REFUNDED)
+"""Kinds of action on an item that are no reason for another."""
 
 Codes = NDArray[np.int32]
 

@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat
 
 from habitue.candidates.layout import plain
+from habitue.candidates.paths import PathSource
 from habitue.facts import MS_PER_DAY, Context
 from habitue.portraits import ItemColumns, pick
-from habitue.ranking.causes import KINDS, newcomers, strongest, take_away
+from habitue.ranking.causes import KINDS, Trials, newcomers, strongest, take_away
 from habitue.ranking.contract import Explainable, Known, Ranker
+from habitue.ranking.tied import Path, Tied
 
 __all__ = ["Chosen", "Reason", "Reasons", "ReasonsConfig"]
 
@@ -52,6 +54,7 @@ class Reason(NamedTuple):
     causes: tuple[int, ...] = ()  # rows of the items the text names
     kind: str = ""
     drop: float = 0.0  # score the item loses without the cause
+    path: Path | None = None  # what ties the item to what the shopper has
 
 
 class Chosen(Protocol):
@@ -77,14 +80,19 @@ class Reasons:
         config: ReasonsConfig | None = None,
         *,
         bought: str = "bought",
+        graph: PathSource | None = None,
     ) -> None:
-        """``bought`` says what shoppers do with items, where they do not buy them."""
+        """``bought`` says what shoppers do with items, where they do not buy them.
+
+        ``graph`` knows what items have in common, where that is to be told.
+        """
         self.rankers = {
             name: ranker if isinstance(ranker, Explainable) else None
             for name, ranker in rankers.items()
         }
         self.config = config or ReasonsConfig()
         self._bought = bought
+        self._tied = None if graph is None else Tied(graph)
         self._shares = np.ones(len(KINDS))
         self._shares[[KINDS.index("brand"), KINDS.index("category")]] = self.config.broad_share
 
@@ -113,9 +121,8 @@ class Reasons:
         """The reason of each item of a single request, in order."""
         features, items, least = ranker.features, known.item_row, self.config.least_drop
         columns, owned = features.columns, plain(context.owned.item, np.int32)
-        code, named, variants, variant, place = take_away(
-            context, items, columns.brand, columns.category, self.config.recents
-        )
+        trials = take_away(context, items, columns.brand, columns.category, self.config.recents)
+        code, named, variants, variant, place = trials
         score = features.variants_scores(known.batch, variants, items)
         without, unwanted = ranker.without(known, variants, score, variant, place)
         best, drop = strongest(
@@ -134,7 +141,34 @@ class Reasons:
                 text = _words(kind, cause, context.surface, title, columns, self._bought)
                 said[which] = (text, (cause,) if kind in _NAMING else (), kind)
             reasons.append(new[x] if x in new else Reason(*said[which], lost))
+        if self._tied is not None:
+            self._tie(self._tied, ranker, context, known, trials, best, score[0], title, reasons)
         return reasons
+
+    def _tie(
+        self,
+        tied: Tied,
+        ranker: Explainable,
+        context: Context,
+        known: Known,
+        trials: Trials,
+        best: NDArray[np.int32],
+        score: NDArray[np.float32],
+        title: Callable[[int], str],
+        reasons: list[Reason],
+    ) -> None:
+        """Name the paths that reasons go, and make reasons of paths where nothing else is one."""
+        own = next((s for s, x in enumerate(ranker.features.sources) if x.name == tied.name), None)
+        if own is None:
+            return
+        for x, path in tied.of_causes(context, known, trials, best, score[:, own]).items():
+            reasons[x] = _over(reasons[x], path, int(known.item_row[x]), title)
+        rest = np.flatnonzero(best >= len(trials.code))
+        found = tied.of_taste(context, ranker, known, rest, score, own) if len(rest) else {}
+        for x, (path, lost) in found.items():
+            if lost > self.config.least_drop:
+                words = path.words(int(known.item_row[x]), title)
+                reasons[x] = Reason(words, (path.from_row,), "known", lost, path)
 
     def _new(
         self,
@@ -148,6 +182,12 @@ class Reasons:
         told = drop > np.maximum(popular[young], self.config.least_drop)
         found = zip(young[told].tolist(), drop[told].tolist(), strict=True)
         return {x: Reason(_NEW, (), "new", lost) for x, lost in found}
+
+
+def _over(reason: Reason, path: Path, item: int, title: Callable[[int], str]) -> Reason:
+    """The reason with the path that it goes over, told where it names an item."""
+    text = path.words(item, title) if reason.kind in _NAMING else reason.text
+    return reason._replace(text=text, path=path)
 
 
 def _words(

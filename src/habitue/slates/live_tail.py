@@ -22,6 +22,8 @@ from habitue.candidates.contract import (
     Source,
     preparing,
 )
+from habitue.candidates.item_graph import Side
+from habitue.candidates.paths import Paths, PathSource
 from habitue.candidates.roster import load_source
 from habitue.errors import SnapshotError
 from habitue.facts import Context, Item
@@ -29,7 +31,7 @@ from habitue.facts.described import tail_of
 from habitue.slates.live_items import LiveItems
 from habitue.store.contract import FactStore
 
-__all__ = ["LiveSource", "LiveTail"]
+__all__ = ["LivePaths", "LiveSource", "LiveTail"]
 
 _ITEM: Final = msgspec.json.Decoder(Item)
 _AT_ONCE: Final = 64  # items of one step: who comes first need not wait for the last of many
@@ -60,12 +62,35 @@ class LiveSource(PreparingSource):
         return cls(source)
 
 
+class LivePaths(LiveSource):
+    """One that can also say over what items are tied."""
+
+    def paths(
+        self, context: Context, from_row: NDArray[np.int32], item_row: NDArray[np.int32]
+    ) -> Paths:
+        """The best path to each of the items (B, n) from any of ``from_row`` (B, P)."""
+        return self._graph.paths(context, from_row, item_row)
+
+    def side(self, number: int) -> Side:
+        """What a side is called."""
+        return self._graph.side(number)
+
+    @property
+    def _graph(self) -> PathSource:
+        assert isinstance(self.current, PathSource)
+        return self.current
+
+
+def _live(source: ExtendingSource) -> LiveSource:
+    return (LivePaths if isinstance(source, PathSource) else LiveSource)(source)
+
+
 class LiveTail:
     """Follows the items of the running shop for the sources of one snapshot, until ``close``."""
 
     def __init__(self, sources: Sequence[Source], items: LiveItems, store: FactStore) -> None:
         """Everything beyond what a source was fitted on is due, and then whatever is posted."""
-        self._live = [LiveSource(one) for one in sources if isinstance(one, ExtendingSource)]
+        self._live = [_live(one) for one in sources if isinstance(one, ExtendingSource)]
         by_name = {one.name: one for one in self._live}
         self.sources: tuple[Source, ...] = tuple(by_name.get(one.name, one) for one in sources)
         """The sources as a pipeline is to ask them, in their order."""

@@ -20,6 +20,7 @@ from habitue.policy.rule_policy import Merits, RulePolicy
 from habitue.policy.rules import SurfaceRules
 from habitue.portraits import ItemColumns, ItemStats
 from habitue.ranking.contract import Ranker
+from habitue.ranking.tied import Path
 from habitue.slates.counters import Counters
 from habitue.slates.ledger import LedgerTable
 from habitue.slates.live import Asked, LiveShop
@@ -53,6 +54,11 @@ class Explained(Protocol):
     @property
     def causes(self) -> Sequence[int]:
         """Rows of the items the sentence names."""
+        ...
+
+    @property
+    def path(self) -> Path | None:
+        """What ties the item to something the shopper has; none where nothing is known to."""
         ...
 
 

@@ -20,7 +20,7 @@ from habitue.slates.pipeline import Slates
 from habitue.slates.serving import Explained, Servable, Switch
 from habitue.slates.stacking import stacked
 from habitue.surfaces import cart, fresh, home, item, people, popular, rebuy
-from habitue.surfaces.slate import SlateAnswer, Slot, SurfaceRequest
+from habitue.surfaces.slate import SlateAnswer, Slot, SlotPath, SurfaceRequest
 
 __all__ = ["ARM", "Batch", "Surfaces"]
 
@@ -272,6 +272,9 @@ class Surfaces:
             for slot, reason in zip(slots, told, strict=True):
                 slot.reason = reason.text
                 slot.causes = [id_of(row) for row in reason.causes]
+                if (path := reason.path) is not None:
+                    entity = id_of(path.row) if path.row != NO_ROW else path.entity
+                    slot.path = SlotPath(id_of(path.from_row), path.relation, entity)
         elif made.servable is self.fallback:
             for slot in slots:
                 slot.reason = POPULAR

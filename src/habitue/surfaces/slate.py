@@ -8,7 +8,7 @@ import msgspec
 
 from habitue.facts import Id
 
-__all__ = ["SlateAnswer", "Slot", "SurfaceRequest"]
+__all__ = ["SlateAnswer", "Slot", "SlotPath", "SurfaceRequest"]
 
 Short = Annotated[str, msgspec.Meta(max_length=500)]
 
@@ -35,6 +35,16 @@ class SurfaceRequest(
     reasons: bool = True
 
 
+class SlotPath(msgspec.Struct, frozen=True):
+    """What ties a slot's item to one of the shopper's: both have ``relation`` to ``entity``."""
+
+    item: str
+    """Id of the shopper's item the path begins with."""
+    relation: str
+    entity: str
+    """Its name; the id of an item, where the entity is one, and be it either end of the path."""
+
+
 class Slot(msgspec.Struct, omit_defaults=True):
     """One place of a slate."""
 
@@ -45,6 +55,8 @@ class Slot(msgspec.Struct, omit_defaults=True):
     reason: str = ""
     causes: list[str] = []
     """Ids of the items the reason names."""
+    path: SlotPath | None = None
+    """The path over the shop's knowledge that the reason goes, where there is one."""
 
 
 class SlateAnswer(msgspec.Struct):

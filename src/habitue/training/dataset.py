@@ -17,7 +17,16 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from habitue.candidates.contract import TrainingFacts
-from habitue.facts import NO_ROW, ActionKind, ActionLog, Catalogue, Item, Links, Purpose
+from habitue.facts import (
+    NO_ROW,
+    ActionKind,
+    ActionLog,
+    Catalogue,
+    Item,
+    Links,
+    Purpose,
+    Triples,
+)
 from habitue.facts.cleaning.cancellations import match_cancellations
 from habitue.facts.cleaning.robots import RobotConfig
 from habitue.facts.cleaning.robots import robots as find_robots
@@ -28,6 +37,7 @@ from habitue.store.contract import FactStore
 from habitue.training.circumstances import SAID, circumstances_of
 from habitue.training.links import links_of_store
 from habitue.training.shown import SlateLog
+from habitue.training.triples import triples_of_store
 
 __all__ = ["ItemVersions", "ShopFacts", "facts_of_store", "log_of_shopper"]
 
@@ -119,6 +129,7 @@ class ShopFacts:
     slates: Mapping[str, SlateLog] = field(default_factory=dict)  # by surface
     n_robots: int = 0  # shoppers left out, for no person keeps up with them
     links: Links | None = None  # who knows whom
+    triples: Triples | None = None  # what is known of items
     robots: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
     """Their rows, with all that stand for the same."""
 
@@ -141,7 +152,8 @@ class ShopFacts:
         acted = log.item_row >= 0
         np.minimum.at(first, log.item_row[acted], log.at_ms[acted])
         links = None if self.links is None else self.links.before(now_ms)
-        return TrainingFacts(log, self.versions.as_of(now_ms, first), now_ms, links)
+        triples = None if self.triples is None else self.triples.before(now_ms)
+        return TrainingFacts(log, self.versions.as_of(now_ms, first), now_ms, links, triples)
 
 
 def facts_of_store(
@@ -184,7 +196,10 @@ def facts_of_store(
     log = _log_of(frame, len(canonical), n_items)
     slates = SlateLog.by_surface(store, watermark, np.where(readable[canonical], canonical, NO_ROW))
     links = links_of_store(store, watermark, canonical, readable)
-    return ShopFacts(log, _voided(log), versions, watermark, slates, n_robots, links, left_out)
+    return ShopFacts(
+        log, _voided(log), versions, watermark, slates, n_robots, links,
+        triples_of_store(store, watermark), left_out,
+    )  # fmt: skip
 
 
 def log_of_shopper(store: FactStore, rows: Sequence[int], n: int) -> ActionLog:

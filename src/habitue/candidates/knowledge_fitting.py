@@ -1,0 +1,120 @@
+"""Learning what sides of items mean to shoppers, from the vectors of items that were acted on.
+
+What an item is to shoppers is foretold by its sides, each a vector. How far a relation can be
+trusted is learnt in closed form: for each relation the item is foretold from the other items of its
+sides alone, and weights of at least 0 are found with which all relations together foretell best.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+from scipy.optimize import nnls
+
+from habitue.candidates.item_graph import ItemGraph
+
+__all__ = ["incidence", "relation_weights", "side_vectors"]
+
+Floats = NDArray[np.float64]
+
+_OTHERS: Final = 30.0  # items of nothing that stand beside those of a side: few say little
+_BELIEVED: Final = 300.0  # edges that the weight of all relations together counts for each
+_SOLVES: Final = 30  # steps of the conjugate gradient at most
+_SETTLED: Final = 1e-4  # of the error at the start
+
+
+def incidence(graph: ItemGraph) -> sp.csr_matrix:
+    """How strongly each item has each side: (n_items, n_sides), sparse."""
+    table = graph.table
+    shape = (table.n_items, len(graph))
+    return sp.csr_matrix(
+        (table.edge["strength"].astype(np.float64), table.edge["item"], table.indptr), shape=shape
+    )
+
+
+def relation_weights(
+    graph: ItemGraph, item: Floats, support: Floats, shopper: Floats
+) -> tuple[Floats, NDArray[np.int64]]:
+    """How far each relation foretells items beside the best one: (n_relations,) 0 to 1; its edges.
+
+    ``item`` (n_items, dim) are the vectors of the items acted on, ``support`` (n_items,) by how
+    many, 0 for the others. What counts is what shoppers (n_shoppers, dim) would see of an error.
+    Each item is foretold by other items alone, so a side of a single item foretells nothing.
+    """
+    whole = incidence(graph)
+    root = _root(shopper)
+    trust = np.sqrt(np.sqrt(support))[:, None]
+    there = support > 0
+    target = (item @ root) * trust
+    n = len(graph.relations)
+    gram, pull, count = np.zeros((n, n)), np.zeros(n), np.zeros(n, np.int64)
+    foretold: list[NDArray[np.float32]] = []
+    for r in range(n):
+        part = whole[:, graph.relation_of == r]
+        seen = _from_others(part, item, there) @ root * trust
+        count[r] = part.nnz
+        foretold.append(seen.astype(np.float32).ravel())
+        pull[r] = float(foretold[r] @ target.astype(np.float32).ravel())
+        for other in range(r + 1):
+            gram[r, other] = gram[other, r] = float(foretold[r] @ foretold[other])
+    return _solved(gram, pull, count), count
+
+
+def _from_others(part: sp.csr_matrix, item: Floats, there: NDArray[np.bool_]) -> Floats:
+    """Each item as the sum of the means of its sides, itself left out: (n_items, dim)."""
+    known = sp.diags_array(there.astype(np.float64)) @ part
+    total = known.T @ item
+    mass = np.asarray(known.multiply(known).sum(axis=0)).ravel()
+    edge = part.tocoo()
+    own = edge.data * there[edge.row]
+    share = edge.data / (np.maximum(mass[edge.col] - own**2, 0) + _OTHERS)
+    shape = part.shape
+    others = sp.csr_matrix((share, (edge.row, edge.col)), shape) @ total
+    itself = np.bincount(edge.row, share * own, shape[0])
+    return np.asarray(others - itself[:, None] * item)
+
+
+def _solved(gram: Floats, pull: Floats, count: NDArray[np.int64]) -> Floats:
+    """The weights, the largest 1; with few edges they are held to what one for all would be."""
+    if gram.sum() <= 0 or pull.sum() <= 0:
+        return np.ones(len(pull))
+    even = pull.sum() / gram.sum()
+    own = gram.diagonal()
+    hold = own * _BELIEVED / np.maximum(count, 1) + 1e-9 * own.max()
+    factor = np.linalg.cholesky(gram + np.diag(hold))
+    weight, _ = nnls(factor.T, np.linalg.solve(factor, pull + hold * even))
+    return np.asarray(weight / weight.max()) if weight.max() > 0 else np.ones(len(pull))
+
+
+def _root(shopper: Floats) -> Floats:
+    """A root of the shoppers' second moments (dim, dim)."""
+    dim = shopper.shape[1]
+    moments = shopper.T @ shopper / max(len(shopper), 1)
+    return np.asarray(np.linalg.cholesky(moments + 1e-9 * np.eye(dim)))
+
+
+def side_vectors(
+    whole: sp.csr_matrix, item: Floats, there: NDArray[np.bool_], penalty: float
+) -> Floats:
+    """The vectors of sides (n_sides, dim) whose sums come nearest to the items that are ``there``.
+
+    A ridge regression with ``penalty``, by conjugate gradients for all columns at once.
+    """
+    known = whole[there]
+    found = np.zeros((whole.shape[1], item.shape[1]))
+    rest = np.asarray(known.T @ item[there])
+    step, size = rest.copy(), (rest**2).sum(axis=0)
+    enough = _SETTLED**2 * size
+    for _ in range(_SOLVES):
+        if (size <= enough).all():
+            break
+        image = known.T @ (known @ step) + penalty * step
+        far = size / np.maximum((step * image).sum(axis=0), 1e-30)
+        found += far * step
+        rest -= far * image
+        before, size = size, (rest**2).sum(axis=0)
+        step = rest + size / np.maximum(before, 1e-30) * step
+    return found
