@@ -90,8 +90,9 @@ class RowSteps:
 
     def settle(self) -> Tensor | None:
         """Bring all rows up to now; their running mean, where one is kept."""
-        for some in torch.arange(len(self.table), device=self.table.device).split(_AT_ONCE):
-            self._bring_up(some)
+        for first in range(0, len(self.table), _AT_ONCE):
+            last = min(first + _AT_ONCE, len(self.table))
+            self._bring_up(torch.arange(first, last, device=self.table.device))
         return self._mean
 
     def state(self) -> dict[str, Any]:

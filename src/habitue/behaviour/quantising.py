@@ -32,8 +32,7 @@ def in_eight_bits(graph: bytes) -> bytes:
             continue
         code, scale = _coded(whole)
         names = [f"{weight.name}_code", f"{weight.name}_scale"]
-        parts = (code, scale)
-        kept += [numpy_helper.from_array(a, name) for a, name in zip(parts, names, strict=True)]
+        kept += [numpy_helper.from_array(code, names[0]), numpy_helper.from_array(scale, names[1])]
         nodes.append(helper.make_node("DequantizeLinear", names, [weight.name], axis=1))
     del model.graph.initializer[:]
     model.graph.initializer.extend(kept)

@@ -96,7 +96,7 @@ class Teacher:
         if _own_rows(config, streams.n_items):
             table.requires_grad_(False)
             self.rows = RowSteps(table, schedule.averaging)
-            self._moved = others
+            self._moved: list[Tensor] = list(others)
         else:
             groups.append({"params": [table], "weight_decay": 0.0})
             self._moved = list(self.network.parameters())
@@ -321,6 +321,8 @@ def _network(training: Training, config: BehaviourConfig, rng: np.random.Generat
             near = turned(near, content.numpy() @ training.pretrained.told)
         noise = rng.standard_normal(near.shape).astype(np.float32) * 0.2
         own = (near * math.sqrt(config.dim) + noise) * 0.05
+        if training.pretrained is not None:  # who was beside nothing is known by content alone
+            own[np.bincount(streams.item_row, minlength=streams.n_items) == 0] = 0
         with torch.no_grad():
             network.items.own.copy_(torch.from_numpy(own))
     return network
