@@ -83,10 +83,9 @@ GRAPH = GraphConfig(  # chosen on the validation item: tried_graph.md
     kind_weight=BOUGHT,
     half_life_days=1e9,
     max_recent=1000,
-    hops=2,
-    batch=4096,
-    rate=0.02,
-    epochs=8,
+    dim=128,
+    position_decay=0.5,
+    epochs=6,
 )
 
 

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.beauty import BOUGHT, CONFIG, FORGETTING, LINEAR, read_beauty
+from benchmarks.beauty import ALS, BOUGHT, BUYS, CONFIG, FORGETTING, LINEAR, read_beauty
 from benchmarks.leave_one_out import (
     BATCH,
     Fit,
@@ -39,10 +39,13 @@ from benchmarks.leave_one_out import (
     training_facts,
 )
 from habitue.behaviour.config import BehaviourConfig, LossConfig, ScheduleConfig
+from habitue.candidates.additive import AdditiveConfig
 from habitue.candidates.content import ContentConfig
 from habitue.candidates.contract import Source
 from habitue.candidates.roster import SourceConfig, learner_of, warm
 from habitue.candidates.sequence import SequenceConfig
+from habitue.candidates.two_tower import TwoTowerConfig
+from habitue.candidates.two_tower_config import TowerScheduleConfig
 from habitue.candidates.user_knn import UserKnnConfig
 from habitue.facts import MS_PER_DAY, Catalogue
 from habitue.metrics.ranks import hit_of_rank, mean_rank, ndcg_of_rank
@@ -58,6 +61,10 @@ BEAUTY = BehaviourConfig(
         epochs=20, averaging=0.998, first_validation=0.7, validate_every=3, validation_shoppers=3000
     ),
 )
+TOWERS = TwoTowerConfig(  # chosen on the validation item: tried_two_tower.md
+    kinds=BUYS, unnamed=0.0, schedule=TowerScheduleConfig(validation_share=0.02)
+)
+ALONE = ("two_tower", "als", "additive")  # peers, not among what is fused
 PROPOSED = 100  # candidates of each source that the fused order chooses from
 
 
@@ -217,6 +224,9 @@ def beauty() -> tuple[Shoppers, dict[str, SourceConfig]]:
             kind_weight=BOUGHT, shoppers_per_item=20_000, profile=FORGETTING
         ),
         "content": ContentConfig(profile=told_in, neighbours=300),
+        "two_tower": TOWERS,
+        "als": ALS,
+        "additive": AdditiveConfig(kinds=BUYS),
     }  # fmt: skip
 
 
@@ -295,7 +305,8 @@ def table(title: str, fitted: Fitted, peers: dict[str, Fit], seed: int, *, fuse:
         del scores
     if fuse:
         started = time.process_time()
-        rank["fused"] = fused_ranks(fitted, list(fitted.sources), seed)
+        names = [name for name in fitted.sources if name not in ALONE]
+        rank["fused"] = fused_ranks(fitted, names, seed)
         spent["fused"] = time.process_time() - started
     for name, found in rank.items():
         shown.add_row(

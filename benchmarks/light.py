@@ -25,7 +25,7 @@ from benchmarks.behaviour import BEAUTY, Fitted, beauty, interval, ranks
 from benchmarks.leave_one_out import Shoppers, training_facts
 from habitue.behaviour.config import StudentConfig
 from habitue.candidates.roster import load_source
-from habitue.candidates.sequence import WEIGHTS, SequenceConfig, SequenceLearner, SequenceSource
+from habitue.candidates.sequence import SequenceConfig, SequenceLearner, SequenceSource
 from habitue.metrics.ranks import hit_of_rank, ndcg_of_rank
 
 
@@ -44,7 +44,7 @@ def served(data: Shoppers, name: str, source: SequenceSource, cpu_seconds: float
     """Written down, read back, and asked about the validation and the test items."""
     with tempfile.TemporaryDirectory() as folder:
         source.save(Path(folder))
-        files = [one for one in Path(folder).rglob("*") if one.is_file() and one.name != WEIGHTS]
+        files = [one for one in Path(folder).rglob("*") if one.is_file() and one.suffix != ".npz"]
         megabytes = sum(one.stat().st_size for one in files) / 1e6
         asked = Fitted(data, {}, 0)
         asked.sources["sequence"] = load_source(Path(folder))

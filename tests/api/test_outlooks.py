@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
 
 from habitue.facts import Action, Consent
-from tests.api.conftest import Client, Served
+from tests.api.conftest import Client, Served, opened, settings_in
 
 DAY = 86_400_000
+
+
+@pytest.fixture(params=["sqlite, memory", "postgresql, memory"])
+def served(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Served]:
+    """The shop on both stores: an outlook is read from their facts."""
+    overrides: dict[str, object] = {}
+    if request.param.startswith("postgresql"):
+        overrides["store.address"] = request.getfixturevalue("fresh_postgres_dsn")
+    with opened(settings_in(tmp_path, overrides)) as one:
+        yield one
 
 
 def tell(served: Served) -> None:

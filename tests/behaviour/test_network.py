@@ -60,7 +60,7 @@ def rows_read() -> tuple[Read, Windows]:
         kind[row, : last - first] = some.kind[first:last]
         gap[row, : last - first] = gaps[first:last]
     waiting = np.arange(1, n + 1)
-    read = Read(item.astype(np.int32), kind, gap, np.array(LENGTHS) - 1, waiting)
+    read = Read(item.astype(np.int32), kind, gap, gap, np.array(LENGTHS) - 1, waiting)
     return read, some.ends(0, longest)
 
 
@@ -89,8 +89,8 @@ def test_the_graph_says_what_the_network_says(form: str) -> None:
     items = asked.item_vectors().detach().numpy()
     best = [np.argsort(-(query @ items.T), axis=1)[:, :20] for query in (here, there)]
     np.testing.assert_array_equal(*best)
-    one = Read(read.item_row[:1, :1], read.kind[:1, :1], read.gap[:1, :1], read.end[:1],
-               read.waiting[:1])  # fmt: skip
+    one = Read(read.item_row[:1, :1], read.kind[:1, :1], read.gap[:1, :1], read.age[:1, :1],
+               read.end[:1], read.waiting[:1])  # fmt: skip
     alone = OnnxEncoder(exported(asked)).queries(vectors_read(asked, one), one)
     np.testing.assert_allclose(alone, here[:1], rtol=1e-4, atol=1e-4)
 

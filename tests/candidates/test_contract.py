@@ -19,6 +19,7 @@ from habitue.candidates.cold import ColdConfig
 from habitue.candidates.factor import FactorConfig
 from habitue.candidates.fresh import FreshConfig
 from habitue.candidates.graph import GraphConfig
+from habitue.candidates.graph_config import GatConfig, GraphSageConfig
 from habitue.candidates.item_knn import ItemKnnConfig
 from habitue.candidates.knowledge import KnowledgeConfig
 from habitue.candidates.linear import LinearConfig
@@ -26,6 +27,8 @@ from habitue.candidates.roster import DEFAULT_SOURCES, SourceConfig, learner_of,
 from habitue.candidates.sequence import SequenceConfig
 from habitue.candidates.social import SocialConfig
 from habitue.candidates.trending import TrendingConfig
+from habitue.candidates.two_tower import TwoTowerConfig
+from habitue.candidates.two_tower_config import TowerScheduleConfig
 from habitue.candidates.user_knn import UserKnnConfig
 from habitue.errors import SchemaTooNew, SnapshotError
 from habitue.facts import NO_ROW, Context, Owned
@@ -46,6 +49,7 @@ from tests.candidates.shop import (
 )
 
 SHAPES = {"more shoppers than items": (60, 14), "more items than shoppers": (20, 40)}
+GRAPH = GraphConfig(dim=16, negatives=32, batch=64, epochs=10, rate=0.01, temperature=0.05)
 SOURCES: tuple[SourceConfig, ...] = (
     *DEFAULT_SOURCES,
     LinearConfig(penalty=5.0),
@@ -58,6 +62,9 @@ SOURCES: tuple[SourceConfig, ...] = (
     SequenceConfig(
         behaviour=BehaviourConfig(dim=16, schedule=ScheduleConfig(epochs=20, tokens=200))
     ),
+    GRAPH,
+    GRAPH.model_copy(update={"name": "graphsage", "network": GraphSageConfig()}),
+    GRAPH.model_copy(update={"name": "gat", "network": GatConfig()}),
     SequenceConfig(
         name="sequence_light",
         precision="int8",
@@ -77,7 +84,6 @@ SOURCES: tuple[SourceConfig, ...] = (
             encoder="encoder-decoder", dim=16, schedule=ScheduleConfig(epochs=60, tokens=200)
         ),
     ),
-    GraphConfig(dim=16, negatives=32, batch=64, epochs=20, rate=0.03),
     SocialConfig(),
     ColdConfig(validation_days=60.0, least_judged=2, half_life_days=None),
     FactorConfig(),
@@ -85,6 +91,9 @@ SOURCES: tuple[SourceConfig, ...] = (
     AdditiveConfig(),
     KnowledgeConfig(),
     FactorConfig(name="factor_sgd", method="sgd", rounds=40, learning_rate=0.05),
+    TwoTowerConfig(
+        dim=16, hidden=(32,), negatives=16, schedule=TowerScheduleConfig(epochs=20, batch=64)
+    ),
 )
 UNPERSONAL = ("popular", "popular_now", "new_buyers", "trending", "fresh", "additive")
 GREETING = ("cold", "factor", "factor_als", "factor_sgd")

@@ -24,6 +24,15 @@ def test_each_length_keeps_its_rows(parts: list[list[int]], other: list[int]) ->
         assert grown.rows.tolist() == rows
 
 
+def test_rows_are_put_at_their_places() -> None:
+    one = Growing(np.zeros((0, 2), np.float32)).put(np.array([2, 0]), np.ones((2, 2), "f4"))
+    assert one.rows.tolist() == [[1, 1], [0, 0], [1, 1]]
+    assert one.put(np.array([2]), np.ones((1, 2), "f4")) is one
+    other = one.put(np.array([3, 0]), np.array([[5, 6], [7, 8]], "f4"))
+    assert other.rows.tolist() == [[7, 8], [0, 0], [1, 1], [5, 6]]
+    assert one.rows.tolist() == [[1, 1], [0, 0], [1, 1]], "whoever reads the shorter reads on"
+
+
 def test_nobody_writes_into_the_rows() -> None:
     with pytest.raises(ValueError, match="read-only"):
         Growing(np.zeros(2)).append(np.ones(1)).rows[0] = 3

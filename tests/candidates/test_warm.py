@@ -13,7 +13,7 @@ import numpy as np
 from numba.core.dispatcher import Dispatcher
 from habitue.candidates import (
     additive, again, best, descent, everybody, factor_step, foldin, gather, graph_step, products,
-    profile
+    profile, two_tower_step
 )
 from habitue.candidates.roster import learner_of, load_source, warm
 from tests.candidates.test_contract import SOURCES
@@ -26,7 +26,7 @@ def compiled():
         (module.__name__, name, signature)
         for module in (
             additive, again, best, descent, everybody, factor_step, foldin, gather, graph_step,
-            products, profile
+            products, profile, two_tower_step
         )
         for name, kernel in vars(module).items()
         if isinstance(kernel, Dispatcher)

@@ -15,13 +15,20 @@ from numpy.typing import NDArray
 
 from habitue.behaviour.streams import Streams
 
-__all__ = ["co_occurrence_vectors", "ties_of"]
+__all__ = ["begun_near", "co_occurrence_vectors", "ties_of"]
 
 _WITHIN: Final = 10
 _FALL: Final = 0.9
 _POWER_STEPS: Final = 6
 _SPARE: Final = 16
 _NEWEST: Final = 50  # of each shopper's actions, those that are read
+
+
+def begun_near(streams: Streams, dim: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Where the items' own vectors begin in a network: (n_items, dim), with a little noise."""
+    near = co_occurrence_vectors(streams, dim, rng)
+    noise = rng.standard_normal(near.shape).astype(np.float32) * 0.2
+    return np.asarray((near * np.float32(np.sqrt(dim)) + noise) * 0.05, np.float32)
 
 
 def co_occurrence_vectors(

@@ -27,7 +27,7 @@ from habitue.facts import ActionLog, code_of
 if TYPE_CHECKING:
     from habitue.behaviour.fitting import Fitted
 
-__all__ = ["Learnt", "Progress", "learn", "with_held_out"]
+__all__ = ["Learnt", "Progress", "learn", "repeats", "with_held_out"]
 
 _ONE_AT_A_TIME = Lock()
 """PyTorch draws from one generator for the whole process: two trainings would disturb it."""
@@ -101,7 +101,7 @@ def learn(
         learnt_from,
         content=content,
         judged=judged,
-        judged_without=not _repeats(judged),
+        judged_without=not repeats(judged),
         earlier=earlier,
         pretrained=pretrained,
     )
@@ -170,7 +170,7 @@ def _nothing(n_items: int, dim: int) -> Learnt:
     return Learnt(vectors, none, np.zeros(n_items, np.bool_), none, SilentEncoder(), {}, {})
 
 
-def _repeats(judged: Streams | None) -> bool:
+def repeats(judged: Streams | None) -> bool:
     """Whether shoppers come back to what they had: then it competes, and is asked for, too."""
     if judged is None or not judged.n_shoppers:
         return False

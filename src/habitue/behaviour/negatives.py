@@ -15,7 +15,9 @@ class Urn:
     item is expected among the draws makes a sampled softmax estimate the whole one.
     """
 
-    def __init__(self, count: NDArray[np.integer], draws: int, popular_share: float) -> None:
+    def __init__(
+        self, count: NDArray[np.integer] | NDArray[np.floating], draws: int, popular_share: float
+    ) -> None:
         """``count`` (n_items,) is how often each item is a target; ``draws`` items a batch."""
         n = len(count)
         share = np.full(n, (1 - popular_share) / n) + popular_share * count / max(count.sum(), 1)

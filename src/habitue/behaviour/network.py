@@ -54,10 +54,10 @@ class ItemTable(nn.Module):
         ``own`` stands for their rows of the table where those are moved apart.
         """
         vectors = fn.embedding(row, self.own) if own is None else own
-        if self.told is None or self.content is None:
-            return vectors
         if named is not None:
             vectors = vectors * named[:, None]
+        if self.told is None or self.content is None:
+            return vectors
         told: Tensor = self.told(self.content.index_select(0, row))
         return vectors + told
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from habitue.behaviour.streams import GAP_STEPS
-from habitue.facts import ActionKind, Context, Owned
+from habitue.facts import NO_ROW, ActionKind, Context, Owned
 
 __all__ = ["Read", "RequestReader", "warm"]
 
@@ -29,14 +29,22 @@ class Read:
     item_row: NDArray[np.int32]
     kind: NDArray[np.int64]
     gap: NDArray[np.int64]  # steps since the action before; 0 for the first
+    age: NDArray[np.int64]  # steps until the request; 0 where nothing stands
     end: NDArray[np.int64]  # (B,) the place of the last token, -1 where there is none
     waiting: NDArray[np.int64]  # (B,) the step of time since then
+
+    @property
+    def had(self) -> NDArray[np.int32]:
+        """The items of each request's tokens: (B, L), ``NO_ROW`` where nothing stands."""
+        stands = np.arange(self.item_row.shape[1]) <= self.end[:, None]
+        return np.where(stands, self.item_row, NO_ROW).astype(np.int32)
 
     def take(self, rows: NDArray[np.int64]) -> Read:
         """Those requests, in that order."""
         return Read(
-            self.item_row[rows], self.kind[rows], self.gap[rows], self.end[rows], self.waiting[rows]
-        )
+            self.item_row[rows], self.kind[rows], self.gap[rows], self.age[rows], self.end[rows],
+            self.waiting[rows],
+        )  # fmt: skip
 
 
 class RequestReader:
@@ -57,8 +65,8 @@ class RequestReader:
         room = context.recent_item.shape[1] + context.anchor_item.shape[1]
         shape = (n, min(self._length, room))
         item, kind = np.zeros(shape, np.int32), np.zeros(shape, np.int64)
-        gap, end = np.zeros(shape, np.int64), np.empty(n, np.int64)
-        waiting = np.zeros(n, np.int64)
+        gap, age = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+        end, waiting = np.empty(n, np.int64), np.zeros(n, np.int64)
         personal = context.personal if len(context.personal) else np.ones(n, np.bool_)
         _read(
             np.require(context.recent_item, np.int32, _PLAIN),
@@ -68,10 +76,11 @@ class RequestReader:
             np.require(personal, np.bool_, _PLAIN),
             self._taught,
             int(_ANCHOR_KIND.get(context.surface, ActionKind.view_item)),
-            item, kind, gap, end, waiting,
+            item, kind, gap, age, end, waiting,
         )  # fmt: skip
         longest = int(end.max(initial=-1)) + 1
-        return Read(item[:, :longest], kind[:, :longest], gap[:, :longest], end, waiting)
+        item, kind, gap, age = (column[:, :longest] for column in (item, kind, gap, age))
+        return Read(item, kind, gap, age, end, waiting)
 
 
 @nb.njit(cache=True, nogil=True)
@@ -93,6 +102,7 @@ def _read(
     item: NDArray[np.int32],
     kind: NDArray[np.int64],
     gap: NDArray[np.int64],
+    age: NDArray[np.int64],
     end: NDArray[np.int64],
     waiting: NDArray[np.int64],
 ) -> None:
@@ -123,15 +133,16 @@ def _read(
         before = np.float32(-1.0)
         for x in range(n):
             place = newest_first[n - 1 - x]
-            age = np.float32(0.0) if place < 0 else recent_age_days[b, place]
+            days = np.float32(0.0) if place < 0 else recent_age_days[b, place]
             if place < 0:
                 item[b, x] = anchor_item[b, -1 - place]
                 kind[b, x] = anchor_kind
             else:
                 item[b, x] = recent_item[b, place]
                 kind[b, x] = recent_kind[b, place]
-            gap[b, x] = 0 if x == 0 else _step(float(before - age))
-            before = age
+            gap[b, x] = 0 if x == 0 else _step(float(before - days))
+            age[b, x] = _step(float(days))
+            before = days
         waiting[b] = _step(float(before)) if n else 0
 
 

@@ -10,13 +10,13 @@ import numpy as np
 import torch
 import torch.nn.functional as fn
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from habitue.behaviour.answering import states_of
 from habitue.behaviour.asking import inputs_of
-from habitue.behaviour.beginnings import co_occurrence_vectors
+from habitue.behaviour.beginnings import begun_near
 from habitue.behaviour.coming import Coming
-from habitue.behaviour.config import BehaviourConfig, ScheduleConfig
+from habitue.behaviour.config import BehaviourConfig
 from habitue.behaviour.distilling import Larger, scores, soft_loss
 from habitue.behaviour.going_on import Earlier, OtherNetworkError, Stretches, begun_from
 from habitue.behaviour.heads import head_loss
@@ -24,12 +24,12 @@ from habitue.behaviour.item_steps import RowSteps
 from habitue.behaviour.lessons import Lesson, lesson_of
 from habitue.behaviour.losses import softmax_against_all, softmax_against_sample
 from habitue.behaviour.negatives import Urn
-from habitue.behaviour.network import Network
+from habitue.behaviour.network import ItemTable, Network
 from habitue.behaviour.packing import shuffled
 from habitue.behaviour.streams import Streams, Windows
-from habitue.behaviour.transfer import Pretrained, turned
+from habitue.behaviour.transfer import Pretrained
 
-__all__ = ["Teacher", "Training"]
+__all__ = ["Teacher", "Training", "go_on_from", "rate_at"]
 
 _MANY: Final = 100_000  # items from which on most of a step would be spent on rows that rest
 
@@ -116,7 +116,7 @@ class Teacher:
     def learn(self, windows: Windows, rng: np.random.Generator) -> float:
         """One step; the loss before it."""
         schedule = self.config.schedule
-        rate = _rate(schedule, self.step, self.steps)
+        rate = rate_at(self.step, self.steps, schedule.rate, schedule.warm_up, schedule.floor)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         loss = self._loss(lesson_of(windows, self.config, rng), rng)
@@ -307,7 +307,7 @@ def _network(training: Training, config: BehaviourConfig, rng: np.random.Generat
         price_steps=steps if steps > 1 else 0,
     )
     if training.earlier is not None:
-        _go_on(network, training.earlier, streams)
+        go_on_from(network, network.items, training.earlier, streams)
         return network
     if training.larger is not None:
         with torch.no_grad():
@@ -316,15 +316,13 @@ def _network(training: Training, config: BehaviourConfig, rng: np.random.Generat
     if training.pretrained is not None:
         _take_over(network, training.pretrained)
     if config.start == "co-occurrence":
-        near = co_occurrence_vectors(streams, config.dim, rng)
+        near = begun_near(streams, config.dim, rng)
         if training.pretrained is not None and content is not None:
             near = turned(near, content.numpy() @ training.pretrained.told)
-        noise = rng.standard_normal(near.shape).astype(np.float32) * 0.2
-        own = (near * math.sqrt(config.dim) + noise) * 0.05
-        if training.pretrained is not None:  # who was beside nothing is known by content alone
-            own[np.bincount(streams.item_row, minlength=streams.n_items) == 0] = 0
+            # who was acted on by nobody is known by its content alone
+            near[np.bincount(streams.item_row, minlength=streams.n_items) == 0] = 0
         with torch.no_grad():
-            network.items.own.copy_(torch.from_numpy(own))
+            network.items.own.copy_(torch.from_numpy(near))
     return network
 
 
@@ -338,13 +336,13 @@ def _take_over(network: Network, pretrained: Pretrained) -> None:
                 parameter.copy_(torch.from_numpy(np.asarray(known)))
 
 
-def _go_on(network: Network, earlier: Earlier, streams: Streams) -> None:
-    """Let the network stand where an earlier one of its kind ended.
+def go_on_from(network: nn.Module, items: ItemTable, earlier: Earlier, streams: Streams) -> None:
+    """Let the network, whose ``items`` these are, stand where an earlier one of its kind ended.
 
     Raises ``OtherNetworkError`` for one of another kind.
     """
     vectors = torch.from_numpy(begun_from(earlier, streams))
-    own = network.items.own
+    own = items.own
     others = {name: p for name, p in network.named_parameters() if name != "items.own"}
     known = earlier.weights
     if (
@@ -356,9 +354,9 @@ def _go_on(network: Network, earlier: Earlier, streams: Streams) -> None:
     with torch.no_grad():
         for name, parameter in others.items():
             parameter.copy_(torch.from_numpy(np.asarray(known[name])))
-        if network.items.told is not None and network.items.content is not None:
+        if items.told is not None and items.content is not None:
             unknown = ~vectors.any(dim=1)
-            vectors = vectors - network.items.told(network.items.content)
+            vectors = vectors - items.told(items.content)
             vectors[unknown] = 0
         own.copy_(vectors)
 
@@ -370,10 +368,14 @@ def _targets(streams: Streams) -> NDArray[np.bool_]:
     return wanted
 
 
-def _rate(schedule: ScheduleConfig, step: int, steps: int) -> float:
-    rise = min(1.0, (step + 1) / max(1.0, schedule.warm_up * steps))
+def rate_at(step: int, steps: int, highest: float, warm_up: float, floor: float) -> float:
+    """The learning rate at a step of so many: up over the first ``warm_up``, a cosine down.
+
+    A share ``floor`` of the ``highest`` is left at the end.
+    """
+    rise = min(1.0, (step + 1) / max(1.0, warm_up * steps))
     fall = 0.5 * (1 + math.cos(math.pi * min(1.0, step / max(steps, 1))))
-    return schedule.rate * rise * (schedule.floor + (1 - schedule.floor) * fall)
+    return highest * rise * (floor + (1 - floor) * fall)
 
 
 def _device(config: BehaviourConfig) -> torch.device:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from habitue.behaviour.asking import queries
 from habitue.behaviour.exporting import exported
@@ -60,7 +61,7 @@ class TorchEncoder:
         return queries(self.network, streams, windows.take(some), waiting=waiting)
 
 
-def weights_of(network: Network) -> dict[str, NDArray[np.float32]]:
+def weights_of(network: nn.Module) -> dict[str, NDArray[np.float32]]:
     """All weights but the items' own vectors, by name: what ``Earlier`` goes on from."""
     return {
         name: parameter.detach().cpu().numpy().copy()

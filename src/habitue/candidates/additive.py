@@ -5,8 +5,8 @@
 What a shopper adds, W₁ x(u), is the same for every item: it moves all chances up or down and
 changes no order. So this source ranks alike for everybody, whatever it knows of them; it says how
 willing a shopper is at all, and what is taken on the whole. Personal it would be by products of the
-two (``als``, ``factor``) or hidden layers that see both (``sequence``). Logistic regression of what
-was taken against pairs drawn by lot (Cox, The Regression Analysis of Binary Sequences, 1958).
+two (``als``, ``factor``) or hidden layers that see both (``two_tower``). Logistic regression of
+what was taken against pairs drawn by lot (Cox, The Regression Analysis of Binary Sequences, 1958).
 """
 
 from __future__ import annotations

@@ -33,9 +33,10 @@ from habitue.candidates.factor_step import (
     weigh_ratings,
 )
 from habitue.candidates.layout import plain, sealed
+from habitue.candidates.rated import raters
 from habitue.candidates.saved import Saved, read, write
 from habitue.candidates.sides import Sides
-from habitue.facts import NO_ROW, Context, Rated, code_of
+from habitue.facts import NO_ROW, Context, code_of
 from habitue.facts.kind_names import KindName
 
 __all__ = ["FactorConfig", "FactorLearner", "FactorSource", "Foretold"]
@@ -180,7 +181,7 @@ class FactorSource(PreparingSource):
 
     def prepare(self, context: Context) -> _Shoppers:
         """The requests' shoppers, each read from their ratings."""
-        shopper, rated = self._whose(context)
+        shopper, rated = raters(context)
         factor = np.empty((len(context), self.tables.item.shape[1]))
         taste = np.empty((len(context), len(self.sides.term)))
         read_all(
@@ -197,24 +198,12 @@ class FactorSource(PreparingSource):
         )
         return _Shoppers(self, factor, taste)
 
-    def _whose(self, context: Context) -> tuple[NDArray[np.int32], Rated]:
-        """Whose ratings are read, and which: nobody's without consent."""
-        shopper = plain(context.shopper_row, np.int32)
-        rated = context.rated or Rated.nothing(len(context))
-        if len(context.personal) and not context.personal.all():
-            shopper = np.where(context.personal, shopper, np.int32(NO_ROW))
-            own = np.repeat(context.personal, np.diff(rated.indptr))
-            counts = np.diff(rated.indptr) * context.personal
-            indptr = np.concatenate([[0], np.cumsum(counts)])
-            rated = Rated(indptr, rated.item[own], rated.rating[own], rated.age_days[own])
-        return shopper, rated
-
     def foretell(self, context: Context, item_row: NDArray[np.int32]) -> Foretold:
         """What the shopper of a single request would give the items (m,), and what that rests on.
 
         Items it does not know are foretold what is usual for the shopper.
         """
-        shopper, rated = self._whose(context)
+        shopper, rated = raters(context)
         tables, numbers = self.tables, self.numbers
         there = (item_row >= 0) & (item_row < self.n_items)
         there[there] = self.known[item_row[there]]

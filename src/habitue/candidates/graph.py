@@ -1,95 +1,37 @@
-"""Who wants what, spread along the edges between shoppers and items.
+"""Who wants what, learnt along the edges between shoppers and items.
 
-He et al., LightGCN: Simplifying and Powering Graph Convolution Network for Recommendation (2020).
 Only items have vectors of their own; a shopper is what its items say. So whoever came later, or
 has acted since, is placed by the same step over the graph as those who were known at training.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from copy import copy
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Self
 
 import numpy as np
-import scipy.sparse as sp
+import polars as pl
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 
 from habitue.candidates.contract import PreparingSource, TrainingFacts
+from habitue.candidates.graph_config import GraphConfig, LightGcnConfig
+from habitue.candidates.graph_newcomers import Newcomers
 from habitue.candidates.graph_step import shoppers_now
-from habitue.candidates.interactions import interactions
+from habitue.candidates.growing import Growing
 from habitue.candidates.layout import plain, sealed
 from habitue.candidates.profile import ProfileConfig, Weigher
 from habitue.candidates.saved import Saved, read, write
 from habitue.candidates.search import ItemSearch, Sought
-from habitue.candidates.vectors import VectorConfig
+from habitue.candidates.vectors import units
 from habitue.errors import MissingPiece
-from habitue.facts import Context, code_of
-from habitue.facts.kind_names import KindName
-from habitue.metrics.ranks import mean_rank, ndcg_of_rank
+from habitue.facts import Catalogue, Context
 
-__all__ = ["GraphConfig", "GraphLearner", "GraphSource", "normalised", "spread"]
-
-_ASKED = 256  # shoppers that recall is measured with
-_JUDGED = 3_000  # shoppers at most whose last action is foretold
-
-
-class GraphConfig(BaseModel):
-    """The graph, the vectors on it, and how they are learnt."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    source: Literal["graph"] = "graph"
-    name: str = Field(default="graph", min_length=1, description="its name in slates and features")
-    kind: Literal["lightgcn"] = Field(default="lightgcn", description="what runs over the graph")
-    dim: int = Field(default=64, ge=1, le=1024, description="length of a vector")
-    hops: int = Field(
-        default=1, ge=0, le=8, description="times an item's vector is spread to other items"
-    )
-    kind_weight: dict[KindName, float] = Field(
-        default={
-            "view_item": 0.3,
-            "select_item": 0.3,
-            "add_to_wishlist": 0.5,
-            "add_to_cart": 0.7,
-            "purchase": 1.0,
-            "like": 0.7,
-        },
-        description="weight of an edge by the kind of action; kinds not named count nothing",
-    )
-    half_life_days: float = Field(
-        default=120.0, gt=0, description="age at which an action counts half"
-    )
-    anchor_weight: float = Field(
-        default=1.0, ge=0, description="weight of an anchor item, as if just acted on"
-    )
-    max_recent: int = Field(default=50, ge=1, description="recent actions folded in")
-    temperature: float = Field(
-        default=0.1, ge=0.0125, le=10, description="how sharply the loss tells cosines apart"
-    )
-    negatives: int = Field(default=1024, ge=1, description="items drawn a step to tell apart from")
-    popular_share: float = Field(
-        default=0.5, ge=0, le=1, description="share of those drawn by how often they are wanted"
-    )
-    rate: float = Field(default=0.01, gt=0, description="step of the gradient")
-    batch: int = Field(default=8192, ge=1, description="edges asked about in a step")
-    epochs: int = Field(default=40, ge=1, description="passes over the edges at most")
-    patience: int = Field(default=3, ge=1, description="passes without a gain before it ends")
-    validation_share: float = Field(
-        default=0.1,
-        ge=0,
-        le=1,
-        description="share of the shoppers whose last action is foretold to know when to stop",
-    )
-    threads: int = Field(
-        default=1, ge=1, description="threads; with more a seed may not say everything"
-    )
-    vectors: VectorConfig = Field(default=VectorConfig(), description="how items are searched")
+__all__ = ["GraphConfig", "GraphLearner", "GraphSource", "InductiveGraphSource"]
 
 
 class GraphSource(PreparingSource):
-    """Scores an item by its cosine with the shopper, both as spread over the graph."""
+    """Scores an item by its cosine with the shopper."""
 
     def __init__(
         self,
@@ -110,12 +52,14 @@ class GraphSource(PreparingSource):
         self.search = search
         self.read_vectors = sealed(read, np.float32)
         self.carried = sealed(carried, np.float32)
+        self.tail_vectors = sealed(np.empty((0, search.dim), np.float32), np.float32)
+        """What actions on items beyond the fitted ones add: (n_tail, dim)."""
         self.fitted_until_ms = fitted_until_ms
         self.measured = measured
         self._weigher = Weigher(
             ProfileConfig(
                 kind_weight=config.kind_weight,
-                position_decay=1.0,
+                position_decay=config.position_decay,
                 half_life_days=config.half_life_days,
                 max_actions=config.max_recent,
                 anchor_weight=max(config.anchor_weight, 1e-9),
@@ -137,12 +81,14 @@ class GraphSource(PreparingSource):
             plain(context.shopper_row, np.int32),
             plain(context.now_ms, np.int64),
             weigher.kind_weight,
+            self.config.position_decay,
             weigher.half_life_days,
             weigher.anchor_weight,
             self.config.max_recent,
             self.carried,
             self.fitted_until_ms,
             self.read_vectors,
+            self.tail_vectors,
             out,
         )
         return out
@@ -160,21 +106,82 @@ class GraphSource(PreparingSource):
             numbers={"fitted_until_ms": self.fitted_until_ms, **self.search.numbers()},
             measured=self.measured,
         )
-        arrays = {"read": self.read_vectors, "carried": self.carried, **self.search.arrays()}
-        write(path, saved, arrays)
+        arrays = {"read": self.read_vectors, "carried": self.carried, **self._more_arrays(path)}
+        write(path, saved, {**arrays, **self.search.arrays()})
+
+    def _more_arrays(self, path: Path) -> dict[str, NDArray[Any]]:  # noqa: ARG002
+        """What else is written down."""
+        return {}
 
     @classmethod
-    def load(cls, path: Path) -> Self:
+    def load(cls, path: Path) -> GraphSource:
         """The model written there, its vectors memory-mapped."""
         saved, arrays = read(path, "graph")
-        return cls(
-            GraphConfig.model_validate(saved.config),
+        config = GraphConfig.model_validate(saved.config)
+        source = GraphSource(
+            config,
             ItemSearch.load(path, arrays, saved.numbers, saved.measured["recall_at_100"]),
             arrays["read"],
             arrays["carried"],
             saved.measured,
             fitted_until_ms=saved.numbers["fitted_until_ms"],
         )
+        network = config.network
+        if isinstance(network, LightGcnConfig) or "told" not in arrays:
+            return source
+        newcomers = Newcomers.load(path, network.space, arrays, network.neighbours)
+        return InductiveGraphSource.over(source, newcomers)
+
+
+class InductiveGraphSource(GraphSource):
+    """One that also reads items that came after the training, by what is told of them."""
+
+    newcomers: Newcomers
+    _tail: Growing
+    _unit_tail: Growing
+
+    @classmethod
+    def over(cls, source: GraphSource, newcomers: Newcomers) -> Self:
+        """The ``source``, with what makes vectors of new items."""
+        found = cls(
+            source.config, source.search, source.read_vectors, source.carried, source.measured,
+            fitted_until_ms=source.fitted_until_ms,
+        )  # fmt: skip
+        found.newcomers = newcomers
+        found._tail = found._unit_tail = Growing(np.empty((0, source.search.dim), np.float32))
+        return found
+
+    @property
+    def n_fitted(self) -> int:
+        """Rows it was fitted on."""
+        return len(self.read_vectors)
+
+    def vector_of(self, items: pl.DataFrame) -> NDArray[np.float32]:
+        """Vectors (n, dim) of items nobody has acted on, from the columns of a catalogue."""
+        return self.newcomers.vectors(items)
+
+    def extend(self, catalogue_tail: Catalogue) -> Self:
+        """A source that also knows these items, whose rows lie beyond the fitted ones.
+
+        An item costs its words, one look at what is told of every item acted on, and the layers;
+        the tail is copied where an item in it now reads otherwise.
+        """
+        frame = catalogue_tail.frame.filter(pl.col("item_row") >= self.n_fitted)
+        if not frame.height:
+            return self
+        place = frame["item_row"].to_numpy().astype(np.int64) - self.n_fitted
+        vectors = self.vector_of(frame)
+        tail = self._tail.put(place, vectors)
+        if tail is self._tail:
+            return self
+        longer = copy(self)
+        longer._tail, longer.tail_vectors = tail, tail.rows
+        longer._unit_tail = self._unit_tail.put(place, units(vectors))
+        longer.search = self.search.with_tail(longer._unit_tail.rows)
+        return longer
+
+    def _more_arrays(self, path: Path) -> dict[str, NDArray[Any]]:
+        return self.newcomers.save(path)
 
 
 class GraphLearner:
@@ -185,31 +192,8 @@ class GraphLearner:
 
     def fit(self, facts: TrainingFacts, rng: np.random.Generator) -> GraphSource:
         """The source of these facts. Raises ``MissingPiece`` where PyTorch is not installed."""
-        config = self.config
-        weight = interactions(facts, config.kind_weight, half_life_days=config.half_life_days)
-        start = np.zeros((weight.shape[1], config.dim), np.float32)
-        measured: dict[str, float] = {}
-        if weight.nnz:
-            start, measured = self._learn(facts, weight, rng)
-        item = spread(normalised(weight), start, config.hops)
-        degree = np.asarray(weight.sum(axis=0), np.float64).ravel()
-        there = degree > 0
-        item[~there] = 0
-        read = (item / np.sqrt(np.where(there, degree, 1.0))[:, None]).astype(np.float32)
-        carried = np.asarray(weight @ read, np.float32)
-        acting = np.flatnonzero(np.diff(weight.indptr))
-        asked = rng.permutation(acting)[: max(_ASKED, config.vectors.measured_queries)]
-        row = np.flatnonzero(there).astype(np.int32)
-        search = ItemSearch.build(_units(item), row, _units(carried[asked]), config.vectors)
-        return GraphSource(
-            config, search, read, carried, {**measured, **search.measured},
-            fitted_until_ms=facts.now_ms,
-        )  # fmt: skip
+        from habitue.candidates.graph_learning import learn
 
-    def _learn(
-        self, facts: TrainingFacts, weight: sp.csr_matrix, rng: np.random.Generator
-    ) -> tuple[NDArray[np.float32], dict[str, float]]:
-        """Vectors of the items before they are spread (n_items, dim), and figures."""
         try:
             import torch  # noqa: F401
         except ImportError:
@@ -218,90 +202,13 @@ class GraphLearner:
                 remedy="Install it with pip install 'habitue[deep]', or leave the source out of "
                 "training.sources.",
             ) from None
-        from habitue.candidates.graph_fitting import Plan, fit
-
-        config = self.config
-        learnt_from, shopper, target = held_out(facts, config, weight, rng)
-        normal = normalised(learnt_from)
-        judge = None
-        if len(shopper):
-            judge = _judge(learnt_from, normal, shopper, target, config.hops)
-        plan = Plan(**{name: getattr(config, name) for name in Plan.__slots__})
-        fitted = fit(learnt_from, normal, plan, judge, rng)
-        return fitted.start, fitted.measured
-
-
-def held_out(
-    facts: TrainingFacts, config: GraphConfig, weight: sp.csr_matrix, rng: np.random.Generator
-) -> tuple[sp.csr_matrix, NDArray[np.int64], NDArray[np.int32]]:
-    """The edges without the last one of a share of the shoppers, those shoppers and those items.
-
-    Only shoppers with three items and more are asked.
-    """
-    none = np.empty(0, np.int64), np.empty(0, np.int32)
-    able = np.flatnonzero(np.diff(weight.indptr) >= 3)
-    n = min(int(np.ceil(len(able) * config.validation_share)), _JUDGED)
-    if not n:
-        return weight, *none
-    asked = np.sort(rng.permutation(able)[:n])
-    log = facts.log
-    counts = np.zeros(256, np.bool_)
-    for name, value in config.kind_weight.items():
-        counts[int(code_of(name))] = value > 0
-    log = log.take(counts[log.kind] & (log.item_row >= 0) & (log.shopper_row >= 0))
-    last = np.full(weight.shape[0], -1, np.int32)
-    last[log.shopper_row] = log.item_row  # in order of time: the last one stays
-    target = last[asked]
-    out = sp.csr_matrix(
-        (np.ones(n, np.float32), (asked, target)), shape=weight.shape, dtype=np.float32
-    )
-    kept = (weight - weight.multiply(out)).tocsr()
-    kept.eliminate_zeros()
-    return kept, asked, target
-
-
-def normalised(weight: sp.csr_matrix) -> sp.csr_matrix:
-    """Each edge over the root of both its ends' weights: ``D_u^-1/2 W D_i^-1/2``."""
-    shopper = np.asarray(weight.sum(axis=1), np.float64).ravel()
-    item = np.asarray(weight.sum(axis=0), np.float64).ravel()
-    shopper = 1 / np.sqrt(np.where(shopper > 0, shopper, 1.0))
-    item = 1 / np.sqrt(np.where(item > 0, item, 1.0))
-    return (sp.diags(shopper) @ weight @ sp.diags(item)).tocsr().astype(np.float32)
-
-
-def spread(normal: sp.csr_matrix, start: NDArray[np.float32], hops: int) -> NDArray[np.float32]:
-    """Item vectors (n_items, dim) after the hops: the mean of ``(A'A)^k start``, k to ``hops``."""
-    total = hop = start
-    for _ in range(hops):
-        hop = normal.T @ (normal @ hop)
-        total = total + hop
-    return np.asarray(total / (hops + 1), np.float32)
-
-
-def _judge(
-    weight: sp.csr_matrix,
-    normal: sp.csr_matrix,
-    shopper: NDArray[np.int64],
-    target: NDArray[np.int32],
-    hops: int,
-) -> Callable[[NDArray[np.float32]], float]:
-    """NDCG@10 of the held-out items among all the shopper does not have."""
-    known, own = weight[shopper], normal[shopper]
-
-    def judge(start: NDArray[np.float32]) -> float:
-        item = spread(normal, start, hops)
-        query, units = own @ item, _units(item)
-        total = 0.0
-        for first in range(0, len(shopper), 1024):
-            rows = slice(first, min(first + 1024, len(shopper)))
-            score = query[rows] @ units.T
-            score[known[rows].nonzero()] = -np.inf
-            total += float(ndcg_of_rank(mean_rank(score, target[rows]), 10).sum())
-        return total / len(shopper)
-
-    return judge
-
-
-def _units(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(vectors / np.maximum(length, 1e-9), np.float32)
+        learnt = learn(facts, self.config, rng)
+        row = np.flatnonzero(learnt.item.any(axis=1)).astype(np.int32)
+        search = ItemSearch.build(units(learnt.item), row, units(learnt.asked), self.config.vectors)
+        measured = {**learnt.measured, **search.measured}
+        source = GraphSource(
+            self.config, search, learnt.read, learnt.carried, measured, fitted_until_ms=facts.now_ms
+        )
+        if learnt.newcomers is None:
+            return source
+        return InductiveGraphSource.over(source, learnt.newcomers)

@@ -50,6 +50,24 @@ class Growing:
         grown._set(room, end)
         return grown
 
+    def put(self, place: NDArray[np.int64], rows: NDArray[Any]) -> Growing:
+        """These rows with ``rows`` (n, ...) at their places (n,); itself where they were there.
+
+        Places beyond the end make it longer, with 0 between; where a row now reads otherwise, all
+        are copied. The last bits count for nothing: a product depends on what it is worked out
+        beside.
+        """
+        new, grown = place >= len(self), self
+        if not np.allclose(self.rows[place[~new]], rows[~new], rtol=1e-5, atol=1e-6):
+            other = self.rows.copy()
+            other[place[~new]] = rows[~new]
+            grown = Growing(other)
+        if not new.any():
+            return grown
+        more = np.zeros((int(place.max()) + 1 - len(grown), *rows.shape[1:]), self.rows.dtype)
+        more[place[new] - len(grown)] = rows[new]
+        return grown.append(more)
+
 
 class _Room:
     """Memory for rows, and how many are in it."""

@@ -23,8 +23,9 @@ from habitue.candidates.item_terms import (
     terms_of,
 )
 from habitue.candidates.layout import sealed
+from habitue.facts import Catalogue
 
-__all__ = ["ItemSpace", "SpaceConfig", "fit_space"]
+__all__ = ["ItemSpace", "SpaceConfig", "fit_space", "told_of"]
 
 _POWER_STEPS = 4
 _SPARE_DIRECTIONS = 10
@@ -184,6 +185,31 @@ def fit_space(
     directions = _flatter(weighed, directions, config.flattening)
     space = ItemSpace(config, terms, directions, places)
     return space, space.reduce(weighed), kept
+
+
+def told_of(
+    catalogue: Catalogue,
+    n_items: int,
+    config: SpaceConfig,
+    rng: np.random.Generator,
+    known: ItemSpace | None = None,
+) -> tuple[ItemSpace | None, NDArray[np.float32] | None]:
+    """The space of what is told of items, and each one's place in it (n_items, dim).
+
+    None where nothing is told. Where a space is ``known`` from an earlier training, it is kept.
+    """
+    frame = catalogue.frame
+    if "title" not in frame.columns:
+        return None, None
+    if known is None:
+        space, vectors, _ = fit_space(frame, config, rng)
+    else:
+        space, vectors = known, known.vectors(frame)
+    if not vectors.any():
+        return None, None
+    content = np.zeros((n_items, space.dim), np.float32)
+    content[: frame.height] = vectors
+    return space, content
 
 
 def _all_terms(

@@ -27,6 +27,7 @@ from habitue.candidates.profile import ProfileConfig
 from habitue.candidates.sequence import SequenceConfig, SequenceLearner, SequenceSource
 from habitue.candidates.social import SocialConfig, SocialLearner, SocialSource
 from habitue.candidates.trending import TrendingConfig, TrendingLearner, TrendingSource
+from habitue.candidates.two_tower import TwoTowerConfig, TwoTowerLearner, TwoTowerSource
 from habitue.candidates.user_knn import UserKnnConfig, UserKnnLearner, UserKnnSource
 from habitue.errors import SnapshotError
 
@@ -50,7 +51,8 @@ SourceConfig = Annotated[
     | ColdConfig
     | FactorConfig
     | AdditiveConfig
-    | KnowledgeConfig,
+    | KnowledgeConfig
+    | TwoTowerConfig,
     Field(discriminator="source"),
 ]
 """Any source's config; ``source`` says whose."""
@@ -130,6 +132,8 @@ def learner_of(config: SourceConfig) -> Learner[Source]:
             return AdditiveLearner(config)
         case KnowledgeConfig():
             return KnowledgeLearner(config)
+        case TwoTowerConfig():
+            return TwoTowerLearner(config)
 
 
 def load_source(path: Path) -> Source:
@@ -153,6 +157,7 @@ def load_source(path: Path) -> Source:
         "factor": FactorSource,
         "additive": AdditiveSource,
         "knowledge": KnowledgeSource,
+        "two_tower": TwoTowerSource,
     }
     try:
         source = msgspec.json.decode((path / "source.json").read_bytes())["source"]
@@ -180,10 +185,11 @@ def warm() -> None:
         paths,
         products,
         profile,
+        two_tower_step,
     )
 
     for module in (
         profile, neighbours, products, descent, foldin, graph_step, everybody, again, requests,
-        factor_step, additive, paths,
+        factor_step, additive, paths, two_tower_step,
     ):  # fmt: skip
         module.warm()

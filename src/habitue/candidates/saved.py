@@ -12,10 +12,13 @@ from numpy.typing import NDArray
 
 from habitue.errors import SchemaTooNew, SnapshotError
 
-__all__ = ["FORMAT", "Saved", "read", "write"]
+__all__ = ["FORMAT", "Saved", "read", "read_weights", "write", "write_weights"]
 
 FORMAT = 1
 """Raised whenever a reader of the last format would misread the new one."""
+
+
+_WEIGHTS = "weights.npz"
 
 
 class Saved(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,3 +66,16 @@ def read(path: Path, source: str) -> tuple[Saved, dict[str, NDArray[Any]]]:
         file.stem: np.load(file, mmap_mode="r", allow_pickle=False)
         for file in sorted(path.glob("*.npy"))
     }
+
+
+def write_weights(path: Path, weights: Mapping[str, NDArray[Any]]) -> None:
+    """Write into the folder ``path`` what a later training goes on from, by name."""
+    np.savez(path / _WEIGHTS, allow_pickle=False, **weights)
+
+
+def read_weights(path: Path) -> Mapping[str, NDArray[Any]]:
+    """What ``write_weights`` wrote: each read from the file when it is asked for."""
+    if not (path / _WEIGHTS).exists():
+        return {}
+    weights: Mapping[str, NDArray[Any]] = np.load(path / _WEIGHTS, allow_pickle=False)
+    return weights

@@ -26,18 +26,17 @@ from habitue.candidates.compact import Compact
 from habitue.candidates.contract import Prepared, PreparingSource, Source, TrainingFacts
 from habitue.candidates.generating import Generated, generate
 from habitue.candidates.growing import Growing
-from habitue.candidates.item_space import ItemSpace, SpaceConfig, fit_space
+from habitue.candidates.item_space import ItemSpace, SpaceConfig, told_of
 from habitue.candidates.layout import sealed
 from habitue.candidates.profile import codes_of
-from habitue.candidates.saved import Saved, read, write
+from habitue.candidates.saved import Saved, read, read_weights, write, write_weights
 from habitue.candidates.search import ItemSearch, Sought, Without
-from habitue.candidates.vectors import VectorConfig
+from habitue.candidates.vectors import VectorConfig, units
 from habitue.errors import BadInput, SnapshotError
 from habitue.facts import NO_ROW, Catalogue, Context
 
 __all__ = ["SequenceConfig", "SequenceLearner", "SequenceSource"]
 
-WEIGHTS = "weights.npz"
 _ASKED = 256  # queries that recall is measured with
 
 
@@ -128,7 +127,7 @@ class SequenceSource(PreparingSource):
 
     def vectors(self, context: Context) -> NDArray[np.float32]:
         """The unit vector (B, dim) of each request's shopper; 0 where nothing is known."""
-        return _units(self.queries(context))
+        return units(self.queries(context))
 
     def _asked(self, tokens: Read) -> NDArray[np.float32]:
         query = np.zeros((len(tokens.end), self.search.dim), np.float32)
@@ -197,14 +196,14 @@ class SequenceSource(PreparingSource):
             return self
         place = frame["item_row"].to_numpy().astype(np.int64) - self.n_fitted
         vectors = self.vector_of(frame)
-        tail = _with_rows(self._tail, place, vectors)
+        tail = self._tail.put(place, vectors)
         if tail is self._tail:
             return self
-        units = _with_rows(self._unit_tail, place, _units(vectors))
+        unit_tail = self._unit_tail.put(place, units(vectors))
         return SequenceSource(
-            self.config, self.encoder, self.search.with_tail(units.rows), self.read,
+            self.config, self.encoder, self.search.with_tail(unit_tail.rows), self.read,
             self.told, self.space, self.measured,
-            weights=self.weights, until_ms=self.until_ms, tail=tail, unit_tail=units,
+            weights=self.weights, until_ms=self.until_ms, tail=tail, unit_tail=unit_tail,
         )  # fmt: skip
 
     def prepare(self, context: Context) -> Prepared:
@@ -223,9 +222,7 @@ class SequenceSource(PreparingSource):
         """What is not proposed (B, L): the items read, where training left them out, too."""
         if not self.measured.get("own_past_left_out"):
             return np.empty((len(tokens.end), 0), np.int32)
-        length = np.arange(tokens.item_row.shape[1])
-        had = np.where(length <= tokens.end[:, None], tokens.item_row, NO_ROW)
-        return had.astype(np.int32)
+        return tokens.had
 
     def in_eight_bits(self) -> SequenceSource:
         """The same in a fifth of the memory; made where networks are trained, not where they serve.
@@ -251,7 +248,7 @@ class SequenceSource(PreparingSource):
         if self.space is not None:
             self.space.save(path / "space")
         (path / "network.onnx").write_bytes(self.encoder.graph())
-        np.savez(path / WEIGHTS, allow_pickle=False, **self.weights)
+        write_weights(path, self.weights)
         saved = Saved(
             source="sequence",
             config=self.config.model_dump(mode="json"),
@@ -275,7 +272,7 @@ class SequenceSource(PreparingSource):
         read_by = arrays["read"] if "read" in arrays else search.compacted(arrays["length"])
         return cls(
             config, load_encoder(path / "network.onnx"), search, read_by,
-            arrays["told"], space, saved.measured, weights=_weights(path),
+            arrays["told"], space, saved.measured, weights=read_weights(path),
             until_ms=saved.numbers.get("until_ms", 0),
         )  # fmt: skip
 
@@ -312,8 +309,12 @@ class SequenceLearner:
 
         config = self.config
         other = _other_shop(config) if source is None else None
-        known = other if source is None else source
-        space, content = self._content(facts, rng, None if known is None else known.space)
+        n_items = max(facts.log.n_items, len(facts.catalogue))
+        space, content = None, None
+        if config.behaviour.content:
+            before = other if source is None else source
+            known = None if before is None else before.space
+            space, content = told_of(facts.catalogue, n_items, config.space, rng, known)
         if other is not None and content is None:
             raise BadInput(
                 f"Nothing is told of the items of this shop that the network in "
@@ -322,7 +323,7 @@ class SequenceLearner:
             )
         learnt = learn(
             facts.log,
-            max(facts.log.n_items, len(facts.catalogue)),
+            n_items,
             config.behaviour,
             content=content,
             validation_share=config.validation_share,
@@ -338,7 +339,7 @@ class SequenceLearner:
         )
         acted_on = np.flatnonzero(learnt.acted_on | learnt.read.any(axis=1)).astype(np.int32)
         asked = learnt.queries[: max(_ASKED, config.vectors.measured_queries)]
-        search = ItemSearch.build(_units(learnt.read), acted_on, asked, config.vectors)
+        search = ItemSearch.build(units(learnt.read), acted_on, asked, config.vectors)
         made = SequenceSource(
             config, learnt.encoder, search, learnt.read, learnt.told, space,
             {**learnt.measured, **search.measured}, weights=learnt.weights,
@@ -350,23 +351,6 @@ class SequenceLearner:
         if learnt.held_out is not None:
             small.measured["int8_ndcg@10"] = small.ndcg(learnt.held_out)
         return small
-
-    def _content(
-        self, facts: TrainingFacts, rng: np.random.Generator, space: ItemSpace | None
-    ) -> tuple[ItemSpace | None, NDArray[np.float32] | None]:
-        """The space of what is told of items, and each one's place in it; none where little is."""
-        frame = facts.catalogue.frame
-        if not self.config.behaviour.content or "title" not in frame.columns:
-            return None, None
-        if space is None:
-            space, vectors, _ = fit_space(frame, self.config.space, rng)
-        else:
-            vectors = space.vectors(frame)
-        if not vectors.any():
-            return None, None
-        content = np.zeros((max(facts.log.n_items, frame.height), space.dim), np.float32)
-        content[: frame.height] = vectors
-        return space, content
 
 
 def _other_shop(config: SequenceConfig) -> SequenceSource | None:
@@ -391,33 +375,3 @@ def _other_shop(config: SequenceConfig) -> SequenceSource | None:
             remedy="Both need content = true, items with titles, and the same dim.",
         )
     return other
-
-
-def _weights(path: Path) -> Mapping[str, NDArray[Any]]:
-    """What a later training goes on from: read from the file when it is asked for."""
-    if not (path / WEIGHTS).exists():
-        return {}
-    weights: Mapping[str, NDArray[Any]] = np.load(path / WEIGHTS, allow_pickle=False)
-    return weights
-
-
-def _units(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(vectors / np.maximum(length, 1e-9), np.float32)
-
-
-def _with_rows(tail: Growing, place: NDArray[np.int64], vectors: NDArray[np.float32]) -> Growing:
-    """The tail with these vectors (n, dim) at their places; the same one where they were there.
-
-    Rows between them are 0.
-    """
-    new = place >= len(tail)
-    if (tail.rows[place[~new]] != vectors[~new]).any():
-        other = tail.rows.copy()
-        other[place[~new]] = vectors[~new]
-        tail = Growing(other)
-    if not new.any():
-        return tail
-    more = np.zeros((int(place.max()) + 1 - len(tail), vectors.shape[1]), np.float32)
-    more[place[new] - len(tail)] = vectors[new]
-    return tail.append(more)

@@ -16,7 +16,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from habitue.candidates.layout import sealed
 from habitue.facts import NO_ROW
 
-__all__ = ["VectorConfig", "VectorIndex", "nearest", "nearest_of"]
+__all__ = ["VectorConfig", "VectorIndex", "nearest", "nearest_of", "units"]
+
+_SPARE = 16  # asked for beyond the n: what differs less than half precision tells is near the edge
 
 
 def _faiss() -> Any:
@@ -112,7 +114,7 @@ class VectorIndex:
         return np.where(found >= 0, self.row[found], np.int32(NO_ROW))
 
     def _places(self, query: NDArray[np.float32], n: int) -> NDArray[np.int64]:
-        n_asked = min(n * self.refine_factor, len(self.row))
+        n_asked = min(n * self.refine_factor + _SPARE, len(self.row))
         if n_asked == 0:
             return np.empty((len(query), 0), np.int64)
         _, found = self._index.search(query, n_asked)
@@ -129,6 +131,12 @@ class VectorIndex:
     ) -> Self:
         """The index written there, read when it is first asked."""
         return cls(path, row, coded=coded, refine_factor=refine_factor, recall=recall)
+
+
+def units(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The vectors (n, dim) at unit length; 0 where they are 0."""
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.maximum(length, 1e-9), np.float32)
 
 
 def _flat(vectors: NDArray[np.float32], small: bool) -> Any:

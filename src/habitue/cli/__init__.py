@@ -367,6 +367,28 @@ def portrait(
 
 
 @app.command()
+def ratings(
+    shopper: Annotated[str, typer.Argument(help="The shopper's id.")],
+    items: Annotated[list[str], typer.Argument(help="The ids of the items, 100 at most.")],
+    level: Annotated[
+        float, typer.Option(help="Share of ratings that lie within the intervals told.")
+    ] = 0.8,
+    json: Json = False,
+    store: Store = None,
+    settings: SettingsFile = None,
+) -> None:
+    """Tell what a shopper would give items, how sure that is, and why."""
+    from habitue.cli.show import ratings_table, told_json
+
+    with _open(store, settings) as shop:
+        told = shop.ratings(shopper, items, level=level)
+    if json:
+        print(told_json(told))
+    else:
+        _console().print(ratings_table(told))
+
+
+@app.command()
 def doctor(store: Store = None, settings: SettingsFile = None) -> None:
     """Look for what is wrong with the settings, the store, the live state and the snapshots."""
     from habitue.cli.doctor import examine

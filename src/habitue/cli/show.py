@@ -14,6 +14,7 @@ from rich.table import Table
 if TYPE_CHECKING:
     from habitue.app import Shop, SnapshotInfo
     from habitue.behaviour.returning import Outlook
+    from habitue.candidates.foretold import ForetoldRatings, RatedItem
     from habitue.cli.doctor import Finding
     from habitue.portraits.portrait import Evidence, Portrait
     from habitue.privacy.keys import Keyring
@@ -26,6 +27,7 @@ __all__ = [
     "key_table",
     "outlook_table",
     "portrait_table",
+    "ratings_table",
     "slate_json",
     "slate_table",
     "snapshot_json",
@@ -106,9 +108,9 @@ def key_rows(keyring: Keyring) -> list[dict[str, str]]:
     ]
 
 
-def told_json(portrait: Portrait | Outlook) -> str:
-    """A portrait, or an outlook, as the HTTP interface would answer it."""
-    return msgspec.json.format(msgspec.json.encode(portrait)).decode()
+def told_json(told: Portrait | Outlook | ForetoldRatings) -> str:
+    """What is told of a shopper, as the HTTP interface would answer it."""
+    return msgspec.json.format(msgspec.json.encode(told)).decode()
 
 
 def portrait_table(portrait: Portrait) -> Table:
@@ -168,6 +170,35 @@ def outlook_table(outlook: Outlook) -> Table:
     pulls = ", ".join(f"{one.what} {one.strength:+.2f}" for one in outlook.pulls[:5])
     table.add_row("beside the average", pulls, "log odds")
     return table
+
+
+def ratings_table(told: ForetoldRatings) -> Table:
+    """Ratings foretold: what would be praised and blamed of each item, and what that rests on."""
+    table = Table(title=escape(told.shopper), title_justify="left")
+    if not told.personalisation:
+        for name in ("", "what"):
+            table.add_column(name, overflow="fold")
+        table.add_row("personalisation", "not allowed: nothing is foretold")
+        return table
+    for name in ("item", "rating", f"{told.level:.0%} within", "sides", "rests on"):
+        table.add_column(name, overflow="fold")
+    for one in told.ratings:
+        sides = "; ".join(
+            f"{side.says} {side.kind} {side.name} {side.adds:+.2f}" for side in one.sides
+        )
+        own = "" if one.given is None else f", was given {one.given.rating:g}"
+        table.add_row(
+            escape(one.item),
+            f"{one.rating:.2f}{own}",
+            f"{one.low:.2f} to {one.high:.2f}",
+            escape(sides) if one.known else "nobody knows the item: this is what is usual",
+            _rated(one.evidence),
+        )
+    return table
+
+
+def _rated(evidence: Sequence[RatedItem]) -> str:
+    return escape("; ".join(f"{one.at:%Y-%m-%d} {one.item} {one.rating:g}" for one in evidence))
 
 
 def _rests(evidence: Sequence[Evidence]) -> str:

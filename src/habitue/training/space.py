@@ -76,12 +76,22 @@ _OF_SOURCE: Final[Mapping[str, tuple[Knob, ...]]] = {
     ),
     "content": (Knob("neighbours", 20, 200, whole=True, log=True),),
     "again": (Knob("half_life_days", 10, 365, log=True),),
-    "graph": (Knob("hops", 1, 4, whole=True),),
+    "graph": (
+        Knob("position_decay", 0.4, 1),
+        Knob("temperature", 0.03, 0.3, log=True),
+        Knob("epochs", 3, 30, whole=True, log=True),
+    ),
     "sequence": (
         Knob("behaviour.dim", 32, 256, whole=True, log=True),
         Knob("behaviour.layers", 1, 3, whole=True),
         Knob("behaviour.schedule.rate", 3e-4, 1e-2, log=True),
         Knob("behaviour.schedule.epochs", 5, 40, whole=True, log=True),
+    ),
+    "two_tower": (
+        Knob("dim", 32, 256, whole=True, log=True),
+        Knob("pools", 1, 6, whole=True),
+        Knob("schedule.rate", 3e-4, 1e-2, log=True),
+        Knob("schedule.epochs", 2, 15, whole=True, log=True),
     ),
     "cold": (),
 }
@@ -127,7 +137,7 @@ def space_of(config: TrainingConfig) -> list[Knob]:
     for source in config.sources:
         if source.name not in always:
             knobs.append(Knob(_USE + source.name))
-        if source.source in ("sequence", "graph") and find_spec("torch") is None:
+        if source.source in ("sequence", "graph", "two_tower") and find_spec("torch") is None:
             continue
         knobs += [
             Knob(f"{source.name}.{one.name}", one.low, one.high, one.whole, one.log)
