@@ -62,11 +62,13 @@ def _read(streams: Streams, windows: Windows) -> Read:
     token = np.where(there, windows.first[:, None] + place, 0)
     gap = np.where(there & (place > 0), streams.gaps()[token], 0)  # before the first: not told
     at = windows.last
+    age = gap_step(streams.at_ms[at][:, None] - streams.at_ms[token])
     waiting = gap_step(streams.at_ms[at] - streams.at_ms[at - 1])
     return Read(
         np.where(there, streams.item_row[token], 0).astype(np.int32),
         np.where(there, streams.kind[token], 0).astype(np.int64),
         gap.astype(np.int64),
+        np.where(there, age, 0).astype(np.int64),
         length - 1,
         waiting.astype(np.int64),
     )

@@ -27,7 +27,8 @@ from habitue.behaviour.negatives import Urn
 from habitue.behaviour.network import ItemTable, Network
 from habitue.behaviour.packing import shuffled
 from habitue.behaviour.streams import Streams, Windows
-from habitue.behaviour.transfer import Pretrained
+from habitue.behaviour.transfer import Pretrained, turned
+from habitue.behaviour.transfer import Pretrained, turned
 
 __all__ = ["Teacher", "Training", "go_on_from", "rate_at"]
 
