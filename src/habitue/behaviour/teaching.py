@@ -28,7 +28,6 @@ from habitue.behaviour.network import ItemTable, Network
 from habitue.behaviour.packing import shuffled
 from habitue.behaviour.streams import Streams, Windows
 from habitue.behaviour.transfer import Pretrained, turned
-from habitue.behaviour.transfer import Pretrained, turned
 
 __all__ = ["Teacher", "Training", "go_on_from", "rate_at"]
 
