@@ -35,7 +35,7 @@ ROWS = {
     "lstm": BehaviourConfig(encoder="lstm"),
     "bidirectional": BehaviourConfig(encoder="bidirectional"),
 } | {
-    f"encoder-decoder, {slots} slots": BehaviourConfig(
+    f"encoder-decoder, a list of {slots}": BehaviourConfig(
         encoder="encoder-decoder", listing=ListingConfig(ahead=10, slots=slots)
     )
     for slots in (1, 5, 10)

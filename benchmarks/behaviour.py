@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.beauty import ALS, BOUGHT, BUYS, CONFIG, FORGETTING, LINEAR, read_beauty
+from benchmarks.beauty import BOUGHT, BUYS, CONFIG, FORGETTING, LINEAR, read_beauty
 from benchmarks.leave_one_out import (
     BATCH,
     Fit,
@@ -38,7 +38,7 @@ from benchmarks.leave_one_out import (
     shoppers_of,
     training_facts,
 )
-from habitue.behaviour.config import BehaviourConfig, LossConfig, ScheduleConfig
+from habitue.behaviour.config import BehaviourConfig, ListingConfig, LossConfig, ScheduleConfig
 from habitue.candidates.additive import AdditiveConfig
 from habitue.candidates.content import ContentConfig
 from habitue.candidates.contract import Source
@@ -64,7 +64,7 @@ BEAUTY = BehaviourConfig(
 TOWERS = TwoTowerConfig(  # chosen on the validation item: tried_two_tower.md
     kinds=BUYS, unnamed=0.0, schedule=TowerScheduleConfig(validation_share=0.02)
 )
-ALONE = ("two_tower", "als", "additive")  # peers, not among what is fused
+ALONE = ("two_tower", "additive")  # peers, not among what is fused
 PROPOSED = 100  # candidates of each source that the fused order chooses from
 
 
@@ -225,7 +225,6 @@ def beauty() -> tuple[Shoppers, dict[str, SourceConfig]]:
         ),
         "content": ContentConfig(profile=told_in, neighbours=300),
         "two_tower": TOWERS,
-        "als": ALS,
         "additive": AdditiveConfig(kinds=BUYS),
     }  # fmt: skip
 
@@ -265,7 +264,7 @@ ENCODERS: dict[str, dict[str, Any]] = {
     "gru": {"encoder": "gru"},
     "lstm": {"encoder": "lstm"},
     "bidirectional": {"encoder": "bidirectional"},
-    "encoder-decoder": {"encoder": "encoder-decoder"},
+    "encoder-decoder": {"encoder": "encoder-decoder", "listing": ListingConfig(ahead=10, slots=5)},
 }
 """What sets each encoder apart from the model as it is: chosen in ``tried_encoders.md``."""
 

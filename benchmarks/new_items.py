@@ -1,6 +1,7 @@
 """An item just posted is recommended: 1,000 of 1,000, within a second of the acknowledgement.
 
     python -m benchmarks.new_items [--items 1000] [--stock 5000] [--with-caps 41] [--folder KEPT]
+        [--knowledge]
 
 A round posts one item and then asks a surface until the item is in the slate. The time is from the
 acknowledgement to that slate. ``fresh`` is asked as another shopper each time, for 12 items. The
@@ -10,6 +11,8 @@ shopper who looked at that item last. Caps on brands and categories are lifted, 
 out is a question of rank: so it measures that an item is proposed and may be shown, and tells the
 slot it was found at beside. Before, up to 41 items are asked for with the caps surfaces have, once
 without room for new items beyond them and once with it, each of a kind (of 250) that no other is.
+With ``--knowledge`` the stock is learnt by ``popular`` and ``knowledge`` alone, ordered by the
+second, and slots are counted that tell what ties the new item to what the shopper has.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +35,12 @@ LIFTED = {
     f"surfaces.{surface}.rules.{cap}": 100
     for surface in TRAINED
     for cap in ("brand_cap", "category_cap")
+}
+KNOWING: dict[str, object] = {
+    "training.sources": [{"source": "popular"}, {"source": "knowledge"}],
+    "training.quotas": {"home": {"popular": 20, "knowledge": 200}},
+    **{f"surfaces.{surface}.fuse": "zscore" for surface in TRAINED},
+    **{f"surfaces.{surface}.weights": {"knowledge": 1.0} for surface in TRAINED},
 }
 _WORDS = [f"{a}{b}" for a in ("al", "bo", "cu", "de", "fi", "go") for b in "bdfgklmnprstvz"]
 
@@ -72,23 +82,28 @@ def stock(port: int, items: int) -> None:
     caller.close()
 
 
-def train(folder: Path) -> None:
-    """Learn from the stock as it stands, with all default sources."""
+def train(folder: Path, how: Mapping[str, object]) -> None:
+    """Learn from the stock as it stands; with all default sources, unless told otherwise."""
     from habitue.app import Shop, build
     from habitue.settings import Settings
 
-    with Shop(build(Settings.load(None, served_settings(folder, {})))) as shop:
+    with Shop(build(Settings.load(None, served_settings(folder, how)))) as shop:
         shop.train(seed=1)
 
 
-def soonest(caller: Caller, asked: dict[str, Any], item: str) -> tuple[float, int]:
-    """Seconds until a slate holds the item, and its slot; infinite where none did in time."""
+def soonest(caller: Caller, asked: dict[str, Any], item: str) -> tuple[float, int, bool]:
+    """Seconds until a slate holds the item, its slot, and whether that tells a path.
+
+    Infinite where none did in time.
+    """
     acknowledged = time.perf_counter()
     while time.perf_counter() - acknowledged < LATEST_SECONDS:
-        slate = [slot["item"] for slot in caller.post("/v1/recommend", asked)["items"]]
+        slots = caller.post("/v1/recommend", asked)["items"]
+        slate = [slot["item"] for slot in slots]
         if item in slate:
-            return time.perf_counter() - acknowledged, slate.index(item) + 1
-    return float("inf"), 0
+            at = slate.index(item)
+            return time.perf_counter() - acknowledged, at + 1, "path" in slots[at]
+    return float("inf"), 0, False
 
 
 def measure(
@@ -103,7 +118,7 @@ def measure(
     if since is not None:
         shelves = np.random.default_rng(6).integers(0, n_stock // 250, items)
         like = (since + np.arange(items)) % 250 + 250 * shelves
-    found = np.empty((items, 2))
+    found = np.empty((items, 3))
     for n in range(items):
         anchor = int(like[n % len(like)])
         new = {"id": f"{word}-{surface}-{n}", **described(anchor)}
@@ -120,12 +135,12 @@ def measure(
         caller.post("/v1/items", {"items": [new]})
         found[n] = soonest(caller, asked, new["id"])
     caller.close()
-    seconds, slot = found[np.isfinite(found[:, 0])].T
+    seconds, slot, tied = found[np.isfinite(found[:, 0])].T
     p50, p99 = np.quantile(seconds, [0.5, 0.99]) * 1000 if len(seconds) else (0, 0)
     print(
         f"{surface}: {len(seconds):,} of {items:,} new items within {LATEST_SECONDS:g} s of the "
         f"acknowledgement: p50 {p50:.1f} ms, p99 {p99:.1f} ms; slot p50 "
-        f"{np.median(slot) if len(slot) else 0:.0f}",
+        f"{np.median(slot) if len(slot) else 0:.0f}; {int(tied.sum()):,} with a path",
         flush=True,
     )
     return items - len(seconds)
@@ -137,25 +152,27 @@ def main() -> None:
     parser.add_argument("--stock", type=int, default=5_000)
     parser.add_argument("--with-caps", type=int, default=41)
     parser.add_argument("--folder", type=Path, help="keeps the trained shop for the next run")
+    parser.add_argument("--knowledge", action="store_true", help="learnt by what is known of items")
     asked = parser.parse_args()
+    how = KNOWING if asked.knowledge else {}
     with tempfile.TemporaryDirectory() as name:
         folder = asked.folder or Path(name)
         folder.mkdir(parents=True, exist_ok=True)
         if not (folder / "snapshots" / "active.json").exists():
             with Server(folder) as server:
                 stock(server.port, asked.stock)
-            train(folder)
+            train(folder, how)
         word = f"new{time.time_ns()}"
         for beyond in (0, 1) if asked.with_caps else ():
             rules = {f"surfaces.{surface}.rules.fresh_beyond_caps": beyond for surface in TRAINED}
             print(f"with the caps the surfaces have, {beyond} fresh item beyond them:")
-            with Server(folder, rules) as server:
+            with Server(folder, how | rules) as server:
                 for place, surface in enumerate(TRAINED):
                     # kinds of their own, or what was posted before would compete
                     since = (2 * place + beyond) * 250 // 6
                     n = min(asked.with_caps, 250 // 6)
                     measure(server.port, surface, n, asked.stock, f"{word}b{beyond}", since)
-        with Server(folder, LIFTED) as server:
+        with Server(folder, how | LIFTED) as server:
             n_missed = sum(
                 measure(server.port, surface, asked.items, asked.stock, word)
                 for surface in ("fresh", *TRAINED)

@@ -14,7 +14,7 @@ from tests.api.conftest import Client, Served, opened, settings_in
 from tests.app.worlds import SMALL_TRAINING, tell
 
 IN_TIME_SECONDS = 5.0
-"""Long beside the second that is promised: that is measured by ``benchmarks.knowledge``."""
+"""Long beside the second that is promised: that is measured by ``benchmarks.new_items``."""
 TRAINED: dict[str, object] = {
     **SMALL_TRAINING,
     "server.slate_budget_ms": 10_000,  # a busy machine must not fall back to popular

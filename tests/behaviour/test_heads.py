@@ -87,6 +87,24 @@ def test_what_always_follows_is_foretold():
     assert measured["next_kind_logloss"] < measured["plain_next_kind_logloss"]
 
 
+@pytest.mark.parametrize("encoder", ["bidirectional", "encoder-decoder", "gru"])
+def test_other_encoders_are_taught_them_too(encoder):
+    """Everybody looks and buys in turn."""
+    walk = rounds(60)
+    kind = np.where(np.arange(len(walk)) % 2 == 1, BUY, VIEW).astype(np.uint8)
+    walk = replace(walk, kind=kind)
+    config = BehaviourConfig.model_validate({
+        "encoder": encoder, "dim": 16, "dropout": 0.0, "input_dropout": 0.0,
+        "loss": {"negatives": 8}, "head_weights": {"next_kind": 1.0, "comes_back": 0.3},
+        "schedule": {"epochs": 60, "tokens": 60, "rate": 1e-2},
+    })  # fmt: skip
+    network = fit(Training(walk), config).network
+    kinds, comes = foretold(network, walk, walk.ends(3, config.length))
+    right = kinds.argmax(axis=1) == BUY  # five actions done, the fifth a look
+    assert right.mean() > 0.8
+    assert ((comes > 0) & (comes < 1)).all()
+
+
 def test_without_weights_there_are_no_heads():
     config = BehaviourConfig(dim=8, schedule=ScheduleConfig(epochs=1))
     network = fit(Training(rounds(10)), config).network

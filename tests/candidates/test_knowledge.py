@@ -72,6 +72,10 @@ def test_a_new_item_has_a_path_and_is_one_to_come_from(source: KnowledgeSource) 
     assert paths.from_row.tolist() == [[14, NO_ROW]]
     assert grown.side(int(paths.side[0, 0]))[:2] == ("brand", "Leaf")
     assert rows_of(grown.propose(asked, 3).item_row[0]), "who looked at it is known by it"
+    back = requests([[(2, VIEW, 0.0)]])
+    alone = np.array([[14]], np.int32)
+    adds = grown.paths(back, back.recent_item, alone).adds
+    assert adds == pytest.approx(grown.score(back, alone), rel=1e-4), "it has that side alone"
 
 
 def test_in_whatever_steps_items_come_it_is_the_same(source: KnowledgeSource) -> None:

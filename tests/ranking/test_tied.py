@@ -35,6 +35,7 @@ def title(row: int) -> str:
         (Path(1, "director", "Ridley Scott", NO_ROW), "Same director as Alien: Ridley Scott"),
         (Path(1, "film.film.directed_by", "R. S.", NO_ROW), "Directed by R. S., like Alien"),
         (Path(1, "^film.director.film", "R. S.", NO_ROW), "Shares R. S. with Alien"),
+        (Path(1, "director/born_in", "Wales", NO_ROW), "Director born in Wales, like Alien"),
         (Path(1, "sequel", "p", 3), "Sequel of Alien"),
         (Path(1, "based_on", "p", 3), "Alien: based on this"),
         (Path(2, "sequel", "aliens", 2), "Its sequel: Aliens"),

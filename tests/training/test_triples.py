@@ -61,6 +61,7 @@ def test_triples_are_read_by_their_last_version_and_entities_by_their_names(
         (0, "director", "Ridley Scott", 1.0),
         (0, "genre", "horror", 0.5),
         (1, "director", "m.cameron", 1.0),
+        (1, "director/born in", "Canada", 1.0),
     }
 
 
@@ -75,6 +76,25 @@ def test_the_other_way_about_is_told_where_forwards_is_not(store: SqliteFactStor
     )
     found = facts_of_store(store).triples
     assert told(found) == {(0, "director", "m.scott", 1.0), (1, "^directed", "m.cameron", 1.0)}
+
+
+def test_what_an_entity_has_its_items_have_at_one_remove(store: SqliteFactStore) -> None:
+    store.append(
+        [
+            knows("alien", "director", "m.scott", weight=0.5),
+            knows("m.scott", "born in", "South Shields", weight=0.5, at=T0 + DAY),
+            knows("m.scott", "label", "Ridley Scott"),
+            knows("South Shields", "lies in", "England"),
+            knows("m.cameron", "born in", "Canada"),
+        ],
+        received_at_ms=T0,
+    )
+    facts = facts_of_store(store)
+    assert told(facts.triples) == {
+        (0, "director", "Ridley Scott", 0.5),
+        (0, "director/born in", "South Shields", 0.25),
+    }
+    assert told(facts.as_of(T0 + 1).triples) == {(0, "director", "Ridley Scott", 0.5)}
 
 
 def test_an_entity_may_be_an_item(store: SqliteFactStore) -> None:
@@ -118,4 +138,4 @@ def test_a_triple_holds_from_the_moment_it_names_or_all_along(store: SqliteFactS
 def test_where_nothing_is_known_of_items_there_is_nothing(store: SqliteFactStore) -> None:
     assert facts_of_store(store).triples is None
     store.append([knows("m.cameron", "born in", "Canada")], received_at_ms=T0)
-    assert facts_of_store(store).triples is None
+    assert facts_of_store(store).triples is None, "of no item's entity"

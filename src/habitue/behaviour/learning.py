@@ -27,9 +27,9 @@ from habitue.facts import ActionLog, code_of
 if TYPE_CHECKING:
     from habitue.behaviour.fitting import Fitted
 
-__all__ = ["Learnt", "Progress", "learn", "repeats", "with_held_out"]
+__all__ = ["ONE_AT_A_TIME", "Learnt", "Progress", "learn", "repeats", "with_held_out"]
 
-_ONE_AT_A_TIME = Lock()
+ONE_AT_A_TIME = Lock()
 """PyTorch draws from one generator for the whole process: two trainings would disturb it."""
 
 _REPEATED = 0.02
@@ -107,7 +107,7 @@ def learn(
     )
     seed = int(rng.integers(2**31 - 1))
     run = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{seed}"
-    with _ONE_AT_A_TIME, torch.random.fork_rng(), curves_in(curves, run) as watched:
+    with ONE_AT_A_TIME, torch.random.fork_rng(), curves_in(curves, run) as watched:
         fitting = partial(fit, seed=seed, checkpoints=checkpoints, progress=progress, told=watched)
         fitted: Fitted | None = None
         larger: Fitted | None = None

@@ -198,7 +198,7 @@ class Teacher:
         return head_loss(
             self.network.heads,
             self.config.head_weights,
-            state if lesson.hidden is None else state[self._there(newest)],
+            state if len(newest) == len(state) else state.index_select(0, self._there(newest)),
             self._there(self.streams.kind[right]),
             self.coming,
             right - 1,

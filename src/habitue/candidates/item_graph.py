@@ -93,8 +93,7 @@ class ItemGraph:
 
     def side(self, number: int) -> Side:
         """What a side is called."""
-        relation, entity, row = self.sides.select("relation", "entity", "row").row(number)
-        return Side(relation, entity, row)
+        return self._named[number]
 
     @classmethod
     def of(
@@ -175,6 +174,10 @@ class ItemGraph:
         n_items, items = max(self.table.n_items, 1), self.sides["items"].to_numpy()
         broad = items > max(self.config.broad_share * n_items, 2.0)
         return sealed(np.where(broad, 0, np.log((n_items + 1) / items) ** 2), np.float32)
+
+    @cached_property
+    def _named(self) -> list[Side]:
+        return list(map(Side._make, self.sides.select("relation", "entity", "row").iter_rows()))
 
     @cached_property
     def _number(self) -> dict[str, int]:

@@ -11,7 +11,7 @@ Graph for Recommendation, 2021, learn weights of relations for the same end, by 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final, Literal, Self
+from typing import Literal, Self
 
 import numpy as np
 import polars as pl
@@ -22,7 +22,12 @@ from habitue.candidates.als import AlsConfig, AlsSource, confidence, factorised,
 from habitue.candidates.contract import PreparingSource, TrainingFacts
 from habitue.candidates.growing import Growing
 from habitue.candidates.item_graph import GraphOfItemsConfig, ItemGraph, Side
-from habitue.candidates.knowledge_fitting import incidence, relation_weights, side_vectors
+from habitue.candidates.knowledge_fitting import (
+    chosen_penalty,
+    incidence,
+    relation_weights,
+    side_vectors,
+)
 from habitue.candidates.layout import plain, scratch, sealed
 from habitue.candidates.neighbours import NeighbourTable
 from habitue.candidates.paths import Paths, best_paths
@@ -31,8 +36,6 @@ from habitue.candidates.search import ItemSearch, Sought
 from habitue.facts import Catalogue, Context
 
 __all__ = ["KnowledgeConfig", "KnowledgeLearner", "KnowledgeSource"]
-
-_LEAST_ITEMS: Final = 10.0  # acted on for each that the penalty weighs
 
 
 class KnowledgeConfig(BaseModel):
@@ -50,14 +53,15 @@ class KnowledgeConfig(BaseModel):
     graph: GraphOfItemsConfig = Field(
         default=GraphOfItemsConfig(), description="what items have in common"
     )
-    penalty: float = Field(
-        default=100.0, gt=0,
-        description="ridge penalty on the vectors of sides, in items; a tenth of those acted on at "
-        "most",
+    penalty: float | None = Field(
+        default=None, gt=0,
+        description="ridge penalty on the vectors of sides, in items; where not said, the one that "
+        "ranks items best that are held out",
     )  # fmt: skip
     share: float = Field(
         default=1.0, ge=0, le=100,
-        description="weight of what the graph foretells beside what was learnt of an item itself",
+        description="weight of what the graph foretells beside what was learnt of an item itself; "
+        "of an item nobody has acted on it stands for both",
     )  # fmt: skip
 
 
@@ -70,13 +74,15 @@ class KnowledgeSource(PreparingSource):
         als: AlsSource,
         graph: ItemGraph,
         sides: NDArray[np.float32],
+        acted: NDArray[np.bool_],
         measured: dict[str, float],
         *,
         whole: Growing | None = None,
     ) -> None:
-        """``sides`` (n_sides, factors) are what an item has of each; ``whole`` all items' vectors.
+        """``sides`` (n_sides, factors) are what foretells items, ``acted`` (n_fitted,) who had any.
 
-        ``whole`` (n_rows, factors) goes on behind the fitted items, as the graph's table does.
+        ``whole`` (n_rows, factors) are the vectors of all items; it goes on behind the fitted ones,
+        as the graph's table does.
         """
         self.config = config
         self.name = config.name
@@ -84,6 +90,7 @@ class KnowledgeSource(PreparingSource):
         self.graph = graph
         self.side_vectors = sealed(sides, np.float32)
         self.measured = measured
+        self._acted = acted
         self._whole = whole or Growing(als.search.vectors)
 
     @property
@@ -114,7 +121,11 @@ class KnowledgeSource(PreparingSource):
             self.graph.telling, self.side_vectors, self.als.vectors(context),
             *scratch.of(len(self.graph)), found.from_row, found.side, found.adds,
         )  # fmt: skip
-        return found
+        acted = np.zeros(shape, np.bool_)
+        fitted = (item_row >= 0) & (item_row < len(self._acted))
+        acted[fitted] = self._acted[item_row[fitted]]
+        share = np.float32(self.config.share)
+        return found._replace(adds=found.adds * np.where(acted, share, 1 + share))
 
     def side(self, number: int) -> Side:
         """What a side is called."""
@@ -173,12 +184,12 @@ class KnowledgeSource(PreparingSource):
         out = np.zeros((len(side), self.side_vectors.shape[1]), np.float32)
         for place in range(side.shape[1]):  # one of an item's sides after the other
             out += strength[:, place, None] * self.side_vectors[side[:, place]]
-        return out
+        return out * np.float32(1 + self.config.share)
 
     def _with(self, table: NeighbourTable, whole: Growing) -> KnowledgeSource:
         return KnowledgeSource(
             self.config, self.als.with_items(whole.rows), self.graph.with_table(table),
-            self.side_vectors, self.measured, whole=whole,
+            self.side_vectors, self._acted, self.measured, whole=whole,
         )  # fmt: skip
 
     def save(self, path: Path) -> None:
@@ -192,8 +203,10 @@ class KnowledgeSource(PreparingSource):
             numbers={"fitted_until_ms": self.als.fitted_until_ms, **search.numbers()},
             measured=self.measured,
         )
-        arrays = {"shopper": self.als.shopper_factors, "sides": self.side_vectors}
-        write(path, saved, {**arrays, **self.graph.table.arrays(), **search.arrays()})
+        own = {
+            "shopper": self.als.shopper_factors, "sides": self.side_vectors, "acted": self._acted,
+        }  # fmt: skip
+        write(path, saved, {**own, **self.graph.table.arrays(), **search.arrays()})
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -208,7 +221,7 @@ class KnowledgeSource(PreparingSource):
         )
         table = NeighbourTable.of_arrays(arrays, n_targets=len(arrays["sides"]))
         graph = ItemGraph.load(path, table, config.graph)
-        return cls(config, als, graph, arrays["sides"], saved.measured)
+        return cls(config, als, graph, arrays["sides"], arrays["acted"], saved.measured)
 
 
 class KnowledgeLearner:
@@ -229,9 +242,11 @@ class KnowledgeLearner:
         weight, edges = relation_weights(graph, vectors, support, seen)
         graph = graph.weighed(weight)
         whole = incidence(graph)
-        penalty = min(config.penalty, max(float(acted.sum()), 1.0) / _LEAST_ITEMS)
-        sides = config.share * side_vectors(whole, vectors, acted, penalty)
-        vectors = (vectors + whole @ sides).astype(np.float32)
+        penalty = config.penalty or chosen_penalty(whole, vectors, wanted, seen, rng)
+        sides = side_vectors(whole, vectors, acted, penalty)
+        foretold = whole @ sides
+        vectors = np.where(acted[:, None], vectors, foretold) + config.share * foretold
+        vectors = vectors.astype(np.float32)
         told = np.flatnonzero(vectors.any(axis=1)).astype(np.int32)
         n_items = int(told.max(initial=-1)) + 1  # what comes behind is to be told of yet: a tail
         shopper = shoppers_of(wanted, vectors, config.als)
@@ -240,8 +255,10 @@ class KnowledgeLearner:
         search = ItemSearch.build(vectors[:n_items], told, asked, config.als.vectors)
         als = AlsSource(config.als, shopper, search, fitted_until_ms=facts.now_ms)
         graph = graph.with_table(graph.table.head(n_items))
-        measured = {**search.measured, **_measured(graph, weight, edges)}
-        return KnowledgeSource(config, als, graph, sides.astype(np.float32), measured)
+        measured = {**search.measured, "penalty": penalty, **_measured(graph, weight, edges)}
+        return KnowledgeSource(
+            config, als, graph, sides.astype(np.float32), acted[:n_items], measured
+        )
 
 
 def _measured(

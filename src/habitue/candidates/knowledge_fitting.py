@@ -16,12 +16,17 @@ from scipy.optimize import nnls
 
 from habitue.candidates.item_graph import ItemGraph
 
-__all__ = ["incidence", "relation_weights", "side_vectors"]
+__all__ = ["PENALTIES", "chosen_penalty", "incidence", "relation_weights", "side_vectors"]
 
 Floats = NDArray[np.float64]
 
 _OTHERS: Final = 30.0  # items of nothing that stand beside those of a side: few say little
 _BELIEVED: Final = 300.0  # edges that the weight of all relations together counts for each
+PENALTIES: Final = (300.0, 100.0, 30.0, 10.0, 3.0, 1.0)
+"""Ridge penalties on the vectors of sides that are tried, in items."""
+_HELD_OUT: Final = 5  # one item of so many is foretold to choose among them,
+_MOST_HELD: Final = 2_000  # so many at most,
+_ASKED: Final = 1_000  # for so many shoppers
 _SOLVES: Final = 30  # steps of the conjugate gradient at most
 _SETTLED: Final = 1e-4  # of the error at the start
 
@@ -94,6 +99,39 @@ def _root(shopper: Floats) -> Floats:
     dim = shopper.shape[1]
     moments = shopper.T @ shopper / max(len(shopper), 1)
     return np.asarray(np.linalg.cholesky(moments + 1e-9 * np.eye(dim)))
+
+
+def chosen_penalty(
+    whole: sp.csr_matrix, item: Floats, wanted: sp.csr_matrix, shopper: Floats,
+    rng: np.random.Generator,
+) -> float:  # fmt: skip
+    """The penalty with which items drawn by lot are ranked best that are foretold from the others.
+
+    Ranked they are among themselves for shoppers (n_shoppers, dim) who ``wanted`` any: by the gain
+    of all that each wanted, discounted by rank. Where none can be asked it is the largest.
+    """
+    support = np.bincount(wanted.indices, minlength=wanted.shape[1])
+    acted = rng.permutation(np.flatnonzero((support > 0) & (np.diff(whole.indptr) > 0)))
+    held = acted[: min(len(acted) // _HELD_OUT, _MOST_HELD)]
+    asked = rng.permutation(np.flatnonzero(np.diff(wanted[:, held].indptr)))[:_ASKED]
+    if not len(asked):
+        return PENALTIES[0]
+    there = support > 0
+    there[held] = False
+    right = wanted[asked][:, held].toarray() > 0
+    gain = []
+    for penalty in PENALTIES:
+        foretold = whole[held] @ side_vectors(whole, item, there, penalty)
+        order = np.argsort(-(shopper[asked] @ foretold.T), axis=1, kind="stable")
+        gain.append(float(_gain(np.take_along_axis(right, order, axis=1)).mean()))
+    return PENALTIES[int(np.argmax(gain))]
+
+
+def _gain(hit: NDArray[np.bool_]) -> Floats:
+    """The gain of each row's hits (n, m), discounted by rank, beside that of the best order."""
+    discount = 1 / np.log2(np.arange(hit.shape[1]) + 2)
+    best = np.cumsum(discount)[hit.sum(axis=1) - 1]
+    return np.asarray((hit * discount).sum(axis=1) / best)
 
 
 def side_vectors(

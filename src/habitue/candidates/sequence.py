@@ -213,7 +213,7 @@ class SequenceSource(PreparingSource):
         had = self._had(tokens)
         sought: Prepared = Sought(self.search, query)
         behaviour = self.config.behaviour
-        if behaviour.encoder == "encoder-decoder":
+        if behaviour.encoder == "encoder-decoder" and behaviour.listing.slots > 1:
             listed = self._listed(tokens, query, had)
             sought = Generated(sought, listed, 1 / behaviour.loss.temperature)
         return Without(sought, had) if had.shape[1] else sought

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from habitue.behaviour.beginnings import begun_near
 from habitue.behaviour.going_on import Earlier
+from habitue.behaviour.learning import ONE_AT_A_TIME
 from habitue.behaviour.losses import softmax_against_sample
 from habitue.behaviour.negatives import Urn
 from habitue.behaviour.network import ItemTable
@@ -376,7 +377,7 @@ def fit(lessons: Lessons, config: TwoTowerConfig, rng: np.random.Generator) -> F
     torch.set_num_threads(schedule.threads)
     began = time.process_time()
     try:
-        with torch.random.fork_rng():
+        with ONE_AT_A_TIME, torch.random.fork_rng():
             torch.manual_seed(int(rng.integers(2**31 - 1)))
             run = _Run(lessons, config, rng)
             judged = None if lessons.judged is None else _judged(lessons, lessons.judged, config)

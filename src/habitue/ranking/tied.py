@@ -145,14 +145,17 @@ def _wanted(context: Context) -> Rows:
 
 
 def _plainly(relation: str) -> str:
-    """A relation in words: the last step of its name.
+    """A relation in words: the last step of its name, or of both where it is one behind another.
 
     >>> _plainly("^film.film.directed_by")
     'directed by'
+    >>> _plainly("film.director/born_in")
+    'director born in'
     """
     if relation in _OF_KIND["category"]:
         return "category"
-    said = relation.removeprefix(REVERSED).rpartition(".")[2].rpartition("/")[2]
+    steps = relation.removeprefix(REVERSED).split("/")
+    said = " ".join(step.rpartition(".")[2] for step in steps)
     return said.replace("_", " ").strip().lower()
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, Self, cast
 
 import msgspec
 import numpy as np
@@ -77,8 +77,7 @@ class LivePaths(LiveSource):
 
     @property
     def _graph(self) -> PathSource:
-        assert isinstance(self.current, PathSource)
-        return self.current
+        return cast("PathSource", self.current)  # asked once, at the start: looking takes 30 us
 
 
 def _live(source: ExtendingSource) -> LiveSource:

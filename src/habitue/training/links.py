@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -10,13 +11,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from habitue.facts import Links
+from habitue.store.columns import LINK
 from habitue.store.contract import FactStore
 
-__all__ = ["links_of_store"]
+__all__ = ["last_versions", "links_of_store"]
 
-_COLUMNS: Final = (
-    "seq", "kind", "head_row", "tail_row", "weight", "deleted", "at_ms", "received_at_ms",
-)  # fmt: skip
 _BOTH_WAYS: Final = "friend"
 
 
@@ -32,26 +31,11 @@ def links_of_store(
     (n_shoppers,) persons are read. A tie stands from the moment its last version names; one told
     without a time is taken to have stood all along.
     """
-    tables = list(store.scan("link", until_seq=watermark, columns=_COLUMNS))
-    if not tables:
-        return None
-    frame = pl.from_arrow(pa.concat_tables(tables))
-    assert isinstance(frame, pl.DataFrame)
     ends = ("head_row", "tail_row")
-    told = (
-        frame.filter(
-            pl.col("kind").is_in([_BOTH_WAYS, "trust"]),
-            *(pl.col(end).is_between(0, len(canonical) - 1) for end in ends),
-        )
-        .sort("seq")
-        .unique(["kind", *ends], keep="last", maintain_order=True)
-        .filter(~pl.col("deleted"), pl.col("weight") > 0)
-        .with_columns(
-            at_ms=pl.when(pl.col("at_ms") == pl.col("received_at_ms"))
-            .then(0)
-            .otherwise(pl.col("at_ms"))
-        )
-    )
+    standing = last_versions(store, watermark, (_BOTH_WAYS, "trust"), ends)
+    told = standing.filter(*(pl.col(end).is_between(0, len(canonical) - 1) for end in ends))
+    if not told.height:
+        return None
     one, other = (canonical[told[end].to_numpy()] for end in ends)
     mutual = (told["kind"] == _BOTH_WAYS).to_numpy()
     ties = pl.DataFrame(
@@ -76,4 +60,30 @@ def links_of_store(
         ties["known"].to_numpy().astype(np.int32),
         ties["weight"].to_numpy().astype(np.float32),
         ties["at_ms"].to_numpy(),
+    )
+
+
+def last_versions(
+    store: FactStore, watermark: int, kinds: Sequence[str], ends: tuple[str, str]
+) -> pl.DataFrame:
+    """The links of these kinds that stand, by their last versions: one a pair of ends and relation.
+
+    ``ends`` are the columns that name them. Where a version was told without a time, ``at_ms`` is
+    0: it is taken to have stood all along.
+    """
+    columns = ("seq", "kind", *ends, "relation", "weight", "deleted", "at_ms", "received_at_ms")
+    tables = list(store.scan("link", until_seq=watermark, columns=columns))
+    table = pa.concat_tables(tables) if tables else LINK.empty_table().select(list(columns))
+    frame = pl.from_arrow(table)
+    assert isinstance(frame, pl.DataFrame)
+    return (
+        frame.filter(pl.col("kind").is_in(kinds))
+        .sort("seq")
+        .unique(["kind", *ends, "relation"], keep="last", maintain_order=True)
+        .filter(~pl.col("deleted"), pl.col("weight") > 0)
+        .with_columns(
+            at_ms=pl.when(pl.col("at_ms") == pl.col("received_at_ms"))
+            .then(0)
+            .otherwise(pl.col("at_ms"))
+        )
     )

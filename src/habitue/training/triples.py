@@ -6,11 +6,11 @@ from typing import Final
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
 
 from habitue.facts import NO_ROW, Triples
 from habitue.facts.triples import REVERSED
 from habitue.store.contract import FactStore
+from habitue.training.links import last_versions
 
 __all__ = ["NAMING", "triples_of_store"]
 
@@ -20,35 +20,16 @@ NAMING: Final = ("label", "name")
 SAME: Final = "same_as"
 """The relation of an item to what it is called elsewhere, whichever of the two is the head."""
 
-_COLUMNS: Final = (
-    "seq", "kind", "head", "relation", "tail", "weight", "deleted", "at_ms", "received_at_ms",
-)  # fmt: skip
-
 
 def triples_of_store(store: FactStore, watermark: int) -> Triples | None:
     """What is known of items, as the last versions of its triples say; nothing: ``None``.
 
     An end that is an item's id, or is told to be the ``SAME`` as one, is that item, and the other
     end the entity; where the tail is the item, the relation is ``REVERSED``, unless the same is
-    told forwards too. A triple holds from the moment its last version names; one told without a
-    time is taken to have held all along.
+    told forwards too. What an entity has is the item's at one remove: its relation is both, the one
+    behind the other. A triple holds from the moment its last version names, or all along.
     """
-    tables = list(store.scan("link", until_seq=watermark, columns=_COLUMNS))
-    if not tables:
-        return None
-    frame = pl.from_arrow(pa.concat_tables(tables))
-    assert isinstance(frame, pl.DataFrame)
-    told = (
-        frame.filter(pl.col("kind") == "knowledge")
-        .sort("seq")
-        .unique(["head", "relation", "tail"], keep="last", maintain_order=True)
-        .filter(~pl.col("deleted"), pl.col("weight") > 0)
-        .with_columns(
-            at_ms=pl.when(pl.col("at_ms") == pl.col("received_at_ms"))
-            .then(0)
-            .otherwise(pl.col("at_ms"))
-        )
-    )
+    told = last_versions(store, watermark, ("knowledge",), ("head", "tail"))
     items = pl.DataFrame({"id": store.item_ids()}, schema={"id": pl.String}).with_row_index("row")
     same = _with_rows(told.filter(pl.col("relation") == SAME), items)
     elsewhere = [
@@ -59,7 +40,14 @@ def triples_of_store(store: FactStore, watermark: int) -> Triples | None:
     ]
     items = pl.concat([items, *elsewhere]).unique("id", keep="first", maintain_order=True)
     named = _with_rows(told.filter(pl.col("relation") != SAME), items)
-    about = pl.concat(
+    about = _about_items(named)
+    about = pl.concat([about, _at_one_remove(about, named)])
+    return _coded(about, named, items) if about.height else None
+
+
+def _about_items(named: pl.DataFrame) -> pl.DataFrame:
+    """Of every item its ``relation`` to an ``entity``, whichever of the two was the head."""
+    both = pl.concat(
         [
             named.filter(pl.col("head_row").is_not_null()).select(
                 item="head_row", relation="relation", entity="tail", weight="weight", at_ms="at_ms"
@@ -71,8 +59,22 @@ def triples_of_store(store: FactStore, watermark: int) -> Triples | None:
         ]
     )  # fmt: skip
     forwards = ~pl.col("relation").str.starts_with(REVERSED)
-    about = about.filter(forwards | ~forwards.any().over("item", "entity"))
-    return _coded(about, named, items) if about.height else None
+    return both.filter(forwards | ~forwards.any().over("item", "entity"))
+
+
+def _at_one_remove(about: pl.DataFrame, named: pl.DataFrame) -> pl.DataFrame:
+    """What the entities of items, as long as they are none, have themselves."""
+    neither = pl.col("head_row").is_null() & pl.col("tail_row").is_null()
+    beyond = named.filter(neither, ~pl.col("relation").is_in(NAMING)).select(
+        entity="head", behind="relation", further="tail", its_weight="weight", since="at_ms"
+    )
+    return about.join(beyond, on="entity").select(
+        item="item",
+        relation=pl.format("{}/{}", "relation", "behind"),
+        entity="further",
+        weight=pl.col("weight") * pl.col("its_weight"),
+        at_ms=pl.max_horizontal("at_ms", "since"),
+    )
 
 
 def _with_rows(told: pl.DataFrame, items: pl.DataFrame) -> pl.DataFrame:
