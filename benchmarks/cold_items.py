@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.beauty import FORGETTING
+from benchmarks.beauty import BUYS, FORGETTING
 from benchmarks.behaviour import BEAUTY as NETWORK
 from benchmarks.graphs import DATA, GAT, SAGE
 from benchmarks.leave_one_out import Shoppers
@@ -30,6 +30,8 @@ from habitue.candidates.content import ContentConfig
 from habitue.candidates.contract import ExtendingSource, TrainingFacts
 from habitue.candidates.roster import SourceConfig, learner_of, warm
 from habitue.candidates.sequence import SequenceConfig
+from habitue.candidates.two_tower import TwoTowerConfig
+from habitue.candidates.two_tower_config import TowerScheduleConfig
 from habitue.facts import MS_PER_DAY, NO_ROW, ActionLog, Catalogue, Context, Owned
 from habitue.portraits import pick
 
@@ -45,6 +47,7 @@ SOURCES: dict[str, SourceConfig] = {
     "graphsage": SAGE,
     "gat": GAT,
     "sequence": SequenceConfig(behaviour=NETWORK, validation_share=0.02),
+    "two_tower": TwoTowerConfig(kinds=BUYS, schedule=TowerScheduleConfig(validation_share=0.02)),
 }
 
 
