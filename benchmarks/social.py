@@ -123,8 +123,10 @@ def main() -> None:
             )
         if not arguments.validate:
             without = {name: both for name, both in scores.items() if name != "social"}
-            learnt = [learnt_order(taught, asked, told, seed) for told in (scores, without)]
-            gains.append((learnt[0], learnt[1]))
+            every, others = (
+                asked.ndcg(learnt_order(taught, asked, told, seed)) for told in (scores, without)
+            )
+            gains.append((every, others))
             for name, found in zip(("all, learnt", "all without social"), gains[-1], strict=True):
                 table.add_row(name, "", f"{found.mean():.4f}", "")
         console.print(table)

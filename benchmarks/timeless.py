@@ -169,8 +169,8 @@ def table_of(
 
 def learnt_order(
     taught: Question, asked: Question, scores: dict[str, tuple[NDArray[np.float32], ...]], seed: int
-) -> NDArray[np.float64]:
-    """NDCG@10 of each shopper by the order learnt on the teaching part from these sources."""
+) -> NDArray[np.float32]:
+    """The score of every item for everyone asked, as learnt on the teaching part from sources."""
     x, row, item = table_of(taught, [of_both[0] for of_both in scores.values()])
     grade = taught.right[row, item].astype(np.int8) * 3
     answered = np.bincount(row, grade, minlength=len(taught.seen)) > 0
@@ -188,7 +188,7 @@ def learnt_order(
     x, row, item = table_of(asked, [of_both[1] for of_both in scores.values()])
     out = np.full(asked.seen.shape, -np.inf, np.float32)
     out[row, item] = ranker.forest.predict(x)
-    return asked.ndcg(out)
+    return out
 
 
 def interval(a: NDArray[np.float64], b: NDArray[np.float64]) -> str:

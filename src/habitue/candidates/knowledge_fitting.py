@@ -21,6 +21,7 @@ __all__ = ["PENALTIES", "chosen_penalty", "incidence", "relation_weights", "side
 Floats = NDArray[np.float64]
 
 _OTHERS: Final = 30.0  # items of nothing that stand beside those of a side: few say little
+_JUDGED: Final = 5_000  # items foretold at most: what a relation says of them is held at once
 _BELIEVED: Final = 300.0  # edges that the weight of all relations together counts for each
 PENALTIES: Final = (300.0, 100.0, 30.0, 10.0, 3.0, 1.0)
 """Ridge penalties on the vectors of sides that are tried, in items."""
@@ -47,39 +48,41 @@ def relation_weights(
 
     ``item`` (n_items, dim) are the vectors of the items acted on, ``support`` (n_items,) by how
     many, 0 for the others. What counts is what shoppers (n_shoppers, dim) would see of an error.
-    Each item is foretold by other items alone, so a side of a single item foretells nothing.
+    Each item is foretold by other items alone, so a side of a single item foretells nothing; asked
+    for are the items most acted on.
     """
-    whole = incidence(graph)
-    root = _root(shopper)
-    trust = np.sqrt(np.sqrt(support))[:, None]
-    there = support > 0
-    target = (item @ root) * trust
+    whole, root, there = incidence(graph).tocsc(), _root(shopper), support > 0
+    judged = np.argsort(-support, kind="stable")[: min(_JUDGED, int(there.sum()))]
+    trust = np.sqrt(np.sqrt(support[judged]))[:, None]
+    target = (item[judged] @ root * trust).astype(np.float32).ravel()
     n = len(graph.relations)
-    gram, pull, count = np.zeros((n, n)), np.zeros(n), np.zeros(n, np.int64)
+    gram, pull = np.zeros((n, n)), np.zeros(n)
+    count, seen = np.zeros(n, np.int64), np.zeros(n, np.int64)
     foretold: list[NDArray[np.float32]] = []
     for r in range(n):
-        part = whole[:, graph.relation_of == r]
-        seen = _from_others(part, item, there) @ root * trust
-        count[r] = part.nnz
-        foretold.append(seen.astype(np.float32).ravel())
-        pull[r] = float(foretold[r] @ target.astype(np.float32).ravel())
+        part = whole[:, graph.relation_of == r].tocsr()
+        found = _from_others(part, item, there, judged) @ root * trust
+        count[r], seen[r] = part.nnz, part[judged].nnz
+        foretold.append(found.astype(np.float32).ravel())
+        pull[r] = float(foretold[r] @ target)
         for other in range(r + 1):
             gram[r, other] = gram[other, r] = float(foretold[r] @ foretold[other])
-    return _solved(gram, pull, count), count
+    return _solved(gram, pull, seen), count
 
 
-def _from_others(part: sp.csr_matrix, item: Floats, there: NDArray[np.bool_]) -> Floats:
-    """Each item as the sum of the means of its sides, itself left out: (n_items, dim)."""
+def _from_others(
+    part: sp.csr_matrix, item: Floats, there: NDArray[np.bool_], judged: NDArray[np.int64]
+) -> Floats:
+    """The judged items as sums of the means of their sides, themselves left out: (n, dim)."""
     known = sp.diags_array(there.astype(np.float64)) @ part
     total = known.T @ item
     mass = np.asarray(known.multiply(known).sum(axis=0)).ravel()
-    edge = part.tocoo()
-    own = edge.data * there[edge.row]
-    share = edge.data / (np.maximum(mass[edge.col] - own**2, 0) + _OTHERS)
-    shape = part.shape
+    edge = part[judged].tocoo()
+    share = edge.data / (np.maximum(mass[edge.col] - edge.data**2, 0) + _OTHERS)
+    shape = (len(judged), part.shape[1])
     others = sp.csr_matrix((share, (edge.row, edge.col)), shape) @ total
-    itself = np.bincount(edge.row, share * own, shape[0])
-    return np.asarray(others - itself[:, None] * item)
+    itself = np.bincount(edge.row, share * edge.data, len(judged))
+    return np.asarray(others - itself[:, None] * item[judged])
 
 
 def _solved(gram: Floats, pull: Floats, count: NDArray[np.int64]) -> Floats:
