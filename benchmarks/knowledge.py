@@ -1,6 +1,6 @@
 """What a graph of items adds: MovieLens 100K by genres and years, Last.fm by tags and triples.
 
-    python -m benchmarks.knowledge [--data movielens lastfm] [--seeds 3] [--validate] [--cold]
+    python -m benchmarks.knowledge [--data movielens lastfm] [--seeds 0 1 2] [--validate] [--cold]
         [--trial '{"penalty": 100}' ...] [--freebase]
 
 Of all pairs 20 % at random, drawn anew with each seed, are the test part; an eighth of the others
@@ -215,12 +215,12 @@ Means = dict[str, list[NDArray[np.float64]]]
 
 
 def known_items(
-    name: str, data: Told, seeds: int, trial: dict[str, Any], *, validate: bool
+    name: str, data: Told, seeds: Sequence[int], trial: dict[str, Any], *, validate: bool
 ) -> None:
     """How well each source, and a learnt order of all, finds the items of the test part."""
     ndcg, recall, spent = {}, {}, {}  # type: tuple[Means, Means, dict[str, float]]
     everyone = np.ones(data.n_shoppers, np.bool_)
-    for seed in range(seeds):
+    for seed in seeds:
         lot = np.random.RandomState(seed).permutation(len(data.item))
         test, rest = lot[: len(lot) // 5], lot[len(lot) // 5 :]
         teach, fit = rest[: len(rest) // 8], rest[len(rest) // 8 :]
@@ -247,7 +247,8 @@ def known_items(
                 order = learnt_order(*questions, told, seed)
                 ndcg.setdefault(label, []).append(questions[-1].ndcg(order))
                 recall.setdefault(label, []).append(questions[-1].recall(order))
-    title = f"{name}, {'teaching part' if validate else 'test part'}, {seeds} seeds"
+    part = "teaching part" if validate else "test part"
+    title = f"{name}, {part}, seeds {', '.join(map(str, seeds))}"
     _show(title, ndcg, recall, spent)
     pairs = [("knowledge", "als"), ("learnt, all", "learnt, without")]
     for one, other in pairs[: 1 if validate else 2]:
@@ -282,7 +283,12 @@ def cold_items(name: str, data: Told, seeds: Sequence[int], trial: dict[str, Any
             score[:, ~hidden] = -np.inf
             ndcg.setdefault(one, []).append(question.ndcg(score))
             recall.setdefault(one, []).append(question.recall(score))
-    _show(f"{name}, hidden items among themselves, {len(seeds)} seeds", ndcg, recall, spent)
+    _show(
+        f"{name}, hidden items among themselves, seeds {', '.join(map(str, seeds))}",
+        ndcg,
+        recall,
+        spent,
+    )
     mean = {one: float(np.concatenate(of).mean()) for one, of in recall.items()}
     print(
         f"knowledge: {mean['knowledge'] / mean['random']:.1f} times random (3 wanted), "
@@ -323,7 +329,7 @@ def main() -> None:
     """Print the tables that are asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", nargs="+", default=list(DATA), choices=list(DATA))
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--validate", action="store_true", help="the teaching part alone")
     parser.add_argument("--cold", action="store_true", help="items nobody has acted on")
     parser.add_argument("--trial", nargs="*", default=["{}"], help="settings of knowledge, JSON")
@@ -339,7 +345,7 @@ def main() -> None:
                 print(f"with {said}")
             if asked.cold:
                 first = 100 if asked.validate else 0
-                cold_items(name, data, range(first, first + asked.seeds), trial)
+                cold_items(name, data, [first + seed for seed in asked.seeds], trial)
             else:
                 known_items(name, data, asked.seeds, trial, validate=asked.validate)
 
