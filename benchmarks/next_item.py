@@ -36,10 +36,10 @@ N = 200  # items asked for
 LENGTH = 50
 
 
-def shop(n_items: int, n_shoppers: int, seed: int = 0) -> Shoppers:
-    """Shoppers of 52 to 80 actions, who mostly go on to one of the next items of a cluster."""
+def shop(n_items: int, n_shoppers: int, *, least: int = LENGTH + 2, seed: int = 0) -> Shoppers:
+    """Shoppers of ``least`` to half as many actions more, who mostly go on within a cluster."""
     rng = np.random.default_rng(seed)
-    length = rng.integers(LENGTH + 2, 80, n_shoppers)
+    length = rng.integers(least, least + least // 2, n_shoppers)
     total = int(length.sum())
     first = np.repeat(np.cumsum(length) - length, length)
     jumps = rng.random(total) < 0.1

@@ -130,7 +130,8 @@ def main() -> None:
             else:
                 line.learn(known, day)
             line.ask(split)
-    show(lines, np.concatenate(who), arguments.part)
+        if place:
+            show(lines, np.concatenate(who), arguments.part)
 
 
 def show(lines: list[Line], who: NDArray[np.int32], part: str) -> None:

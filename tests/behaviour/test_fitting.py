@@ -92,15 +92,21 @@ def test_the_same_seed_is_the_same_network() -> None:
     assert not torch.equal(a, c)
 
 
-@pytest.mark.parametrize("encoder", ["transformer", "bidirectional", "encoder-decoder", "gru"])
+@pytest.mark.parametrize(
+    ("encoder", "item_steps"),
+    [("transformer", "all"), ("transformer", "own"), ("bidirectional", "all"),
+     ("encoder-decoder", "all"), ("gru", "all")],
+)  # fmt: skip
 def test_a_training_that_was_killed_ends_as_if_it_had_not_been(
-    encoder: str, tmp_path: Path
+    encoder: str, item_steps: str, tmp_path: Path
 ) -> None:
     """It is killed in the middle of a pass, twice, and goes on from what it had written."""
     walk = rounds(60)
     walk = replace(walk, at_ms=walk.at_ms // (3 * 86_400_000))  # three at once
     training = Training(walk.without_last(1), judged=walk, judged_without=False)
-    schedule = SMALL.schedule.model_copy(update={"checkpoint_minutes": 1e-9, "averaging": 0.9})
+    schedule = SMALL.schedule.model_copy(
+        update={"checkpoint_minutes": 1e-9, "averaging": 0.9, "item_steps": item_steps}
+    )
     config = SMALL.model_copy(update={"encoder": encoder, "schedule": schedule, "ties": "drawn"})
     whole = fit(training, config, seed=5)
 

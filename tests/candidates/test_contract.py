@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from habitue.behaviour import BehaviourConfig
-from habitue.behaviour.config import ScheduleConfig
+from habitue.behaviour.config import ScheduleConfig, StudentConfig
 from habitue.candidates import Proposals, Source, TrainingFacts, preparing
 from habitue.candidates.additive import AdditiveConfig
 from habitue.candidates.bpr import BprConfig
@@ -65,6 +65,13 @@ SOURCES: tuple[SourceConfig, ...] = (
     GRAPH,
     GRAPH.model_copy(update={"name": "graphsage", "network": GraphSageConfig()}),
     GRAPH.model_copy(update={"name": "gat", "network": GatConfig()}),
+    SequenceConfig(
+        name="sequence_light",
+        precision="int8",
+        behaviour=BehaviourConfig(
+            dim=16, schedule=ScheduleConfig(epochs=20, tokens=200), student=StudentConfig(dim=8)
+        ),
+    ),
     SequenceConfig(
         name="both_ways",
         behaviour=BehaviourConfig(
@@ -129,7 +136,7 @@ MIXED = requests(
 )
 
 
-INEXACT = ("sequence", "both_ways", "listed")
+INEXACT = ("sequence", "sequence_light", "both_ways", "listed")
 """Networks: the last bits of a product depend on what it is worked out beside."""
 
 

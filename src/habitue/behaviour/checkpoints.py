@@ -75,6 +75,10 @@ class Checkpoint:
             digest.update(np.ascontiguousarray(training.content).data)
         if training.earlier is not None:
             digest.update(np.ascontiguousarray(training.earlier.read).data)
+        if training.pretrained is not None:
+            digest.update(np.ascontiguousarray(training.pretrained.told).data)
+        if training.larger is not None:
+            digest.update(training.larger.units.cpu().numpy().data)
         return cls(folder / f"training-{digest.hexdigest()[:24]}.pt", minutes * 60)
 
     def is_due(self) -> bool:
@@ -97,6 +101,7 @@ class Checkpoint:
             "best": at.best,
             "step": teacher.step,
             "mean": teacher.mean,
+            "rows": None if teacher.rows is None else teacher.rows.state(),
             "network": teacher.network.state_dict(),
             "optimiser": teacher.optimiser.state_dict(),
             "torch": torch.get_rng_state(),
@@ -115,6 +120,8 @@ class Checkpoint:
         teacher.network.load_state_dict(told["network"])
         teacher.optimiser.load_state_dict(told["optimiser"])
         teacher.step, teacher.mean = told["step"], told["mean"]
+        if teacher.rows is not None:
+            teacher.rows.take_up(told["rows"])
         torch.set_rng_state(told["torch"].cpu())
         if told["cuda"]:
             torch.cuda.set_rng_state_all([state.cpu() for state in told["cuda"]])

@@ -16,6 +16,7 @@ __all__ = [
     "LossConfig",
     "MaskingConfig",
     "ScheduleConfig",
+    "StudentConfig",
     "sized",
 ]
 
@@ -127,11 +128,37 @@ class ScheduleConfig(BaseModel):
     )
     further_rate: float = Field(default=1e-3, gt=0, description="highest learning rate there")
     further_replay: float = Field(
-        default=1.0, ge=0, description="older stretches read again there beside each new one"
+        default=0.3, ge=0, description="older stretches read again there beside each new one"
+    )
+    item_steps: Literal["auto", "all", "own"] = Field(
+        default="auto",
+        description="item vectors that a step moves: all by Adam's memory, or the batch's own, "
+        "which costs as much however many items there are; 'auto' from 100,000 items on",
     )
     checkpoint_minutes: float = Field(
         default=3.0, gt=0, description="minutes between what a killed training goes on from"
     )
+
+
+class StudentConfig(BaseModel):
+    """A smaller network that learns from the larger one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dim: int = Field(default=32, ge=8, le=2048, description="length of its vectors")
+    layers: int = Field(default=1, ge=1, le=48, description="layers of its encoder")
+    heads: int = Field(default=2, ge=1, le=64, description="heads of its attention")
+    dropout: float = Field(default=0.1, ge=0, lt=1, description="share dropped in its layers")
+    share: float = Field(
+        default=0.5, gt=0, le=1,
+        description="how much what the larger one says counts; the rest is what happened",
+    )  # fmt: skip
+
+    @model_validator(mode="after")
+    def _divides(self) -> Self:
+        if self.dim % self.heads:
+            raise ValueError(f"dim {self.dim} is no multiple of heads {self.heads}")
+        return self
 
 
 class BehaviourConfig(BaseModel):
@@ -184,6 +211,21 @@ class BehaviourConfig(BaseModel):
         default=HeadWeights(), description="what else is foretold, and how much it counts"
     )
     schedule: ScheduleConfig = Field(default=ScheduleConfig(), description="how it is trained")
+    student: StudentConfig | None = Field(
+        default=None, description="a smaller network that learns from this one and serves for it"
+    )
+
+    def served(self) -> Self:
+        """The network that serves: the student, where there is one."""
+        if self.student is None:
+            return self
+        said = self.student
+        return self.model_copy(
+            update={
+                "dim": said.dim, "layers": said.layers, "heads": said.heads,
+                "dropout": said.dropout, "input_dropout": said.dropout, "student": None,
+            }
+        )  # fmt: skip
 
     def going_on(self) -> Self:
         """The same, trained on from an earlier network: fewer passes, smaller steps."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +17,15 @@ from numpy.typing import NDArray
 from habitue.behaviour.config import BehaviourConfig
 from habitue.behaviour.curves import curves_in
 from habitue.behaviour.going_on import Earlier, OtherNetworkError
+from habitue.behaviour.held_out import HeldOut
 from habitue.behaviour.served import Encoder, SilentEncoder
 from habitue.behaviour.streams import Streams, streams_of
+from habitue.behaviour.transfer import Pretrained
 from habitue.errors import MissingPiece
 from habitue.facts import ActionLog, code_of
+
+if TYPE_CHECKING:
+    from habitue.behaviour.fitting import Fitted
 
 __all__ = ["ONE_AT_A_TIME", "Learnt", "Progress", "learn", "repeats", "with_held_out"]
 
@@ -44,6 +50,7 @@ class Learnt:
     encoder: Encoder
     weights: Mapping[str, NDArray[Any]]  # what a later training goes on from, beside ``read``
     measured: dict[str, float]
+    held_out: HeldOut | None = None  # what the validation asked
 
 
 def learn(
@@ -56,12 +63,16 @@ def learn(
     rng: np.random.Generator,
     checkpoints: Path | None = None,
     earlier: Earlier | None = None,
+    pretrained: Pretrained | None = None,
     progress: Progress | None = None,
     curves: Path | None = None,
 ) -> Learnt:
     """Train on a log's streams; ``content`` (n_items, c) is what is told of items.
 
-    Goes on from an ``earlier`` network where that is of the same kind, with fewer passes.
+    Begins with the network of another shop where one is ``pretrained``, by what is told of items.
+    Goes on from an ``earlier`` network where that is of the same kind, with fewer passes. Where the
+    config has a ``student``, that is what is returned; it learns from the larger one, and goes on
+    without it.
 
     A training that was killed goes on from what it wrote into the folder ``checkpoints``. In the
     folder ``curves`` each training writes a run that TensorBoard draws.
@@ -77,6 +88,7 @@ def learn(
             remedy="Install it with pip install 'habitue[deep]', or leave the source out of "
             "training.sources.",
         ) from None
+    from habitue.behaviour.distilling import Larger
     from habitue.behaviour.fitting import Training, fit
     from habitue.behaviour.judging import measure_heads
     from habitue.behaviour.torch_encoder import TorchEncoder, vectors_of, weights_of
@@ -91,16 +103,27 @@ def learn(
         judged=judged,
         judged_without=not repeats(judged),
         earlier=earlier,
+        pretrained=pretrained,
     )
     seed = int(rng.integers(2**31 - 1))
     run = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{seed}"
     with ONE_AT_A_TIME, torch.random.fork_rng(), curves_in(curves, run) as watched:
         fitting = partial(fit, seed=seed, checkpoints=checkpoints, progress=progress, told=watched)
-        try:
-            fitted = fitting(training, config if earlier is None else config.going_on())
-        except OtherNetworkError:
-            earlier = None
-            fitted = fitting(replace(training, earlier=None), config)
+        fitted: Fitted | None = None
+        larger: Fitted | None = None
+        if earlier is not None:
+            with suppress(OtherNetworkError):
+                fitted = fitting(training, config.served().going_on())
+        went_on = fitted is not None
+        if fitted is None:
+            anew = replace(training, earlier=None)
+            fitted = fitting(anew, config)
+            if config.student is not None:
+                larger = fitted
+                anew = replace(
+                    anew, pretrained=None, larger=Larger(larger.network), share=config.student.share
+                )
+                fitted = fitting(anew, config.served())
     read, told = vectors_of(fitted.network)
     beside = {} if judged is None else measure_heads(fitted.network, learnt_from, judged)
     best = max((one.ndcg for one in fitted.history), default=0.0)
@@ -113,15 +136,32 @@ def learn(
         encoder,
         weights_of(fitted.network),
         {
-            "went_on": float(earlier is not None),
+            "went_on": float(went_on),
             "own_past_left_out": float(training.leaves_out(config)),
             "validation_ndcg@10": best,
             "epochs": float(fitted.epochs),
-            "cpu_seconds": fitted.cpu_seconds,
+            "cpu_seconds": fitted.cpu_seconds + (0.0 if larger is None else larger.cpu_seconds),
             "tokens": float(len(streams)),
+            **({} if larger is None else _beside_larger(fitted, larger)),
             **beside,
         },
+        None
+        if judged is None
+        else HeldOut.of(
+            judged,
+            config.length,
+            config.schedule.validation_shoppers,
+            without_seen=training.judged_without,
+        ),
     )
+
+
+def _beside_larger(fitted: Fitted, larger: Fitted) -> dict[str, float]:
+    """What the larger network reached, and the size of its student as a share of its own."""
+    return {
+        "larger_ndcg@10": max((one.ndcg for one in larger.history), default=0.0),
+        "size_of_larger": fitted.network.size / larger.network.size,
+    }
 
 
 def _nothing(n_items: int, dim: int) -> Learnt:

@@ -48,9 +48,12 @@ class ItemTable(nn.Module):
             self.told = nn.Linear(content.shape[1], dim, bias=False)
             nn.init.normal_(self.told.weight, std=0.05)
 
-    def rows(self, row: Tensor, named: Tensor | None = None) -> Tensor:
-        """The vectors (n, dim) of ``row`` (n,); where not ``named`` by their content alone."""
-        vectors = fn.embedding(row, self.own)
+    def rows(self, row: Tensor, named: Tensor | None = None, own: Tensor | None = None) -> Tensor:
+        """The vectors (n, dim) of ``row`` (n,); where not ``named`` by their content alone.
+
+        ``own`` stands for their rows of the table where those are moved apart.
+        """
+        vectors = fn.embedding(row, self.own) if own is None else own
         if named is not None:
             vectors = vectors * named[:, None]
         if self.told is None or self.content is None:
@@ -100,6 +103,11 @@ class Network(nn.Module):
             if isinstance(module, nn.Linear) and name.startswith(("layers.", "decoder.")):
                 nn.init.xavier_normal_(module.weight, gain=0.7)
                 nn.init.zeros_(module.bias)
+
+    @property
+    def size(self) -> int:
+        """Numbers it has learnt."""
+        return sum(parameter.numel() for parameter in self.parameters())
 
     def read(
         self,

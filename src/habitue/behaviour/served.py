@@ -105,4 +105,6 @@ def _session(graph: bytes) -> Any:
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
+    # weights in eight bits are made whole once, when the graph is read, and not in each request
+    options.add_session_config_entry("session.disable_quant_qdq", "1")
     return ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -12,21 +12,26 @@ import torch.nn.functional as fn
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from habitue.behaviour.answering import states_of
 from habitue.behaviour.asking import inputs_of
 from habitue.behaviour.beginnings import begun_near
 from habitue.behaviour.coming import Coming
 from habitue.behaviour.config import BehaviourConfig
+from habitue.behaviour.distilling import Larger, scores, soft_loss
 from habitue.behaviour.going_on import Earlier, OtherNetworkError, Stretches, begun_from
 from habitue.behaviour.heads import head_loss
-from habitue.behaviour.layers import groups_of
+from habitue.behaviour.item_steps import RowSteps
 from habitue.behaviour.lessons import Lesson, lesson_of
 from habitue.behaviour.losses import softmax_against_all, softmax_against_sample
 from habitue.behaviour.negatives import Urn
-from habitue.behaviour.network import Inputs, ItemTable, Network
+from habitue.behaviour.network import ItemTable, Network
 from habitue.behaviour.packing import shuffled
 from habitue.behaviour.streams import Streams, Windows
+from habitue.behaviour.transfer import Pretrained, turned
 
 __all__ = ["Teacher", "Training", "go_on_from", "rate_at"]
+
+_MANY: Final = 100_000  # items from which on most of a step would be spent on rows that rest
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +44,25 @@ class Training:
     judged: Streams | None = None  # the last action of each shopper is asked for
     judged_without: bool = False  # items a shopper has already are not asked about
     earlier: Earlier | None = None  # a network to go on from
+    pretrained: Pretrained | None = None  # the network of another shop, to begin with
+    larger: Larger | None = None  # a network to learn from
+    share: float = 0.5  # how much what it says counts beside what happened
 
     def leaves_out(self, config: BehaviourConfig) -> bool:
         """Whether what a shopper had does not compete with what comes next."""
         told = config.loss.own_past
         return told == "left out" or (told == "auto" and self.judged_without)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    """The items that what came is told apart from, for a batch of T tokens."""
+
+    right: Tensor  # (T, dim) unit vectors of what came
+    others: Tensor  # (n, dim) those of the sample
+    expected: Tensor  # (n,) the log of how often each is drawn
+    out_token: Tensor  # (h,) tokens for which one of the sample does not compete, ...
+    out_place: Tensor  # (h,) ... and which
 
 
 class Teacher:
@@ -70,19 +89,20 @@ class Teacher:
             streams, streams.windows(config.length), training.earlier, schedule.further_replay
         )
         self.steps = schedule.epochs * max(1, -(-self.stretches.tokens() // schedule.tokens))
-        table = [p for name, p in self.network.named_parameters() if name == "items.own"]
-        others = [p for name, p in self.network.named_parameters() if name != "items.own"]
-        self.optimiser = torch.optim.AdamW(
-            [{"params": others, "weight_decay": config.schedule.decay},
-             {"params": table, "weight_decay": 0.0}],
-            lr=config.schedule.rate, betas=(0.9, 0.98), fused=True,
-        )  # fmt: skip
+        table = self.network.items.own
+        others = [p for p in self.network.parameters() if p is not table]
+        groups = [{"params": others, "weight_decay": schedule.decay}]
+        self.rows: RowSteps | None = None
+        if _own_rows(config, streams.n_items):
+            table.requires_grad_(False)
+            self.rows = RowSteps(table, schedule.averaging)
+            self._moved: list[Tensor] = list(others)
+        else:
+            groups.append({"params": [table], "weight_decay": 0.0})
+            self._moved = list(self.network.parameters())
+        self.optimiser = torch.optim.AdamW(groups, lr=schedule.rate, betas=(0.9, 0.98), fused=True)
         self.step = 0
-        self.mean = (
-            [p.detach().clone() for p in self.network.parameters()]
-            if config.schedule.averaging
-            else None
-        )
+        self.mean = [p.detach().clone() for p in self._moved] if schedule.averaging else None
 
     def batches(self, epoch: int) -> tuple[list[Windows], np.random.Generator]:
         """The batches of an epoch, and what its draws come from."""
@@ -96,30 +116,34 @@ class Teacher:
     def learn(self, windows: Windows, rng: np.random.Generator) -> float:
         """One step; the loss before it."""
         schedule = self.config.schedule
+        rate = rate_at(self.step, self.steps, schedule.rate, schedule.warm_up, schedule.floor)
         for group in self.optimiser.param_groups:
-            group["lr"] = rate_at(
-                self.step, self.steps, schedule.rate, schedule.warm_up, schedule.floor
-            )
+            group["lr"] = rate
         loss = self._loss(lesson_of(windows, self.config, rng), rng)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         if schedule.clip:
-            torch.nn.utils.clip_grad_norm_(self.network.parameters(), schedule.clip)
+            own = [] if self.rows is None else [self.rows.moving]
+            torch.nn.utils.clip_grad_norm_([*self._moved, *own], schedule.clip)
         self.optimiser.step()
+        if self.rows is not None:
+            self.rows.step(rate)
         self.step += 1
         if self.mean is not None:
             with torch.no_grad():
-                torch._foreach_lerp_(
-                    self.mean, list(self.network.parameters()), 1 - schedule.averaging
-                )
+                torch._foreach_lerp_(self.mean, self._moved, 1 - schedule.averaging)
         return float(loss.detach())
 
     def averaged(self) -> list[Tensor] | None:
         """Put the running mean of the weights in place; the weights that stood there."""
+        of_rows = None if self.rows is None else self.rows.settle()
         if self.mean is None:
             return None
         held = [p.detach().clone() for p in self.network.parameters()]
-        self.put(self.mean)
+        means = {id(p): mean for p, mean in zip(self._moved, self.mean, strict=True)}
+        if of_rows is not None:
+            means[id(self.network.items.own)] = of_rows
+        self.put([means[id(p)] for p in self.network.parameters()])
         return held
 
     def put(self, weights: list[Tensor] | None) -> None:
@@ -135,7 +159,9 @@ class Teacher:
         read, right = streams.item_row[batch.token], streams.item_row[lesson.right]
         drawn = np.unique(self.urn.draw(rng))
         rows, place = np.unique(np.concatenate([read, right, drawn]), return_inverse=True)
-        vectors = network.items.rows(self._there(rows), self._named(len(rows), rng))
+        at = self._there(rows)
+        own = None if self.rows is None else self.rows.rows(at)
+        vectors = network.items.rows(at, self._named(len(rows), rng), own)
         reading, targets, others = torch.split(
             self._there(place), [len(read), len(right), len(drawn)]
         )
@@ -144,36 +170,24 @@ class Teacher:
             kept = rng.random(len(read)) >= self.config.item_dropout
             x = x * self._there(kept.astype(np.float32))[:, None]
         beside = inputs_of(network, streams, self.gaps, batch.token, self.training.price_step)
-        state = self._states(x, beside, lesson, vectors.index_select(0, targets))
+        state = states_of(network, x, beside, lesson, vectors.index_select(0, targets))
         waiting = None if network.waiting is None else self._there(lesson.told(self.gaps))
         query = network.wanted(state, waiting)
         out = self._left_out(lesson, right)
-        beside_it = self._of_heads(state, lesson)
-        if self.config.loss.against == "all":
-            return self._against_all(query, right, *out) + beside_it
         units = fn.normalize(vectors, dim=1)
-        positive = units.index_select(0, targets)
-        loss = self._against_sample(
-            query, positive, units.index_select(0, others), right, drawn, *out
+        sample = _Sample(
+            units.index_select(0, targets),
+            units.index_select(0, others),
+            self._there(self.urn.log_expected[drawn]),
+            *self._hits(right, drawn, *out),
         )
-        return loss + beside_it
-
-    def _states(self, x: Tensor, beside: Inputs, lesson: Lesson, right: Tensor) -> Tensor:
-        """The states (Q, dim) that answer the questions; ``right`` (Q, dim) are the answers."""
-        groups = groups_of(lesson.batch, self.device)
-        if lesson.hidden is not None:
-            hidden = torch.from_numpy(lesson.hidden).to(self.device)
-            return self.network.read(x, beside, groups, hidden)[self._there(lesson.at)]
-        state = self.network.read(x, beside, groups)
-        listed, decoder = lesson.listed, self.network.decoder
-        if listed is None or decoder is None:
-            return state
-        place, shape = self._there(listed.place), (-1, listed.n_slots, right.shape[1])
-        room = right.new_zeros(len(lesson.batch.end) * listed.n_slots, right.shape[1])
-        chosen = room.index_copy(0, place, right).view(shape)[:, :-1]
-        last = state.index_select(0, self._there(lesson.batch.end))
-        asked: Tensor = decoder(state, last, groups, chosen)
-        return asked.reshape(-1, right.shape[1]).index_select(0, place)
+        if self.config.loss.against == "all":
+            loss = self._against_all(query, right, *out)
+        else:
+            loss = self._against_sample(query, sample)
+        if self.training.larger is not None:
+            loss = self._beside(self.training.larger, loss, lesson, query, sample, drawn)
+        return loss + self._of_heads(state, lesson)
 
     def _of_heads(self, state: Tensor, lesson: Lesson) -> Tensor:
         """The loss of the other heads where they can be asked; 0 where there are none."""
@@ -214,29 +228,48 @@ class Teacher:
         )
         return loss + self._spread(query, items.index_select(0, target), items.mean(dim=0))
 
-    def _against_sample(
+    def _hits(
         self,
-        query: Tensor,
-        positive: Tensor,
-        others: Tensor,
         right: NDArray[np.int32],
         drawn: NDArray[np.int64],
         out_token: NDArray[np.int64],
         out_item: NDArray[np.int32],
-    ) -> Tensor:
-        where = np.full(self.training.streams.n_items, -1)
-        where[drawn] = np.arange(len(drawn))
-        hit = np.concatenate([where[right], where[out_item]])
-        token = np.concatenate([np.arange(len(right)), out_token])[hit >= 0]
-        expected = self.urn.log_expected[drawn]
+    ) -> tuple[Tensor, Tensor]:
+        """Tokens, and the places of a sample that do not compete there: targets and pasts."""
+        item = np.concatenate([right, out_item])
+        place = np.minimum(np.searchsorted(drawn, item), len(drawn) - 1)
+        hit = drawn[place] == item
+        token = np.concatenate([np.arange(len(right)), out_token])
+        return self._there(token[hit]), self._there(place[hit])
+
+    def _against_sample(self, query: Tensor, sample: _Sample) -> Tensor:
         loss = softmax_against_sample(
-            query, others, positive, self._there(expected),
-            self._there(token), self._there(hit[hit >= 0]), half=self.half,
+            query, sample.others, sample.right, sample.expected,
+            sample.out_token, sample.out_place, half=self.half,
         )  # fmt: skip
         if not self.config.loss.smoothing:
             return loss
-        rarity = self._there(np.exp(-expected) / np.exp(-expected).sum())
-        return loss + self._spread(query, positive, rarity @ others)
+        rarity = torch.softmax(-sample.expected, dim=0)
+        return loss + self._spread(query, sample.right, rarity @ sample.others)
+
+    def _beside(
+        self,
+        larger: Larger,
+        loss: Tensor,
+        lesson: Lesson,
+        query: Tensor,
+        sample: _Sample,
+        drawn: NDArray[np.int64],
+    ) -> Tensor:
+        """The ``loss`` of what happened, and that of what a larger network says of the same."""
+        asked = larger.queries(self.streams, self.gaps, lesson, self.training.price_step)
+        left_out = (sample.out_token, sample.out_place)
+        right = self._there(self.streams.item_row[lesson.right])
+        own, others = larger.units[right], larger.units[self._there(drawn)]
+        said = scores(asked, own, others, sample.expected, *left_out)
+        mine = scores(query, sample.right, sample.others, sample.expected, *left_out)
+        share = self.training.share
+        return (1 - share) * loss + share * soft_loss(mine, said)
 
     def _spread(self, query: Tensor, positive: Tensor, middle: Tensor) -> Tensor:
         """What is added where some of the certainty goes to all items, whose mean is ``middle``."""
@@ -275,10 +308,32 @@ def _network(training: Training, config: BehaviourConfig, rng: np.random.Generat
     )
     if training.earlier is not None:
         go_on_from(network, network.items, training.earlier, streams)
-    elif config.start == "co-occurrence":
+        return network
+    if training.larger is not None:
         with torch.no_grad():
-            network.items.own.copy_(torch.from_numpy(begun_near(streams, config.dim, rng)))
+            network.items.own.copy_(training.larger.beginnings(config.dim))
+        return network
+    if training.pretrained is not None:
+        _take_over(network, training.pretrained)
+    if config.start == "co-occurrence":
+        near = begun_near(streams, config.dim, rng)
+        if training.pretrained is not None and content is not None:
+            near = turned(near, content.numpy() @ training.pretrained.told)
+            # who was acted on by nobody is known by its content alone
+            near[np.bincount(streams.item_row, minlength=streams.n_items) == 0] = 0
+        with torch.no_grad():
+            network.items.own.copy_(torch.from_numpy(near))
     return network
+
+
+def _take_over(network: Network, pretrained: Pretrained) -> None:
+    """Let the network begin with another shop's weights; those of another shape begin anew."""
+    with torch.no_grad():
+        network.items.own.zero_()
+        for name, parameter in network.named_parameters():
+            known = pretrained.weights.get(name)
+            if known is not None and known.shape == parameter.shape:
+                parameter.copy_(torch.from_numpy(np.asarray(known)))
 
 
 def go_on_from(network: nn.Module, items: ItemTable, earlier: Earlier, streams: Streams) -> None:
@@ -327,6 +382,14 @@ def _device(config: BehaviourConfig) -> torch.device:
     if config.schedule.device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return torch.device(config.schedule.device)
+
+
+def _own_rows(config: BehaviourConfig, n_items: int) -> bool:
+    """Whether a step moves the batch's own item vectors alone; against all items all are moved."""
+    told = config.schedule.item_steps
+    if config.loss.against == "all":
+        return False
+    return told == "own" or (told == "auto" and n_items >= _MANY)
 
 
 def _half(config: BehaviourConfig, device: torch.device) -> bool:

@@ -14,6 +14,7 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from habitue.candidates.compact import Compact
 from habitue.candidates.contract import Prepared, Proposals
 from habitue.candidates.descent import Descent
 from habitue.candidates.layout import plain, sealed
@@ -32,18 +33,25 @@ class ItemSearch:
 
     def __init__(
         self,
-        vectors: NDArray[np.float32],
+        vectors: NDArray[np.float32] | NDArray[np.int8],
         index: VectorIndex,
         asked: NDArray[np.float32],
+        step: float = 1.0,
     ) -> None:
-        """``vectors`` (n_items, dim), of which ``index`` finds some; ``asked``: sample queries."""
-        self.vectors = sealed(vectors, np.float32)
+        """``vectors`` (n_items, dim), of which ``index`` finds some; ``asked``: sample queries.
+
+        Vectors may be whole numbers of ``step``.
+        """
+        self.vectors: NDArray[Any] = sealed(vectors, vectors.dtype.type)
+        self.step = np.float32(step)
         self.index = index
         self.asked = asked[:: max(1, len(asked) // _ASKED)]
         self.tail = sealed(np.empty((0, vectors.shape[1]), np.float32), np.float32)
         """Vectors (n_tail, dim) of the item rows after those."""
-        descent = Descent(self.vectors, index.row, self.asked)
-        self._descent = descent if descent.share <= _DESCEND_SHARE else None
+        self._descent = None
+        if not self.compact:
+            descent = Descent(self.vectors, index.row, self.asked)
+            self._descent = descent if descent.share <= _DESCEND_SHARE else None
 
     @classmethod
     def build(
@@ -52,9 +60,22 @@ class ItemSearch:
         row: NDArray[np.int32],
         asked: NDArray[np.float32],
         config: VectorConfig,
+        compact: Compact | None = None,
     ) -> Self:
-        """A search of the item rows ``row``; recall is measured with the queries ``asked``."""
-        return cls(vectors, VectorIndex.build(vectors[row], row, asked, config), asked)
+        """A search of the item rows ``row``; recall is measured with the queries ``asked``.
+
+        ``vectors`` (n_items, dim) are kept as they are, or by the codes of their directions.
+        """
+        small = compact is not None
+        index = VectorIndex.build(vectors[row], row, asked, config, small=small)
+        if compact is None:
+            return cls(vectors, index, asked)
+        return cls(compact.code, index, asked, compact.step)
+
+    @property
+    def compact(self) -> bool:
+        """Whether vectors are kept by their codes."""
+        return self.vectors.dtype == np.int8
 
     @property
     def dim(self) -> int:
@@ -66,10 +87,18 @@ class ItemSearch:
         """How well it finds what an exact search finds."""
         return {"recall_at_100": self.index.recall, "items": float(len(self.index))}
 
+    def everything(self) -> NDArray[np.float32]:
+        """All vectors in full: (n_items, dim)."""
+        return np.asarray(self.vectors * self.step, np.float32)
+
+    def compacted(self, length: NDArray[np.float32]) -> Compact:
+        """The vectors of these lengths (n_items,) whose directions are searched by codes."""
+        return Compact(self.vectors, float(self.step), sealed(length, np.float32))
+
     def with_tail(self, tail: NDArray[np.float32]) -> Self:
         """The same search with these vectors (n_tail, dim) after the others; shares all else."""
         longer = copy(self)
-        longer.tail = sealed(tail, np.float32)
+        longer.tail = sealed(tail / self.step, np.float32)
         return longer
 
     def top(self, query: NDArray[np.float32], n: int) -> Proposals:
@@ -83,7 +112,7 @@ class ItemSearch:
             wanted = self.index.candidates(query, n)
         row = np.empty((len(query), n), np.int32)
         score = np.empty((len(query), n), np.float32)
-        dot_top(query, self.vectors, self.tail, wanted, 0.0, row, score)
+        dot_top(query * self.step, self.vectors, self.tail, wanted, 0.0, row, score)
         return Proposals(row, score)
 
     def fill(
@@ -94,11 +123,12 @@ class ItemSearch:
         place: int,
     ) -> None:
         """Write the products of ``item_row`` (B, n) at ``scores[:, :, place]``; 0: unknown."""
-        dot_score(query, self.vectors, self.tail, item_row, scores, place)
+        dot_score(query * self.step, self.vectors, self.tail, item_row, scores, place)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """What is written down beside the index."""
-        return {"item": self.vectors, "indexed": self.index.row, "asked": self.asked}
+        found = {"item": self.vectors, "indexed": self.index.row, "asked": self.asked}
+        return found | ({"step": np.array([self.step])} if self.compact else {})
 
     def numbers(self) -> dict[str, int]:
         """The numbers that go with them."""
@@ -121,7 +151,8 @@ class ItemSearch:
             refine_factor=numbers["refine_factor"],
             recall=recall,
         )
-        return cls(arrays["item"], index, arrays["asked"])
+        step = float(arrays["step"][0]) if "step" in arrays else 1.0
+        return cls(arrays["item"], index, arrays["asked"], step)
 
 
 class Sought(Prepared):

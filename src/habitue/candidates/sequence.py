@@ -18,8 +18,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from habitue.behaviour.config import BehaviourConfig
 from habitue.behaviour.going_on import Earlier
+from habitue.behaviour.held_out import HeldOut
 from habitue.behaviour.requests import Read, RequestReader
-from habitue.behaviour.served import Encoder, load_encoder
+from habitue.behaviour.served import Encoder, OnnxEncoder, load_encoder
+from habitue.behaviour.transfer import Pretrained
+from habitue.candidates.compact import Compact
 from habitue.candidates.contract import Prepared, PreparingSource, Source, TrainingFacts
 from habitue.candidates.generating import Generated, generate
 from habitue.candidates.growing import Growing
@@ -29,6 +32,7 @@ from habitue.candidates.profile import codes_of
 from habitue.candidates.saved import Saved, read, read_weights, write, write_weights
 from habitue.candidates.search import ItemSearch, Sought, Without
 from habitue.candidates.vectors import VectorConfig, units
+from habitue.errors import BadInput, SnapshotError
 from habitue.facts import NO_ROW, Catalogue, Context
 
 __all__ = ["SequenceConfig", "SequenceLearner", "SequenceSource"]
@@ -50,6 +54,14 @@ class SequenceConfig(BaseModel):
         default=SpaceConfig(), description="what is told of items, as vectors"
     )
     vectors: VectorConfig = Field(default=VectorConfig(), description="how items are searched")
+    precision: Literal["full", "int8"] = Field(
+        default="full",
+        description="numbers of the network and the item vectors that serve: int8 takes a fifth",
+    )
+    begin_from: Path | None = Field(
+        default=None,
+        description="folder of this source in another shop's snapshot, whose network is adapted",
+    )
     checkpoints: Path | None = Field(
         default=None, description="folder that a training killed on the way goes on from"
     )
@@ -72,7 +84,7 @@ class SequenceSource(PreparingSource):
         config: SequenceConfig,
         encoder: Encoder,
         search: ItemSearch,
-        read: NDArray[np.float32],
+        read: NDArray[np.float32] | Compact,
         told: NDArray[np.float32],
         space: ItemSpace | None,
         measured: dict[str, float],
@@ -93,13 +105,13 @@ class SequenceSource(PreparingSource):
         self.name = config.name
         self.encoder = encoder
         self.search = search
-        self.read_vectors = sealed(read, np.float32)
+        self.read = read if isinstance(read, Compact) else sealed(read, np.float32)
         self.told = sealed(told, np.float32)
         self.space = space
         self.measured = measured
         self.weights = {} if weights is None else weights
         self.until_ms = until_ms
-        none = Growing(np.empty((0, read.shape[1]), np.float32))
+        none = Growing(np.empty((0, search.dim), np.float32))
         self._tail = none if tail is None else tail
         self._unit_tail = none if unit_tail is None else unit_tail
         behaviour = config.behaviour
@@ -108,6 +120,10 @@ class SequenceSource(PreparingSource):
     def queries(self, context: Context) -> NDArray[np.float32]:
         """What is expected next of each request: (B, dim), 0 where nothing is known."""
         return self._asked(self._reader.read(context))
+
+    def ndcg(self, held_out: HeldOut) -> float:
+        """NDCG@10 of what shoppers did next, asked of what serves."""
+        return held_out.ndcg(self._asked(held_out.tokens), self.search.everything())
 
     def vectors(self, context: Context) -> NDArray[np.float32]:
         """The unit vector (B, dim) of each request's shopper; 0 where nothing is known."""
@@ -143,15 +159,21 @@ class SequenceSource(PreparingSource):
         return listed
 
     def _vectors_of(self, item_row: NDArray[np.int32]) -> NDArray[np.float32]:
-        n_base = len(self.read_vectors)
+        n_base = self.n_fitted
         known = (item_row >= 0) & (item_row < n_base)
         if known.all():
-            return np.asarray(self.read_vectors[item_row])
-        vectors = np.zeros((*item_row.shape, self.read_vectors.shape[1]), np.float32)
-        vectors[known] = self.read_vectors[item_row[known]]
+            return self.read_vectors(item_row)
+        vectors = np.zeros((*item_row.shape, self.search.dim), np.float32)
+        vectors[known] = self.read_vectors(item_row[known])
         later = (item_row >= n_base) & (item_row < n_base + len(self._tail))
         vectors[later] = self._tail.rows[item_row[later] - n_base]
         return vectors
+
+    def read_vectors(self, item_row: NDArray[np.integer]) -> NDArray[np.float32]:
+        """What fitted items (...) are read by: (..., dim)."""
+        if isinstance(self.read, Compact):
+            return self.read.rows(item_row)
+        return np.asarray(self.read[item_row])
 
     def vector_of(self, items: pl.DataFrame) -> NDArray[np.float32]:
         """Vectors (n, dim) of items nobody has acted on, from the columns of a catalogue."""
@@ -162,7 +184,7 @@ class SequenceSource(PreparingSource):
     @property
     def n_fitted(self) -> int:
         """Rows it was fitted on."""
-        return len(self.read_vectors)
+        return len(self.read)
 
     def extend(self, catalogue_tail: Catalogue) -> SequenceSource:
         """A source that also knows these items, whose rows lie beyond the fitted ones.
@@ -179,7 +201,7 @@ class SequenceSource(PreparingSource):
             return self
         unit_tail = self._unit_tail.put(place, units(vectors))
         return SequenceSource(
-            self.config, self.encoder, self.search.with_tail(unit_tail.rows), self.read_vectors,
+            self.config, self.encoder, self.search.with_tail(unit_tail.rows), self.read,
             self.told, self.space, self.measured,
             weights=self.weights, until_ms=self.until_ms, tail=tail, unit_tail=unit_tail,
         )  # fmt: skip
@@ -202,6 +224,24 @@ class SequenceSource(PreparingSource):
             return np.empty((len(tokens.end), 0), np.int32)
         return tokens.had
 
+    def in_eight_bits(self) -> SequenceSource:
+        """The same in a fifth of the memory; made where networks are trained, not where they serve.
+
+        The weights of its graph and the directions of the item vectors become whole numbers.
+        """
+        from habitue.behaviour.quantising import in_eight_bits
+
+        read = Compact.of(self.read_vectors(np.arange(self.n_fitted)))
+        row, asked, vectors = self.search.index.row, self.search.asked, self.config.vectors
+        search = ItemSearch.build(self.search.everything(), row, asked, vectors, read)
+        graph = self.encoder.graph()
+        encoder = OnnxEncoder(in_eight_bits(graph)) if graph else self.encoder
+        return SequenceSource(
+            self.config.model_copy(update={"precision": "int8"}), encoder, search, read, self.told,
+            self.space, {**self.measured, **search.measured}, weights=self.weights,
+            until_ms=self.until_ms,
+        )  # fmt: skip
+
     def save(self, path: Path) -> None:
         """Write the model, its graph for ONNX Runtime included, into the folder ``path``."""
         self.search.save(path)
@@ -219,7 +259,8 @@ class SequenceSource(PreparingSource):
             },
             measured=self.measured,
         )
-        write(path, saved, {**self.search.arrays(), "read": self.read_vectors, "told": self.told})
+        kept = self.read.arrays() if isinstance(self.read, Compact) else {"read": self.read}
+        write(path, saved, {**self.search.arrays(), **kept, "told": self.told})
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -228,8 +269,9 @@ class SequenceSource(PreparingSource):
         config = SequenceConfig.model_validate(saved.config)
         search = ItemSearch.load(path, arrays, saved.numbers, saved.measured["recall_at_100"])
         space = ItemSpace.load(path / "space", config.space) if saved.numbers["content"] else None
+        read_by = arrays["read"] if "read" in arrays else search.compacted(arrays["length"])
         return cls(
-            config, load_encoder(path / "network.onnx"), search, arrays["read"],
+            config, load_encoder(path / "network.onnx"), search, read_by,
             arrays["told"], space, saved.measured, weights=read_weights(path),
             until_ms=saved.numbers.get("until_ms", 0),
         )  # fmt: skip
@@ -266,11 +308,19 @@ class SequenceLearner:
         from habitue.behaviour.learning import learn
 
         config = self.config
+        other = _other_shop(config) if source is None else None
         n_items = max(facts.log.n_items, len(facts.catalogue))
         space, content = None, None
         if config.behaviour.content:
-            known = None if source is None else source.space
+            before = other if source is None else source
+            known = None if before is None else before.space
             space, content = told_of(facts.catalogue, n_items, config.space, rng, known)
+        if other is not None and content is None:
+            raise BadInput(
+                f"Nothing is told of the items of this shop that the network in "
+                f"{config.begin_from} knows of.",
+                remedy="Post items with titles, or leave begin_from out.",
+            )
         learnt = learn(
             facts.log,
             n_items,
@@ -280,15 +330,48 @@ class SequenceLearner:
             rng=rng,
             checkpoints=config.checkpoints,
             curves=config.curves,
+            pretrained=None if other is None else Pretrained(other.told, other.weights),
             earlier=None
             if source is None
-            else Earlier(source.read_vectors, source.weights, source.until_ms),
+            else Earlier(
+                source.read_vectors(np.arange(source.n_fitted)), source.weights, source.until_ms
+            ),
         )
         acted_on = np.flatnonzero(learnt.acted_on | learnt.read.any(axis=1)).astype(np.int32)
         asked = learnt.queries[: max(_ASKED, config.vectors.measured_queries)]
         search = ItemSearch.build(units(learnt.read), acted_on, asked, config.vectors)
-        return SequenceSource(
+        made = SequenceSource(
             config, learnt.encoder, search, learnt.read, learnt.told, space,
             {**learnt.measured, **search.measured}, weights=learnt.weights,
             until_ms=facts.now_ms,
         )  # fmt: skip
+        if config.precision == "full":
+            return made
+        small = made.in_eight_bits()
+        if learnt.held_out is not None:
+            small.measured["int8_ndcg@10"] = small.ndcg(learnt.held_out)
+        return small
+
+
+def _other_shop(config: SequenceConfig) -> SequenceSource | None:
+    """The source of another shop to begin from, where the config names one.
+
+    Raises ``BadInput`` where it has another width or knows nothing of what is told of items.
+    """
+    if config.begin_from is None:
+        return None
+    try:
+        other = SequenceSource.load(config.begin_from)
+    except SnapshotError as problem:
+        raise BadInput(
+            f"begin_from of {config.name!r} cannot be read: {problem.message}",
+            remedy="Name the folder of a source sequence: <snapshots>/<id>/sources/<name>.",
+        ) from problem
+    said = config.behaviour
+    if other.space is None or not len(other.told) or other.search.dim != said.dim:
+        raise BadInput(
+            f"The network in {config.begin_from} (dim {other.search.dim}) cannot be adapted to "
+            f"{config.name!r} (dim {said.dim}).",
+            remedy="Both need content = true, items with titles, and the same dim.",
+        )
+    return other

@@ -82,10 +82,13 @@ class VectorIndex:
         row: NDArray[np.int32],
         queries: NDArray[np.float32],
         config: VectorConfig,
+        *,
+        small: bool = False,
     ) -> Self:
         """An index of ``vectors`` (N, dim), which stand for item rows ``row`` (N,).
 
-        ``queries`` (Q, dim) are what recall is measured on: some of those that will be asked.
+        ``queries`` (Q, dim) are what recall is measured on: some of those that will be asked. A
+        ``small`` flat index takes a byte a component instead of two.
         """
         vectors = np.ascontiguousarray(vectors, np.float32)
         queries = np.ascontiguousarray(queries[: config.measured_queries], np.float32)
@@ -96,7 +99,7 @@ class VectorIndex:
             found.recall = _recall(found, vectors, queries)
             if found.recall >= config.min_recall:
                 return found
-        found = cls(_flat(vectors), row, coded=False, refine_factor=1, recall=0.0)
+        found = cls(_flat(vectors, small), row, coded=False, refine_factor=1, recall=0.0)
         found.recall = _recall(found, vectors, queries)
         return found
 
@@ -136,11 +139,10 @@ def units(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(vectors / np.maximum(length, 1e-9), np.float32)
 
 
-def _flat(vectors: NDArray[np.float32]) -> Any:
+def _flat(vectors: NDArray[np.float32], small: bool) -> Any:
     faiss = _faiss()
-    index = faiss.IndexScalarQuantizer(
-        vectors.shape[1], faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT
-    )
+    kind = faiss.ScalarQuantizer.QT_8bit if small else faiss.ScalarQuantizer.QT_fp16
+    index = faiss.IndexScalarQuantizer(vectors.shape[1], kind, faiss.METRIC_INNER_PRODUCT)
     if len(vectors):
         index.train(vectors)
         index.add(vectors)
