@@ -79,7 +79,7 @@ class KnowledgeSource(PreparingSource):
         *,
         whole: Growing | None = None,
     ) -> None:
-        """``sides`` (n_sides, factors) foretell items, which lean on them by ``leaning`` (n_items,).
+        """``sides`` (n_sides, factors) foretell items, each of which takes its ``leaning`` of it.
 
         ``whole`` (n_rows, factors) are the vectors of all items; it goes on behind the fitted ones,
         as the graph's table does.
@@ -202,8 +202,10 @@ class KnowledgeSource(PreparingSource):
             measured=self.measured,
         )
         own = {
-            "shopper": self.als.shopper_factors, "sides": self.side_vectors, "leaning": self._leaning,
-        }  # fmt: skip
+            "shopper": self.als.shopper_factors,
+            "sides": self.side_vectors,
+            "leaning": self._leaning,
+        }
         write(path, saved, {**own, **self.graph.table.arrays(), **search.arrays()})
 
     @classmethod
