@@ -3,8 +3,8 @@
     python -m benchmarks.beauty [--quick]
 
 Shoppers' items have an order and no times: they are told one day apart. Settings of co-visitation,
-item-kNN and ALS are the best of a search on the validation item; EASE's penalty is untuned, and
-`graph` hardly tuned (tried_graph.md).
+item-kNN and ALS are the best of a search on the validation item, those of `graph` of a short one
+(tried_graph.md); EASE's penalty is untuned.
 """
 
 from __future__ import annotations

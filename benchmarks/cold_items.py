@@ -12,6 +12,7 @@ ones too. Recall@20; equal scores in a random order.
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from dataclasses import dataclass
 
@@ -22,16 +23,16 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.beauty import BUYS, FORGETTING
+from benchmarks.beauty import ALS, FORGETTING
 from benchmarks.behaviour import BEAUTY as NETWORK
+from benchmarks.behaviour import TOWERS
 from benchmarks.graphs import DATA, GAT, SAGE
 from benchmarks.leave_one_out import Shoppers
 from habitue.candidates.content import ContentConfig
 from habitue.candidates.contract import ExtendingSource, TrainingFacts
+from habitue.candidates.knowledge import KnowledgeConfig
 from habitue.candidates.roster import SourceConfig, learner_of, warm
 from habitue.candidates.sequence import SequenceConfig
-from habitue.candidates.two_tower import TwoTowerConfig
-from habitue.candidates.two_tower_config import TowerScheduleConfig
 from habitue.facts import MS_PER_DAY, NO_ROW, ActionLog, Catalogue, Context, Owned
 from habitue.portraits import pick
 
@@ -46,9 +47,13 @@ SOURCES: dict[str, SourceConfig] = {
     ),
     "graphsage": SAGE,
     "gat": GAT,
-    "sequence": SequenceConfig(behaviour=NETWORK, validation_share=0.02),
-    "two_tower": TwoTowerConfig(kinds=BUYS, schedule=TowerScheduleConfig(validation_share=0.02)),
+    "knowledge": KnowledgeConfig(als=ALS),
+    "two_tower": TOWERS.model_copy(update={"unnamed": 0.1}),
+    "sequence": SequenceConfig(
+        behaviour=NETWORK.model_copy(update={"unnamed": 0.1}), validation_share=0.02
+    ),
 }
+"""Sources that read items they were not fitted on; the networks learn to, as new ones are."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +77,9 @@ def hide(data: Shoppers, seed: int, questions: int) -> Cold:
     row_of = np.empty(data.n_items, np.int32)
     row_of[lot] = np.arange(data.n_items, dtype=np.int32)
     frame = data.catalogue.frame
-    frame = frame.with_columns(pl.Series("item_row", row_of)).sort("item_row")
+    said = [json.dumps(dict.fromkeys(words.split(), True)) for words in frame["title"]]
+    frame = frame.with_columns(pl.Series("item_row", row_of), pl.Series("attributes", said))
+    frame = frame.sort("item_row")
     item = row_of[data.item]
     known = item < n_known
     place = np.flatnonzero(~known & (earlier_known(data, known) > 0))
@@ -168,7 +175,7 @@ def words_of(cold: Cold) -> sp.csr_matrix:
 
 
 def baselines(cold: Cold) -> dict[str, NDArray[np.float32]]:
-    """What needs no model, (Q, n_items): chance, and categories (brands, or what else is told).
+    """What needs no model, (Q, n_items): categories (brands, or what else is told).
 
     A category is as popular as the actions on an item of it, of at least 20 items known, come to
     on average; an item is as popular as its most popular category. One's own are those in the
@@ -187,7 +194,6 @@ def baselines(cold: Cold) -> dict[str, NDArray[np.float32]]:
     )
     own = ((profile @ words) @ words.T).toarray()
     return {
-        "chance": np.zeros((n, cold.n_items), np.float32),
         "most popular category": np.tile(best.astype(np.float32), (n, 1)),
         "one's own categories": own.astype(np.float32),
     }
@@ -203,6 +209,12 @@ def asked_of(source: ExtendingSource, cold: Cold) -> NDArray[np.float32]:
             for at in np.array_split(np.arange(len(cold.target)), -(-len(cold.target) // BATCH))
         ]
     )
+
+
+def by_chance(cold: Cold, *, first: int) -> float:
+    """The recall@20 expected of a random order of the items from row ``first`` on."""
+    had = np.diff(cold.had[:, first:].tocsr().indptr)
+    return float(np.minimum(AT / (cold.n_items - first - had), 1).mean())
 
 
 def recall(score: NDArray[np.float32], cold: Cold, *, first: int) -> float:
@@ -227,7 +239,7 @@ def main() -> None:
     parser.add_argument("--questions", type=int, default=3_000, help="shoppers asked for at most")
     arguments = parser.parse_args()
     warm()
-    cold = hide(DATA[arguments.data][0](), arguments.seed, arguments.questions)
+    cold = hide(DATA[arguments.data](), arguments.seed, arguments.questions)
     n_hidden = cold.n_items - cold.n_known
     table = Table(title=f"{arguments.data}: {n_hidden} items hidden, {len(cold.target)} asked for")
     for name in ("", "Recall@20 among hidden", "Recall@20 among all", "fit CPU-s"):
@@ -237,6 +249,7 @@ def main() -> None:
         among = (recall(score, cold, first=first) for first in (cold.n_known, 0))
         table.add_row(name, *(f"{value:.4f}" for value in among), spent)
 
+    table.add_row("chance", *(f"{by_chance(cold, first=n):.4f}" for n in (cold.n_known, 0)), "")
     for name, score in baselines(cold).items():
         add(name, score, "")
     for name, config in SOURCES.items():

@@ -175,6 +175,17 @@ def test_a_new_item_is_shown_to_whom_its_words_are_for(source: GraphSource) -> N
     assert (source.score(everyone, np.full((3, 1), 30, np.int32)) == 0).all(), "it stays as it was"
 
 
+@pytest.mark.parametrize("kind", ["graphsage", "gat"])
+def test_an_item_described_but_never_acted_on_is_shown_to_whom_its_words_are_for(kind: str) -> None:
+    acts = [(d, k, s, i, -1) for s in range(N_SHOPPERS) for d, k, i in history(s)]
+    facts = facts_of(log_of(acts, n_items=N_ITEMS), catalogue_of(33, title=titles(range(33))))
+    config = CONFIG.model_copy(update={"network": NETWORKS[kind], "epochs": 5})
+    fitted = GraphLearner(config).fit(facts, np.random.default_rng(1))
+    found = fitted.propose(requests([[]] * 3, shoppers=[0, 1, 2]), 11)
+    for shopper, row in enumerate(found.item_row):
+        assert set(rows_of(row)) == set(range(shopper, 33, 3))
+
+
 def test_whoever_takes_a_new_item_is_placed_by_it(source: GraphSource) -> None:
     if not isinstance(source, InductiveGraphSource):
         return

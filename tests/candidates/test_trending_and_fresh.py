@@ -110,7 +110,7 @@ def test_bpr_asks_a_stranger_by_the_mean_of_what_they_looked_at() -> None:
     shop = two_tastes(60, 14)
     source = BprLearner(BprConfig(factors=8, passes=50)).fit(shop.facts, np.random.default_rng(0))
     asked = requests([[(0, VIEW, 0.0), (2, VIEW, 0.0)], [(0, VIEW, 0.0)], []], shoppers=[-1, 5, -1])
-    found = source.vectors(asked)
+    found = source.queries(asked)
     mean = source.item_factors[[0, 2]].mean(axis=0)
     np.testing.assert_allclose(found[0], [*mean[:-1], 1.0], rtol=1e-5)
     np.testing.assert_array_equal(found[1], source.shopper_factors[5])

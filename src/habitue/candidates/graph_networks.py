@@ -122,16 +122,19 @@ class Layered:
     ) -> None:
         """``start`` (n_items, dim) is where vectors begin, ``content`` (n_items, c) what is told.
 
-        ``alike`` are the neighbours by content. ``heads`` 0 takes plain means.
+        Items that begin at 0 have no vector of their own: nobody has acted on them. ``alike`` are
+        the neighbours by content. ``heads`` 0 takes plain means.
         """
         self._walks, self._alike, self._neighbours = walks, alike, neighbours
         self._content = torch.from_numpy(content)
         self._readable: NDArray[np.bool_] = np.asarray(content.any(axis=1))
         self._as_new = as_new
         dim = start.shape[1]
-        told = _regressed(content, start)
+        self._acted_on: NDArray[np.bool_] = np.asarray(start.any(axis=1))
+        told = _regressed(content[self._acted_on], start[self._acted_on])
+        own = np.where(self._acted_on[:, None], start - content @ told, 0).astype(np.float32)
         self.told = torch.from_numpy(told).requires_grad_()
-        self.own = torch.from_numpy(start - content @ told).requires_grad_()
+        self.own = torch.from_numpy(own).requires_grad_()
         self.layers = [_TorchLayer(dim, heads, rng) for _ in range(layers)]
 
     @property
@@ -147,7 +150,7 @@ class Layered:
     def vectors(self, rng: np.random.Generator) -> Tensor:
         """The vectors of all items, some of them as if they had just come."""
         n = len(self._readable)
-        new = self._readable & (rng.random(n) < self._as_new)
+        new = (self._readable & (rng.random(n) < self._as_new)) | ~self._acted_on
         near = or_else(self._walks.draw(self._neighbours, rng), self._alike, new)
         kept = torch.from_numpy((~new).astype(np.float32))[:, None]
         vectors = self._content @ self.told + self.own * kept
