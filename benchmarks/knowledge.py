@@ -1,7 +1,7 @@
 """What a graph of items adds: MovieLens 100K by genres and years, Last.fm by tags and triples.
 
-    python -m benchmarks.knowledge [--data movielens lastfm] [--seeds 3] [--validate] [--cold]
-        [--trial '{"penalty": 100}' ...] [--freebase]
+    python -m benchmarks.knowledge [--data movielens lastfm] [--seeds 0 1 2] [--validate] [--quick]
+        [--cold] [--trial '{"penalty": 100}' ...] [--freebase]
 
 Of all pairs 20 % at random, drawn anew with each seed, are the test part; an eighth of the others
 teaches the order. For the teaching part sources are fitted on what is left, for the test part on
@@ -12,7 +12,8 @@ that is fitted on: they would say who listens.
 
 ``--cold`` hides 10 % of the items with all that was done with them, and ranks these alone, beside
 a random order and their kinds (genre, commonest tag) by how much each is liked. ``--validate``
-looks at the teaching part alone, or hides other items, and ``--trial`` at other settings there.
+looks at the teaching part alone, or hides other items, and ``--trial`` at other settings there;
+``--quick`` leaves the learnt order out.
 ``--freebase`` adds the triples that lie beside MovieLens, which lead to wrong films.
 """
 
@@ -215,16 +216,19 @@ Means = dict[str, list[NDArray[np.float64]]]
 
 
 def known_items(
-    name: str, data: Told, seeds: int, trial: dict[str, Any], *, validate: bool
+    name: str, data: Told, seeds: Sequence[int], trial: dict[str, Any], which: str
 ) -> None:
-    """How well each source, and a learnt order of all, finds the items of the test part."""
+    """How well each source, and a learnt order of all, finds the items of the test part.
+
+    ``which`` parts are asked: ``teach`` or ``test`` alone, or ``both``, for the learnt order.
+    """
     ndcg, recall, spent = {}, {}, {}  # type: tuple[Means, Means, dict[str, float]]
     everyone = np.ones(data.n_shoppers, np.bool_)
-    for seed in range(seeds):
+    for seed in seeds:
         lot = np.random.RandomState(seed).permutation(len(data.item))
         test, rest = lot[: len(lot) // 5], lot[len(lot) // 5 :]
         teach, fit = rest[: len(rest) // 8], rest[len(rest) // 8 :]
-        parts = [(fit, teach)] if validate else [(fit, teach), (rest, test)]
+        parts = [(fit, teach), (rest, test)][which == "test" : 1 if which == "teach" else 2]
         scores: dict[str, list[NDArray[np.float32]]] = {}
         questions = []
         for had, wanted in parts:
@@ -240,17 +244,18 @@ def known_items(
         for one, score in found.items():
             ndcg.setdefault(one, []).append(questions[-1].ndcg(score))
             recall.setdefault(one, []).append(questions[-1].recall(score))
-        if not validate:
+        if which == "both":
             both = {one: tuple(of_both) for one, of_both in scores.items()}
             without = {one: pair for one, pair in both.items() if one != "knowledge"}
             for label, told in (("learnt, all", both), ("learnt, without", without)):
                 order = learnt_order(*questions, told, seed)
                 ndcg.setdefault(label, []).append(questions[-1].ndcg(order))
                 recall.setdefault(label, []).append(questions[-1].recall(order))
-    title = f"{name}, {'teaching part' if validate else 'test part'}, {seeds} seeds"
+    part = "teaching part" if which == "teach" else "test part"
+    title = f"{name}, {part}, seeds {', '.join(map(str, seeds))}"
     _show(title, ndcg, recall, spent)
     pairs = [("knowledge", "als"), ("learnt, all", "learnt, without")]
-    for one, other in pairs[: 1 if validate else 2]:
+    for one, other in pairs[: 2 if which == "both" else 1]:
         for metric, of in (("Recall@20", recall), ("NDCG@10", ndcg)):
             gain = interval(np.concatenate(of[one]), np.concatenate(of[other]))
             print(f"{one} over {other}, {metric}: {gain}", flush=True)
@@ -282,7 +287,12 @@ def cold_items(name: str, data: Told, seeds: Sequence[int], trial: dict[str, Any
             score[:, ~hidden] = -np.inf
             ndcg.setdefault(one, []).append(question.ndcg(score))
             recall.setdefault(one, []).append(question.recall(score))
-    _show(f"{name}, hidden items among themselves, {len(seeds)} seeds", ndcg, recall, spent)
+    _show(
+        f"{name}, hidden items among themselves, seeds {', '.join(map(str, seeds))}",
+        ndcg,
+        recall,
+        spent,
+    )
     mean = {one: float(np.concatenate(of).mean()) for one, of in recall.items()}
     print(
         f"knowledge: {mean['knowledge'] / mean['random']:.1f} times random (3 wanted), "
@@ -323,8 +333,9 @@ def main() -> None:
     """Print the tables that are asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", nargs="+", default=list(DATA), choices=list(DATA))
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--validate", action="store_true", help="the teaching part alone")
+    parser.add_argument("--quick", action="store_true", help="no learnt order")
     parser.add_argument("--cold", action="store_true", help="items nobody has acted on")
     parser.add_argument("--trial", nargs="*", default=["{}"], help="settings of knowledge, JSON")
     parser.add_argument("--freebase", action="store_true", help="with triples of wrong films")
@@ -339,9 +350,10 @@ def main() -> None:
                 print(f"with {said}")
             if asked.cold:
                 first = 100 if asked.validate else 0
-                cold_items(name, data, range(first, first + asked.seeds), trial)
+                cold_items(name, data, [first + seed for seed in asked.seeds], trial)
             else:
-                known_items(name, data, asked.seeds, trial, validate=asked.validate)
+                which = "teach" if asked.validate else "test" if asked.quick else "both"
+                known_items(name, data, asked.seeds, trial, which)
 
 
 if __name__ == "__main__":

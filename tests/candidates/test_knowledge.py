@@ -111,9 +111,9 @@ def test_without_a_graph_it_is_the_factorisation() -> None:
     np.testing.assert_allclose(
         fit(bare).score(asked, every), als.score(asked, every), atol=0.03
     )  # shoppers are solved for once more
-    no_share = fit(SHOP.facts, share=0.0)
+    all_known = fit(SHOP.facts, support=0.0)
     np.testing.assert_allclose(
-        no_share.score(asked, every), fit(bare).score(asked, every), atol=1e-6
+        all_known.score(asked, every), fit(bare).score(asked, every), atol=1e-6
     )
 
 

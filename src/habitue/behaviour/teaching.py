@@ -46,7 +46,7 @@ class Training:
     earlier: Earlier | None = None  # a network to go on from
     pretrained: Pretrained | None = None  # the network of another shop, to begin with
     larger: Larger | None = None  # a network to learn from
-    share: float = 0.5  # how much what it says counts beside what happened
+    share: float = 1.0  # how much what it says counts beside what happened
 
     def leaves_out(self, config: BehaviourConfig) -> bool:
         """Whether what a shopper had does not compete with what comes next."""

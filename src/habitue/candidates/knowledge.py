@@ -2,10 +2,11 @@
 
 Items and shoppers are factorised as in ``als``; what an item is to shoppers is then foretold from
 its sides in the item graph, each relation as far as it can be trusted, and added to what was learnt
-of the item itself. So an item nobody has acted on stands where its sides put it (Gantner et al.,
-Learning Attribute-to-Feature Mappings for Cold-Start Recommendations, 2010), and what two items
-have in common counts for all (Wang et al., Learning Intents behind Interactions with Knowledge
-Graph for Recommendation, 2021, learn weights of relations for the same end, by gradient).
+of the item itself, the less the more acted on it. So an item nobody has acted on stands where its
+sides put it (Gantner et al., Learning Attribute-to-Feature Mappings for Cold-Start Recommendations,
+2010), and what two items have in common counts for all (Wang et al., Learning Intents behind
+Interactions with Knowledge Graph for Recommendation, 2021, learn weights of relations for the same
+end, by gradient).
 """
 
 from __future__ import annotations
@@ -58,10 +59,9 @@ class KnowledgeConfig(BaseModel):
         description="ridge penalty on the vectors of sides, in items; where not said, the one that "
         "ranks items best that are held out",
     )  # fmt: skip
-    share: float = Field(
-        default=1.0, ge=0, le=100,
-        description="weight of what the graph foretells beside what was learnt of an item itself; "
-        "of an item nobody has acted on it stands for both",
+    support: float = Field(
+        default=30.0, ge=0,
+        description="shoppers who acted on an item with whom what its sides foretell counts half",
     )  # fmt: skip
 
 
@@ -74,12 +74,12 @@ class KnowledgeSource(PreparingSource):
         als: AlsSource,
         graph: ItemGraph,
         sides: NDArray[np.float32],
-        acted: NDArray[np.bool_],
+        leaning: NDArray[np.float32],
         measured: dict[str, float],
         *,
         whole: Growing | None = None,
     ) -> None:
-        """``sides`` (n_sides, factors) are what foretells items, ``acted`` (n_fitted,) who had any.
+        """``sides`` (n_sides, factors) foretell items, each of which takes its ``leaning`` of it.
 
         ``whole`` (n_rows, factors) are the vectors of all items; it goes on behind the fitted ones,
         as the graph's table does.
@@ -90,7 +90,7 @@ class KnowledgeSource(PreparingSource):
         self.graph = graph
         self.side_vectors = sealed(sides, np.float32)
         self.measured = measured
-        self._acted = acted
+        self._leaning = leaning
         self._whole = whole or Growing(als.search.vectors)
 
     @property
@@ -121,11 +121,9 @@ class KnowledgeSource(PreparingSource):
             self.graph.telling, self.side_vectors, self.als.vectors(context),
             *scratch.of(len(self.graph)), found.from_row, found.side, found.adds,
         )  # fmt: skip
-        acted = np.zeros(shape, np.bool_)
-        fitted = (item_row >= 0) & (item_row < len(self._acted))
-        acted[fitted] = self._acted[item_row[fitted]]
-        share = np.float32(self.config.share)
-        return found._replace(adds=found.adds * np.where(acted, share, 1 + share))
+        fitted = (item_row >= 0) & (item_row < len(self._leaning))
+        found.adds[fitted] *= self._leaning[item_row[fitted]]
+        return found
 
     def side(self, number: int) -> Side:
         """What a side is called."""
@@ -184,12 +182,12 @@ class KnowledgeSource(PreparingSource):
         out = np.zeros((len(side), self.side_vectors.shape[1]), np.float32)
         for place in range(side.shape[1]):  # one of an item's sides after the other
             out += strength[:, place, None] * self.side_vectors[side[:, place]]
-        return out * np.float32(1 + self.config.share)
+        return out
 
     def _with(self, table: NeighbourTable, whole: Growing) -> KnowledgeSource:
         return KnowledgeSource(
             self.config, self.als.with_items(whole.rows), self.graph.with_table(table),
-            self.side_vectors, self._acted, self.measured, whole=whole,
+            self.side_vectors, self._leaning, self.measured, whole=whole,
         )  # fmt: skip
 
     def save(self, path: Path) -> None:
@@ -204,8 +202,10 @@ class KnowledgeSource(PreparingSource):
             measured=self.measured,
         )
         own = {
-            "shopper": self.als.shopper_factors, "sides": self.side_vectors, "acted": self._acted,
-        }  # fmt: skip
+            "shopper": self.als.shopper_factors,
+            "sides": self.side_vectors,
+            "leaning": self._leaning,
+        }
         write(path, saved, {**own, **self.graph.table.arrays(), **search.arrays()})
 
     @classmethod
@@ -221,7 +221,7 @@ class KnowledgeSource(PreparingSource):
         )
         table = NeighbourTable.of_arrays(arrays, n_targets=len(arrays["sides"]))
         graph = ItemGraph.load(path, table, config.graph)
-        return cls(config, als, graph, arrays["sides"], arrays["acted"], saved.measured)
+        return cls(config, als, graph, arrays["sides"], arrays["leaning"], saved.measured)
 
 
 class KnowledgeLearner:
@@ -244,9 +244,8 @@ class KnowledgeLearner:
         whole = incidence(graph)
         penalty = config.penalty or chosen_penalty(whole, vectors, wanted, seen, rng)
         sides = side_vectors(whole, vectors, acted, penalty)
-        foretold = whole @ sides
-        vectors = np.where(acted[:, None], vectors, foretold) + config.share * foretold
-        vectors = vectors.astype(np.float32)
+        leaning = config.support / (config.support + support) if config.support else 1.0 - acted
+        vectors = (vectors + leaning[:, None] * (whole @ sides)).astype(np.float32)
         told = np.flatnonzero(vectors.any(axis=1)).astype(np.int32)
         n_items = int(told.max(initial=-1)) + 1  # what comes behind is to be told of yet: a tail
         shopper = shoppers_of(wanted, vectors, config.als)
@@ -257,7 +256,12 @@ class KnowledgeLearner:
         graph = graph.with_table(graph.table.head(n_items))
         measured = {**search.measured, "penalty": penalty, **_measured(graph, weight, edges)}
         return KnowledgeSource(
-            config, als, graph, sides.astype(np.float32), acted[:n_items], measured
+            config,
+            als,
+            graph,
+            sides.astype(np.float32),
+            leaning[:n_items].astype(np.float32),
+            measured,
         )
 
 
