@@ -107,7 +107,7 @@ def test_the_graph_goes_on_with_a_list_as_the_network_does() -> None:
     some, gaps = streams(LENGTHS), streams(LENGTHS).gaps()
     with torch.no_grad():
         items = asked.items.rows(torch.from_numpy(some.item_row[batch.token].astype(np.int64)))
-        past = asked.read(items, inputs_of(asked, some, gaps, batch.token, None), groups)
+        past = asked.read(items, inputs_of(asked, some, gaps, batch.token), groups)
         assert asked.decoder is not None
         last = past[torch.from_numpy(batch.end)]
         states = asked.decoder(past, last, groups, torch.from_numpy(chosen[batch.order]))
@@ -128,7 +128,7 @@ def test_what_comes_later_changes_nothing_before_it(form: str) -> None:
     vectors = torch.randn(9, 16)
     changed = vectors.clone()
     changed[5:] = torch.randn(4, 16)
-    beside = Inputs(None, None, None)
+    beside = Inputs(None, None)
     before, after = (asked.read(x, beside, groups) for x in (vectors, changed))
     torch.testing.assert_close(before[:5], after[:5])
     assert not torch.allclose(before[5:], after[5:])
@@ -145,7 +145,7 @@ def test_a_hidden_action_is_read_from_both_sides_and_says_nothing_itself() -> No
     def states(change: list[int]) -> Tensor:
         changed = vectors.clone()
         changed[change] = 9.0
-        return asked.read(changed, Inputs(None, None, None), groups, hidden)[hidden]
+        return asked.read(changed, Inputs(None, None), groups, hidden)[hidden]
 
     torch.testing.assert_close(states([]), states([2, 8]))
     assert not torch.isclose(states([]), states([0, 6])).all(dim=1).any(), "what came before"

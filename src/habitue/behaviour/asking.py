@@ -26,7 +26,6 @@ def inputs_of(
     streams: Streams,
     gaps: NDArray[np.uint8],
     token: NDArray[np.int64],
-    price_step: NDArray[np.uint8] | None,
 ) -> Inputs:
     """What the network reads beside the items of the tokens (T,); ``gaps`` are the streams'."""
     device = network.items.own.device
@@ -34,11 +33,9 @@ def inputs_of(
     def there(code: NDArray[np.uint8]) -> Tensor:
         return torch.from_numpy(code.astype(np.int64)).to(device)
 
-    steps = None if price_step is None else price_step[streams.item_row[token]]
     return Inputs(
         None if network.kind is None else there(streams.kind[token]),
         None if network.gap is None else there(gaps[token]),
-        None if network.price is None or steps is None else there(steps),
     )
 
 
@@ -46,7 +43,6 @@ def _states(
     network: Network,
     streams: Streams,
     windows: Windows,
-    price_step: NDArray[np.uint8] | None,
     tokens: int,
 ) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
     """The state after the last token of each window (n, dim), and which those are: (n,)."""
@@ -64,7 +60,7 @@ def _states(
         groups = groups_of(batch, device)
         state = network.read(
             network.items.rows(item),
-            inputs_of(network, streams, gaps, token, price_step),
+            inputs_of(network, streams, gaps, token),
             groups,
             None if network.mask is None else torch.from_numpy(hidden).to(device),
         )
@@ -81,7 +77,6 @@ def queries(
     network: Network,
     streams: Streams,
     windows: Windows,
-    price_step: NDArray[np.uint8] | None = None,
     waiting: NDArray[np.uint8] | None = None,
     *,
     tokens: int = 40_000,
@@ -89,7 +84,7 @@ def queries(
     """The query after the last token of each window: (W, dim). ``waiting`` are steps until then."""
     device = network.items.own.device
     found = np.empty((len(windows), network.config.dim), np.float32)
-    for rows, state in _states(network, streams, windows, price_step, tokens):
+    for rows, state in _states(network, streams, windows, tokens):
         asked = None
         if waiting is not None:
             asked = torch.from_numpy(waiting[rows].astype(np.int64)).to(device)
@@ -102,7 +97,6 @@ def foretold(
     network: Network,
     streams: Streams,
     windows: Windows,
-    price_step: NDArray[np.uint8] | None = None,
     *,
     tokens: int = 40_000,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -116,7 +110,7 @@ def foretold(
         raise ValueError("the network was taught the next item only: set head_weights")
     kind: NDArray[np.float64] = np.empty((len(windows), heads.kind.out_features))
     comes: NDArray[np.float64] = np.empty((len(windows), heads.comes.out_features))
-    for rows, state in _states(network, streams, windows, price_step, tokens):
+    for rows, state in _states(network, streams, windows, tokens):
         kind[rows], comes[rows] = heads.told(state)
     return kind, comes
 
@@ -128,7 +122,6 @@ def validate(
     config: BehaviourConfig,
     *,
     without_seen: bool = True,
-    price_step: NDArray[np.uint8] | None = None,
 ) -> float:
     """NDCG@10 of the last action of each of the ``judged`` shoppers, among all items.
 
@@ -142,7 +135,7 @@ def validate(
         some = np.sort(np.random.default_rng(0).permutation(len(some))[:most])
     windows, target_at = windows.take(some), target_at[some]
     waiting = gap_step(judged.at_ms[target_at] - judged.at_ms[target_at - 1])
-    query = queries(network, judged, windows, price_step, waiting)
+    query = queries(network, judged, windows, waiting)
     items = network.item_vectors().cpu().numpy()
     stream = np.searchsorted(judged.start, target_at, side="right") - 1
     total = 0.0

@@ -40,7 +40,6 @@ class Larger:
         streams: Streams,
         gaps: NDArray[np.uint8],
         lesson: Lesson,
-        price_step: NDArray[np.uint8] | None,
     ) -> Tensor:
         """What it expects where the questions of a lesson are asked: (Q, dim)."""
         network = self.network
@@ -48,7 +47,7 @@ class Larger:
             network.items.rows(self._there(streams.item_row[token]))
             for token in (lesson.batch.token, lesson.right)
         )
-        beside = inputs_of(network, streams, gaps, lesson.batch.token, price_step)
+        beside = inputs_of(network, streams, gaps, lesson.batch.token)
         state = states_of(network, read, beside, lesson, right)
         waiting = None if network.waiting is None else self._there(lesson.told(gaps))
         return network.wanted(state, waiting)

@@ -23,11 +23,11 @@ __all__ = ["exported", "input_names"]
 def input_names(network: Network) -> tuple[str, ...]:
     """What the graph is fed: item vectors (B, L, dim), the last place (B,), and what it reads.
 
-    ``kind``, ``gap`` and ``price`` are (B, L) codes, ``waiting`` (B,) the step of time since the
+    ``kind`` and ``gap`` are (B, L) codes, ``waiting`` (B,) the step of time since the
     last action. Rows shorter than L stand at its beginning; what follows ``end`` is not looked at.
     ``chosen`` (B, K, dim) are the vectors of what a list holds so far, where lists are generated.
     """
-    beside = ("kind", "gap", "price", "waiting")
+    beside = ("kind", "gap", "waiting")
     read = tuple(name for name in beside if getattr(network, name) is not None)
     return ("vectors", "end", *read, *(() if network.decoder is None else ("chosen",)))
 
@@ -42,7 +42,6 @@ def exported(network: Network) -> bytes:
         "end": torch.full((rows,), longest - 1, dtype=torch.int64),
         "kind": torch.ones(rows, longest, dtype=torch.int64),
         "gap": torch.ones(rows, longest, dtype=torch.int64),
-        "price": torch.ones(rows, longest, dtype=torch.int64),
         "waiting": torch.full((rows,), GAP_STEPS // 2, dtype=torch.int64),
         "chosen": torch.randn(rows, 2, whole.config.dim),
     }
@@ -77,7 +76,7 @@ class _Served(nn.Module):
 
     def forward(self, *inputs: Tensor) -> Tensor:
         told = dict(zip(self.names, inputs, strict=True))
-        beside = Inputs(told.get("kind"), told.get("gap"), told.get("price"))
+        beside = Inputs(told.get("kind"), told.get("gap"))
         return self.network.expected(
             told["vectors"], told["end"], beside, told.get("waiting"), told.get("chosen")
         )

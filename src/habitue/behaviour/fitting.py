@@ -109,7 +109,6 @@ def _judge(teacher: Teacher, at: Position, loss: float, cpu_seconds: float) -> N
         training.judged,
         teacher.config,
         without_seen=training.judged_without,
-        price_step=training.price_step,
     )
     if all(ndcg > one.ndcg for one in at.history):
         at.waited = 0

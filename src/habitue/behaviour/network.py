@@ -31,7 +31,6 @@ class Inputs:
 
     kind: Tensor | None  # (T,)
     gap: Tensor | None  # (T,) steps since the action before
-    price: Tensor | None  # (T,) price steps
 
 
 class ItemTable(nn.Module):
@@ -80,7 +79,6 @@ class Network(nn.Module):
         content: Tensor | None = None,
         kinds: bool = False,
         gaps: bool = False,
-        price_steps: int = 0,
     ) -> None:
         """``content`` (n_items, c) is what is told of items; what has no table is not read."""
         super().__init__()
@@ -88,7 +86,6 @@ class Network(nn.Module):
         self.items = ItemTable(n_items, config.dim, content)
         self.kind = _small(_N_KINDS, config.dim) if kinds else None
         self.gap = _small(GAP_STEPS, config.dim) if gaps else None
-        self.price = _small(price_steps, config.dim) if price_steps else None
         self.waiting = _small(GAP_STEPS, config.dim) if gaps else None
         masked = config.encoder == "bidirectional"
         self.mask = nn.Parameter(torch.randn(config.dim) * 0.05) if masked else None
@@ -135,9 +132,7 @@ class Network(nn.Module):
     def joined(self, vectors: Tensor, beside: Inputs) -> Tensor:
         """Item vectors (..., dim) with what stands beside them added."""
         x = vectors
-        for table, code in (
-            (self.kind, beside.kind), (self.gap, beside.gap), (self.price, beside.price)
-        ):  # fmt: skip
+        for table, code in ((self.kind, beside.kind), (self.gap, beside.gap)):
             if table is not None and code is not None:
                 x = x + table(code)
         return x

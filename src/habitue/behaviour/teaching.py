@@ -40,7 +40,6 @@ class Training:
 
     streams: Streams
     content: NDArray[np.float32] | None = None  # (n_items, c) what is told of items; 0: nothing
-    price_step: NDArray[np.uint8] | None = None  # (n_items,) 0: not known
     judged: Streams | None = None  # the last action of each shopper is asked for
     judged_without: bool = False  # items a shopper has already are not asked about
     earlier: Earlier | None = None  # a network to go on from
@@ -169,7 +168,7 @@ class Teacher:
         if self.config.item_dropout:
             kept = rng.random(len(read)) >= self.config.item_dropout
             x = x * self._there(kept.astype(np.float32))[:, None]
-        beside = inputs_of(network, streams, self.gaps, batch.token, self.training.price_step)
+        beside = inputs_of(network, streams, self.gaps, batch.token)
         state = states_of(network, x, beside, lesson, vectors.index_select(0, targets))
         waiting = None if network.waiting is None else self._there(lesson.told(self.gaps))
         query = network.wanted(state, waiting)
@@ -262,7 +261,7 @@ class Teacher:
         drawn: NDArray[np.int64],
     ) -> Tensor:
         """The ``loss`` of what happened, and that of what a larger network says of the same."""
-        asked = larger.queries(self.streams, self.gaps, lesson, self.training.price_step)
+        asked = larger.queries(self.streams, self.gaps, lesson)
         left_out = (sample.out_token, sample.out_place)
         right = self._there(self.streams.item_row[lesson.right])
         own, others = larger.units[right], larger.units[self._there(drawn)]
@@ -297,14 +296,12 @@ def _network(training: Training, config: BehaviourConfig, rng: np.random.Generat
         content = torch.from_numpy(np.ascontiguousarray(training.content, np.float32))
     kinds = len(np.unique(streams.kind)) > 1
     gaps = len(np.unique(streams.gaps())) > 2
-    steps = 0 if training.price_step is None else int(training.price_step.max(initial=0)) + 1
     network = Network(
         config,
         streams.n_items,
         content=content,
         kinds=kinds,
         gaps=gaps,
-        price_steps=steps if steps > 1 else 0,
     )
     if training.earlier is not None:
         go_on_from(network, network.items, training.earlier, streams)

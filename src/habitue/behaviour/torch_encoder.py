@@ -46,7 +46,6 @@ class TorchEncoder:
             Inputs(
                 None if network.kind is None else torch.from_numpy(np.ascontiguousarray(read.kind)),
                 None if network.gap is None else torch.from_numpy(np.ascontiguousarray(read.gap)),
-                None,
             ),
             None if network.waiting is None else torch.from_numpy(read.waiting),
             None if chosen is None else torch.from_numpy(chosen),
