@@ -235,6 +235,7 @@ def games() -> tuple[Shoppers, dict[str, SourceConfig]]:
     if not path.exists():
         sys.exit(f"{path} is not there: set HABITUE_DATA to the folder of the public data sets")
     acted = pl.read_parquet(path)
+    acted = acted.filter(pl.len().over("user") >= 3)  # one to learn from, two that are asked for
     _, item = np.unique(acted["item"].to_numpy(), return_inverse=True)
     _, length = np.unique(acted["user"].to_numpy(), return_counts=True)
     place = np.arange(len(item)) - np.repeat(np.cumsum(length) - length, length)
