@@ -61,10 +61,13 @@ BEAUTY = BehaviourConfig(
         epochs=20, averaging=0.998, first_validation=0.7, validate_every=3, validation_shoppers=3000
     ),
 )
+WIDE = BEAUTY.model_copy(  # chosen on the validation item: tried_behaviour.md
+    update={"dim": 256, "loss": LossConfig(negatives=1024, temperature=0.08)}
+)
 TOWERS = TwoTowerConfig(  # chosen on the validation item: tried_two_tower.md
     kinds=BUYS, unnamed=0.0, schedule=TowerScheduleConfig(validation_share=0.02)
 )
-ALONE = ("two_tower", "additive")  # peers, not among what is fused
+ALONE = ("wide", "two_tower", "additive")  # peers, not among what is fused
 PROPOSED = 100  # candidates of each source that the fused order chooses from
 
 
@@ -224,6 +227,7 @@ def beauty() -> tuple[Shoppers, dict[str, SourceConfig]]:
             kind_weight=BOUGHT, shoppers_per_item=20_000, profile=FORGETTING
         ),
         "content": ContentConfig(profile=told_in, neighbours=300),
+        "wide": SequenceConfig(name="wide", behaviour=WIDE, validation_share=0.02),
         "two_tower": TOWERS,
         "additive": AdditiveConfig(kinds=BUYS),
     }  # fmt: skip
