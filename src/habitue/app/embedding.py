@@ -9,7 +9,8 @@ import polars as pl
 
 from habitue.app.reading import facts_read, row_known
 from habitue.candidates.contract import EmbeddingSource
-from habitue.candidates.embedded import Embedding, embedding_source, unit_vectors
+from habitue.candidates.embedded import Embedding, embedding_source
+from habitue.candidates.vectors import units
 from habitue.errors import SnapshotError
 from habitue.portraits.contexts import ShopperIndex, contexts_as_of
 from habitue.slates.live import Asked
@@ -33,7 +34,7 @@ def embed(parts: Parts, shopper: str, source: str | None, now_ms: int) -> Embedd
         return Embedding.withheld(shopper, now_ms)
     snapshot, chosen = _chosen(parts, source)
     context = live.context(Asked("home", now_ms, shopper)).context
-    (vector,) = unit_vectors(chosen, context)
+    (vector,) = units(chosen.vectors(context))
     return Embedding.of(shopper, now_ms, snapshot, chosen.name, vector)
 
 
@@ -54,7 +55,7 @@ def embed_all(parts: Parts, source: str | None, now_ms: int) -> pl.DataFrame:
         context = contexts_as_of(
             index, some, np.full(len(some), now_ms), surface="home", length=length
         )
-        found.append(unit_vectors(chosen, context))
+        found.append(units(chosen.vectors(context)))
     vectors = np.concatenate(found) if found else np.empty((0, 1), np.float32)
     known = vectors.any(axis=1)
     ids = np.array([*parts.store.shopper_ids(), None], dtype=object)
@@ -68,10 +69,10 @@ def embed_all(parts: Parts, source: str | None, now_ms: int) -> pl.DataFrame:
 
 def _chosen(parts: Parts, source: str | None) -> tuple[str, EmbeddingSource]:
     """The snapshot that answers, and the source that is asked."""
-    active = parts.snapshots.active()
-    if active is None:
+    answering = parts.switch.current
+    if not answering.name:
         raise SnapshotError(
             "There are no vectors of shoppers before a training.",
             remedy="Train first: habitue train.",
         )
-    return active.path.name, embedding_source(parts.switch.current.pipeline.sources, source)
+    return answering.name, embedding_source(answering.pipeline.sources, source)

@@ -8,7 +8,7 @@ foretell, beside what really came.
 from __future__ import annotations
 
 import math
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,13 +17,12 @@ from torch import Tensor
 
 from habitue.behaviour.answering import states_of
 from habitue.behaviour.asking import inputs_of
+from habitue.behaviour.layers import NEVER
 from habitue.behaviour.lessons import Lesson
 from habitue.behaviour.network import Network
 from habitue.behaviour.streams import Streams
 
 __all__ = ["Larger", "scores", "soft_loss"]
-
-_NEVER: Final = -1e9
 
 
 class Larger:
@@ -73,7 +72,7 @@ def scores(
     drawn. For ``token`` the one at ``place`` does not compete.
     """
     sampled = query @ others.t() - expected
-    sampled = sampled.index_put((token, place), sampled.new_full((), _NEVER))
+    sampled = sampled.index_put((token, place), sampled.new_full((), NEVER))
     return torch.cat([(query * own).sum(dim=1, keepdim=True), sampled], dim=1)
 
 

@@ -18,10 +18,10 @@ from habitue.behaviour.config import BehaviourConfig
 from habitue.behaviour.curves import curves_in
 from habitue.behaviour.going_on import Earlier, OtherNetworkError
 from habitue.behaviour.held_out import HeldOut
+from habitue.behaviour.needed import need_torch
 from habitue.behaviour.served import Encoder, SilentEncoder
 from habitue.behaviour.streams import Streams, streams_of
 from habitue.behaviour.transfer import Pretrained
-from habitue.errors import MissingPiece
 from habitue.facts import ActionLog, code_of
 
 if TYPE_CHECKING:
@@ -80,14 +80,9 @@ def learn(
     The last action of a ``validation_share`` of the shoppers is held out to know when to stop.
     Raises ``MissingPiece`` where PyTorch is not installed.
     """
-    try:
-        import torch
-    except ImportError:
-        raise MissingPiece(
-            "Training a behaviour model needs PyTorch, which is not installed.",
-            remedy="Install it with pip install 'habitue[deep]', or leave the source out of "
-            "training.sources.",
-        ) from None
+    need_torch("a behaviour model")
+    import torch
+
     from habitue.behaviour.distilling import Larger
     from habitue.behaviour.fitting import Training, fit
     from habitue.behaviour.judging import measure_heads

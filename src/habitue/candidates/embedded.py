@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 
 from habitue.candidates.contract import EmbeddingSource, Source
 from habitue.errors import BadInput, SnapshotError
-from habitue.facts import Context
 
-__all__ = ["Embedding", "embedding_source", "unit_vectors"]
+__all__ = ["Embedding", "embedding_source"]
 
 _FIRST: Final = ("sequence", "two_tower", "graph", "als")
 """Names of sources, in the order in which one is chosen where none is named."""
@@ -67,13 +66,6 @@ def embedding_source(sources: Iterable[Source], name: str | None) -> EmbeddingSo
             field="source",
         )
     return able[name]
-
-
-def unit_vectors(source: EmbeddingSource, context: Context) -> NDArray[np.float32]:
-    """The unit vectors (B, dim) of a batch of requests; 0 where nothing is known."""
-    vectors = source.vectors(context)
-    length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(vectors / np.where(length > 0, length, 1.0), np.float32)
 
 
 def _when(now_ms: int) -> datetime:

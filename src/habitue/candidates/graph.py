@@ -14,17 +14,17 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from habitue.behaviour.needed import need_torch
 from habitue.candidates.contract import PreparingSource, TrainingFacts
 from habitue.candidates.graph_config import GraphConfig, LightGcnConfig
 from habitue.candidates.graph_newcomers import Newcomers
 from habitue.candidates.graph_step import shoppers_now
-from habitue.candidates.growing import Growing
+from habitue.candidates.item_tail import ItemTail
 from habitue.candidates.layout import plain, sealed
 from habitue.candidates.profile import ProfileConfig, Weigher
 from habitue.candidates.saved import Saved, read, write
 from habitue.candidates.search import ItemSearch, Sought
 from habitue.candidates.vectors import units
-from habitue.errors import MissingPiece
 from habitue.facts import Catalogue, Context
 
 __all__ = ["GraphConfig", "GraphLearner", "GraphSource", "InductiveGraphSource"]
@@ -137,8 +137,7 @@ class InductiveGraphSource(GraphSource):
     """One that also reads items that came after the training, by what is told of them."""
 
     newcomers: Newcomers
-    _tail: Growing
-    _unit_tail: Growing
+    _tail: ItemTail
 
     @classmethod
     def over(cls, source: GraphSource, newcomers: Newcomers) -> Self:
@@ -148,7 +147,7 @@ class InductiveGraphSource(GraphSource):
             fitted_until_ms=source.fitted_until_ms,
         )  # fmt: skip
         found.newcomers = newcomers
-        found._tail = found._unit_tail = Growing(np.empty((0, source.search.dim), np.float32))
+        found._tail = ItemTail.none(source.search.dim)
         return found
 
     @property
@@ -166,18 +165,12 @@ class InductiveGraphSource(GraphSource):
         An item costs its words, one look at what is told of every item acted on, and the layers;
         the tail is copied where an item in it now reads otherwise.
         """
-        frame = catalogue_tail.frame.filter(pl.col("item_row") >= self.n_fitted)
-        if not frame.height:
-            return self
-        place = frame["item_row"].to_numpy().astype(np.int64) - self.n_fitted
-        vectors = self.vector_of(frame)
-        tail = self._tail.put(place, vectors)
+        tail = self._tail.with_items(catalogue_tail, self.n_fitted, self.vector_of)
         if tail is self._tail:
             return self
         longer = copy(self)
-        longer._tail, longer.tail_vectors = tail, tail.rows
-        longer._unit_tail = self._unit_tail.put(place, units(vectors))
-        longer.search = self.search.with_tail(longer._unit_tail.rows)
+        longer._tail, longer.tail_vectors = tail, tail.read.rows
+        longer.search = self.search.with_tail(tail.unit.rows)
         return longer
 
     def _more_arrays(self, path: Path) -> dict[str, NDArray[Any]]:
@@ -192,16 +185,9 @@ class GraphLearner:
 
     def fit(self, facts: TrainingFacts, rng: np.random.Generator) -> GraphSource:
         """The source of these facts. Raises ``MissingPiece`` where PyTorch is not installed."""
+        need_torch("a graph model")
         from habitue.candidates.graph_learning import learn
 
-        try:
-            import torch  # noqa: F401
-        except ImportError:
-            raise MissingPiece(
-                "Training a graph model needs PyTorch, which is not installed.",
-                remedy="Install it with pip install 'habitue[deep]', or leave the source out of "
-                "training.sources.",
-            ) from None
         learnt = learn(facts, self.config, rng)
         row = np.flatnonzero(learnt.item.any(axis=1)).astype(np.int32)
         search = ItemSearch.build(units(learnt.item), row, units(learnt.asked), self.config.vectors)

@@ -25,8 +25,8 @@ from habitue.behaviour.transfer import Pretrained
 from habitue.candidates.compact import Compact
 from habitue.candidates.contract import Prepared, PreparingSource, Source, TrainingFacts
 from habitue.candidates.generating import Generated, generate
-from habitue.candidates.growing import Growing
 from habitue.candidates.item_space import ItemSpace, SpaceConfig, told_of
+from habitue.candidates.item_tail import ItemTail
 from habitue.candidates.layout import sealed
 from habitue.candidates.profile import codes_of
 from habitue.candidates.saved import Saved, read, read_weights, write, write_weights
@@ -91,13 +91,11 @@ class SequenceSource(PreparingSource):
         *,
         weights: Mapping[str, NDArray[Any]] | None = None,
         until_ms: int = 0,
-        tail: Growing | None = None,
-        unit_tail: Growing | None = None,
+        tail: ItemTail | None = None,
     ) -> None:
         """``read`` (n_items, dim) are the vectors items are read by; unit ones are searched.
 
-        ``told`` (c, dim) makes such a vector of what is told of an item, in the ``space``. ``tail``
-        (n_tail, dim) are the vectors of items beyond the fitted ones, ``unit_tail`` of unit length.
+        ``told`` (c, dim) makes such a vector of what is told of an item, in the ``space``.
         ``weights`` are what a later training goes on from, to which all from ``until_ms`` on is
         new; none where it cannot.
         """
@@ -111,9 +109,7 @@ class SequenceSource(PreparingSource):
         self.measured = measured
         self.weights = {} if weights is None else weights
         self.until_ms = until_ms
-        none = Growing(np.empty((0, search.dim), np.float32))
-        self._tail = none if tail is None else tail
-        self._unit_tail = none if unit_tail is None else unit_tail
+        self._tail = ItemTail.none(search.dim) if tail is None else tail
         behaviour = config.behaviour
         self._reader = RequestReader(codes_of(behaviour.kinds), behaviour.length)
 
@@ -165,8 +161,8 @@ class SequenceSource(PreparingSource):
             return self.read_vectors(item_row)
         vectors = np.zeros((*item_row.shape, self.search.dim), np.float32)
         vectors[known] = self.read_vectors(item_row[known])
-        later = (item_row >= n_base) & (item_row < n_base + len(self._tail))
-        vectors[later] = self._tail.rows[item_row[later] - n_base]
+        later = (item_row >= n_base) & (item_row < n_base + len(self._tail.read))
+        vectors[later] = self._tail.read.rows[item_row[later] - n_base]
         return vectors
 
     def read_vectors(self, item_row: NDArray[np.integer]) -> NDArray[np.float32]:
@@ -191,19 +187,13 @@ class SequenceSource(PreparingSource):
 
         An item costs its words; the tail is copied where an item in it now reads otherwise.
         """
-        frame = catalogue_tail.frame.filter(pl.col("item_row") >= self.n_fitted)
-        if not frame.height:
-            return self
-        place = frame["item_row"].to_numpy().astype(np.int64) - self.n_fitted
-        vectors = self.vector_of(frame)
-        tail = self._tail.put(place, vectors)
+        tail = self._tail.with_items(catalogue_tail, self.n_fitted, self.vector_of)
         if tail is self._tail:
             return self
-        unit_tail = self._unit_tail.put(place, units(vectors))
         return SequenceSource(
-            self.config, self.encoder, self.search.with_tail(unit_tail.rows), self.read,
+            self.config, self.encoder, self.search.with_tail(tail.unit.rows), self.read,
             self.told, self.space, self.measured,
-            weights=self.weights, until_ms=self.until_ms, tail=tail, unit_tail=unit_tail,
+            weights=self.weights, until_ms=self.until_ms, tail=tail,
         )  # fmt: skip
 
     def prepare(self, context: Context) -> Prepared:

@@ -18,13 +18,14 @@ import polars as pl
 from numpy.typing import NDArray
 
 from habitue.behaviour.going_on import Earlier, OtherNetworkError
+from habitue.behaviour.needed import need_torch
 from habitue.behaviour.pasts import foretold
-from habitue.behaviour.requests import RequestReader
+from habitue.behaviour.requests import Read, RequestReader
 from habitue.behaviour.streams import streams_of
 from habitue.candidates.contract import Prepared, PreparingSource, Source, TrainingFacts
 from habitue.candidates.factor_fitting import RatingTable
-from habitue.candidates.growing import Growing
 from habitue.candidates.item_space import ItemSpace, told_of
+from habitue.candidates.item_tail import ItemTail
 from habitue.candidates.layout import plain, sealed
 from habitue.candidates.profile import codes_of
 from habitue.candidates.rated import raters
@@ -33,7 +34,6 @@ from habitue.candidates.search import ItemSearch, Sought, Without
 from habitue.candidates.two_tower_config import TwoTowerConfig
 from habitue.candidates.two_tower_step import Ratings, ShopperTower, liked, ratings_before
 from habitue.candidates.vectors import units
-from habitue.errors import MissingPiece
 from habitue.facts import ActionLog, Catalogue, Context
 
 __all__ = ["TwoTowerConfig", "TwoTowerLearner", "TwoTowerSource"]
@@ -59,15 +59,13 @@ class TwoTowerSource(PreparingSource):
         *,
         weights: Mapping[str, NDArray[Any]] | None = None,
         until_ms: int = 0,
-        tail: Growing | None = None,
-        unit_tail: Growing | None = None,
+        tail: ItemTail | None = None,
     ) -> None:
         """``read`` (n_items, dim) are the vectors items are read by; unit ones are searched.
 
         ``told`` (c, dim) makes such a vector of what is told of an item, in the ``space``.
-        ``ratings`` are those it was fitted on. ``tail`` (n_tail, dim) are the vectors of items
-        beyond the fitted ones, ``unit_tail`` of unit length. ``weights`` are what a later training
-        goes on from, to which all from ``until_ms`` on is new.
+        ``ratings`` are those it was fitted on. ``weights`` are what a later training goes on from,
+        to which all from ``until_ms`` on is new.
         """
         self.config = config
         self.name = config.name
@@ -80,16 +78,17 @@ class TwoTowerSource(PreparingSource):
         self.measured = measured
         self.weights = {} if weights is None else weights
         self.until_ms = until_ms
-        none = Growing(np.empty((0, read.shape[1]), np.float32))
-        self._tail = none if tail is None else tail
-        self._unit_tail = none if unit_tail is None else unit_tail
-        self._tail_vectors = sealed(self._tail.rows, np.float32)
+        self._tail = ItemTail.none(search.dim) if tail is None else tail
+        self._tail_vectors = sealed(self._tail.read.rows, np.float32)
         self._reader = RequestReader(codes_of(config.kinds), config.length)
 
     def queries(self, context: Context) -> NDArray[np.float32]:
         """What each request's shopper wants next: (B, dim), 0 where nothing known was done."""
+        return self._asked(context, self._reader.read(context))
+
+    def _asked(self, context: Context, tokens: Read) -> NDArray[np.float32]:
         return self.tower.queries(
-            self._reader.read(context), self.read_vectors, self._tail_vectors, self._liked(context)
+            tokens, self.read_vectors, self._tail_vectors, self._liked(context)
         )
 
     def vectors(self, context: Context) -> NDArray[np.float32]:
@@ -130,28 +129,19 @@ class TwoTowerSource(PreparingSource):
 
         An item costs its words; the tail is copied where an item in it now reads otherwise.
         """
-        frame = catalogue_tail.frame.filter(pl.col("item_row") >= self.n_fitted)
-        if not frame.height:
-            return self
-        place = frame["item_row"].to_numpy().astype(np.int64) - self.n_fitted
-        vectors = self.vector_of(frame)
-        tail = self._tail.put(place, vectors)
+        tail = self._tail.with_items(catalogue_tail, self.n_fitted, self.vector_of)
         if tail is self._tail:
             return self
-        unit_tail = self._unit_tail.put(place, units(vectors))
         return TwoTowerSource(
-            self.config, self.tower, self.search.with_tail(unit_tail.rows), self.read_vectors,
+            self.config, self.tower, self.search.with_tail(tail.unit.rows), self.read_vectors,
             self.told, self.space, self.ratings, self.measured,
-            weights=self.weights, until_ms=self.until_ms, tail=tail, unit_tail=unit_tail,
+            weights=self.weights, until_ms=self.until_ms, tail=tail,
         )  # fmt: skip
 
     def prepare(self, context: Context) -> Prepared:
         """What the shopper of each request wants next."""
         tokens = self._reader.read(context)
-        query = self.tower.queries(
-            tokens, self.read_vectors, self._tail_vectors, self._liked(context)
-        )
-        sought = Sought(self.search, query)
+        sought = Sought(self.search, self._asked(context, tokens))
         if not self.measured.get("own_past_left_out"):
             return sought
         return Without(sought, tokens.had)
@@ -228,7 +218,7 @@ class TwoTowerLearner:
     def _learnt(
         self, facts: TrainingFacts, rng: np.random.Generator, source: TwoTowerSource | None
     ) -> TwoTowerSource:
-        _need_torch()
+        need_torch("two towers")
         from habitue.behaviour.learning import repeats, with_held_out
         from habitue.candidates.two_tower_fitting import Lessons, fit
 
@@ -270,17 +260,6 @@ class TwoTowerLearner:
         tower = ShopperTower.silent(config.dim, config.pools, config.temperature)
         told = np.empty((0, config.dim), np.float32)
         return TwoTowerSource(config, tower, search, vectors, told, None, None, search.measured)
-
-
-def _need_torch() -> None:
-    try:
-        import torch  # noqa: F401
-    except ImportError:
-        raise MissingPiece(
-            "Training two towers needs PyTorch, which is not installed.",
-            remedy="Install it with pip install 'habitue[deep]', or leave the source out of "
-            "training.sources.",
-        ) from None
 
 
 def _ratings(log: ActionLog) -> tuple[Ratings | None, dict[str, float]]:
