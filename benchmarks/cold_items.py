@@ -27,7 +27,7 @@ from benchmarks.beauty import ALS, FORGETTING
 from benchmarks.behaviour import BEAUTY as NETWORK
 from benchmarks.behaviour import TOWERS
 from benchmarks.graphs import DATA, GAT, SAGE
-from benchmarks.leave_one_out import Shoppers
+from benchmarks.leave_one_out import Shoppers, plain_log
 from habitue.candidates.content import ContentConfig
 from habitue.candidates.contract import ExtendingSource, TrainingFacts
 from habitue.candidates.knowledge import KnowledgeConfig
@@ -111,21 +111,10 @@ def log_of(data: Shoppers, item: NDArray[np.int32], known: NDArray[np.bool_]) ->
     """All actions on items not hidden, in order of time."""
     kept = np.flatnonzero(known)
     kept = kept[np.argsort(data.at_ms[kept], kind="stable")]
-    n = len(kept)
-    return ActionLog(
-        seq=np.arange(1, n + 1),
-        at_ms=data.at_ms[kept],
-        kind=np.full(n, int(data.kind), np.uint8),
-        shopper_row=data.shopper[kept],
-        item_row=item[kept],
-        order_row=np.full(n, NO_ROW, np.int32),
-        quantity=np.ones(n, np.float32),
-        price_micros=np.zeros(n, np.int64),
-        value_minor=np.zeros(n, np.int64),
-        rating=np.full(n, np.nan, np.float32),
-        n_shoppers=data.n_shoppers,
-        n_items=int(item[kept].max()) + 1,
-    )
+    return plain_log(
+        data.kind, data.at_ms[kept], data.shopper[kept], item[kept],
+        n_shoppers=data.n_shoppers, n_items=int(item[kept].max()) + 1,
+    )  # fmt: skip
 
 
 def requests(

@@ -99,25 +99,41 @@ def shoppers_of(
     )
 
 
-def training_facts(data: Shoppers) -> TrainingFacts:
-    """The training part as a log, as of just after its last action."""
-    kept = np.flatnonzero(data.from_end >= 2)
-    kept = kept[np.argsort(data.at_ms[kept], kind="stable")]
-    n = len(kept)
-    log = ActionLog(
+def plain_log(
+    kind: ActionKind,
+    at_ms: NDArray[np.int64],
+    shopper_row: NDArray[np.int32],
+    item_row: NDArray[np.int32],
+    *,
+    n_shoppers: int,
+    n_items: int,
+) -> ActionLog:
+    """Actions of one kind in order of time, (N,), of which nothing else is said."""
+    n = len(at_ms)
+    return ActionLog(
         seq=np.arange(1, n + 1),
-        at_ms=data.at_ms[kept],
-        kind=np.full(n, int(data.kind), np.uint8),
-        shopper_row=data.shopper[kept],
-        item_row=data.item[kept],
+        at_ms=at_ms,
+        kind=np.full(n, int(kind), np.uint8),
+        shopper_row=shopper_row,
+        item_row=item_row,
         order_row=np.full(n, NO_ROW, np.int32),
         quantity=np.ones(n, np.float32),
         price_micros=np.zeros(n, np.int64),
         value_minor=np.zeros(n, np.int64),
         rating=np.full(n, np.nan, np.float32),
-        n_shoppers=data.n_shoppers,
-        n_items=data.n_items,
+        n_shoppers=n_shoppers,
+        n_items=n_items,
     )
+
+
+def training_facts(data: Shoppers) -> TrainingFacts:
+    """The training part as a log, as of just after its last action."""
+    kept = np.flatnonzero(data.from_end >= 2)
+    kept = kept[np.argsort(data.at_ms[kept], kind="stable")]
+    log = plain_log(
+        data.kind, data.at_ms[kept], data.shopper[kept], data.item[kept],
+        n_shoppers=data.n_shoppers, n_items=data.n_items,
+    )  # fmt: skip
     return TrainingFacts(log, data.catalogue, now_ms=int(data.at_ms.max()) + 1)
 
 

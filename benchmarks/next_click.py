@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.leave_one_out import Scores
+from benchmarks.leave_one_out import Scores, plain_log
 from habitue.behaviour.config import BehaviourConfig, ScheduleConfig
 from habitue.candidates.contract import TrainingFacts
 from habitue.candidates.covisit import CovisitConfig
@@ -34,7 +34,7 @@ from habitue.candidates.linear import LinearConfig
 from habitue.candidates.profile import ProfileConfig
 from habitue.candidates.roster import SourceConfig, learner_of, warm
 from habitue.candidates.sequence import SequenceConfig
-from habitue.facts import NO_ROW, ActionKind, ActionLog, Catalogue, Context, Owned
+from habitue.facts import NO_ROW, ActionKind, Catalogue, Context, Owned
 from habitue.metrics.ranks import hit_of_rank, mean_rank, reciprocal_of_rank
 from habitue.portraits import pick
 from tests.needs import data_folder
@@ -112,21 +112,10 @@ def read_tmall(*, validate: bool) -> Clicks:
 def training_facts(data: Clicks) -> TrainingFacts:
     """The training sessions as a log of views, each session a shopper."""
     order = np.argsort(data.at_ms, kind="stable")
-    n = len(order)
-    log = ActionLog(
-        seq=np.arange(1, n + 1),
-        at_ms=data.at_ms[order],
-        kind=np.full(n, int(ActionKind.view_item), np.uint8),
-        shopper_row=data.session[order],
-        item_row=data.item[order],
-        order_row=np.full(n, NO_ROW, np.int32),
-        quantity=np.ones(n, np.float32),
-        price_micros=np.zeros(n, np.int64),
-        value_minor=np.zeros(n, np.int64),
-        rating=np.full(n, np.nan, np.float32),
-        n_shoppers=int(data.session.max()) + 1,
-        n_items=data.n_items,
-    )
+    log = plain_log(
+        ActionKind.view_item, data.at_ms[order], data.session[order], data.item[order],
+        n_shoppers=int(data.session.max()) + 1, n_items=data.n_items,
+    )  # fmt: skip
     rows = pl.DataFrame({"item_row": np.arange(data.n_items, dtype=np.int32)})
     return TrainingFacts(log, Catalogue(rows), now_ms=int(data.at_ms.max()) + 1)
 

@@ -13,13 +13,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.leave_one_out import BATCH
+from benchmarks.leave_one_out import BATCH, plain_log
 from habitue.candidates.contract import Source, TrainingFacts
 from habitue.facts import (
     MS_PER_DAY,
     NO_ROW,
     ActionKind,
-    ActionLog,
     Catalogue,
     Context,
     Links,
@@ -50,21 +49,10 @@ class Ratings:
 
     def facts(self, which: NDArray[np.int64]) -> TrainingFacts:
         """Those ratings as a log of one day."""
-        n = len(which)
-        log = ActionLog(
-            seq=np.arange(1, n + 1),
-            at_ms=np.arange(n, dtype=np.int64),
-            kind=np.full(n, int(ActionKind.rate), np.uint8),
-            shopper_row=self.shopper[which],
-            item_row=self.item[which],
-            order_row=np.full(n, NO_ROW, np.int32),
-            quantity=np.ones(n, np.float32),
-            price_micros=np.zeros(n, np.int64),
-            value_minor=np.zeros(n, np.int64),
-            rating=np.full(n, np.nan, np.float32),
-            n_shoppers=self.n_shoppers,
-            n_items=self.n_items,
-        )
+        log = plain_log(
+            ActionKind.rate, np.arange(len(which), dtype=np.int64), self.shopper[which],
+            self.item[which], n_shoppers=self.n_shoppers, n_items=self.n_items,
+        )  # fmt: skip
         return TrainingFacts(log, self.catalogue, MS_PER_DAY, self.links, self.triples)
 
     def contexts(self, which: NDArray[np.int64], asked: NDArray[np.int64]) -> Context:
