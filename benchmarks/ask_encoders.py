@@ -20,7 +20,7 @@ from rich.table import Table
 from habitue.behaviour.config import BehaviourConfig, ListingConfig
 from habitue.behaviour.exporting import exported
 from habitue.behaviour.network import Network
-from habitue.behaviour.served import OnnxEncoder
+from habitue.behaviour.served import NETWORK, OnnxEncoder
 from habitue.candidates.roster import warm
 from habitue.candidates.search import ItemSearch
 from habitue.candidates.sequence import SequenceConfig, SequenceSource
@@ -52,7 +52,7 @@ def source(behaviour: BehaviourConfig, n_items: int) -> SequenceSource:
     rows = np.arange(n_items, dtype=np.int32)
     search = ItemSearch.build(units, rows, sample, VectorConfig())
     none = np.empty((0, behaviour.dim), np.float32)
-    encoder = OnnxEncoder(exported(network))
+    encoder = OnnxEncoder({NETWORK: exported(network)})
     return SequenceSource(
         SequenceConfig(behaviour=behaviour), encoder, search, read, none, None,
         {"own_past_left_out": 1.0},

@@ -14,6 +14,8 @@ from rich.console import Console
 
 from habitue.app import Shop, open_shop
 from habitue.app.note import Refusal, note_refusal
+from habitue.cli.show import outlook_table
+from habitue.facts import Action, Consent
 from habitue.world import build_world
 from habitue.world.config import WorldConfig
 from tests.app.worlds import NOW_MS, SMALL_TRAINING, tell
@@ -107,6 +109,61 @@ def test_a_training_goes_on_from_the_last_until_it_must_not(network: str, tmp_pa
     off = {**overrides, "training.warm_start.enabled": False}
     with open_shop(store, overrides=off) as shop:
         assert went_on(shop) == []
+
+
+OUTLOOK = """
+import json, sys
+from habitue.app import open_shop
+
+store, shopper, overrides = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
+with open_shop(store, overrides=overrides) as shop:
+    network = shop.outlook(shopper).network
+    print(json.dumps({
+        "next_kind": network.next_kind, "within": network.purchase_within_30_days,
+        "source": network.source, "measured": network.measured,
+        "torch": "torch" in sys.modules,
+    }))
+"""
+
+
+@pytest.mark.slow
+def test_what_else_a_network_foretells_is_told_where_it_serves(tmp_path: Path) -> None:
+    """In another process, without PyTorch; for who only looked too; and not for who declines."""
+    store, overrides = tmp_path / "shop.db", settings_with("sequence")
+    source = overrides["training.sources"][2]  # type: ignore[index]
+    weights = {"next_kind": 1.0, "comes_back": 1.0}
+    heads = {**source["behaviour"], "head_weights": weights}
+    overrides["training.sources"][2] = {**source, "behaviour": heads}  # type: ignore[index]
+    with open_shop(store, overrides=overrides) as shop:
+        world = tell(shop, build_world(NOW_MS, seed=3, config=SMALL))
+        shopper = str(world.action_table["shopper"][-1])
+        assert shop.outlook(shopper).network is None, "nothing is learnt yet"
+        shop.train()
+        here = shop.outlook(shopper).network
+        assert here is not None
+        item = shop.recommend(shopper, n=1).items[0].item
+        shop.ingest([Action(kind="view_item", shopper="guy", item=item, at=NOW_MS)])
+        looked = shop.outlook("guy", now_ms=NOW_MS + 60_000)
+        assert looked.purchase_within_30_days is None
+        assert looked.network is not None
+        assert looked.network.next_kind is not None
+        assert sum(looked.network.next_kind.values()) == pytest.approx(1, abs=1e-4)
+        wide = Console(width=200, record=True, file=io.StringIO())
+        wide.print(outlook_table(looked))
+        assert "acts next" in wide.export_text()
+        shop.ingest([Consent(shopper="guy", denied=["personalisation"], at=NOW_MS)])
+        assert shop.outlook("guy").network is None
+    done = subprocess.run(
+        [sys.executable, "-c", OUTLOOK, str(store), shopper, json.dumps(overrides)],
+        capture_output=True, text=True, check=False, cwd=ROOT,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    there = json.loads(done.stdout.splitlines()[-1])
+    assert there["source"] == "sequence"
+    assert not there["torch"]
+    assert there["next_kind"] == pytest.approx(here.next_kind, abs=1e-3)
+    assert there["within"] == pytest.approx(here.purchase_within_30_days, abs=1e-3)
+    assert there["measured"].keys() >= {"next_kind_logloss", "plain_next_kind_logloss"}
 
 
 def told(shop: Shop) -> str:

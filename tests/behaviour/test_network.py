@@ -9,15 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from habitue.behaviour.asking import inputs_of, queries
-from habitue.behaviour.config import BehaviourConfig
+from habitue.behaviour.asking import foretold, inputs_of, queries
+from habitue.behaviour.config import BehaviourConfig, HeadWeights
 from habitue.behaviour.exporting import exported
 from habitue.behaviour.layers import groups_of
 from habitue.behaviour.losses import softmax_against_all, softmax_against_sample
 from habitue.behaviour.network import Inputs, Network
 from habitue.behaviour.packing import pack
 from habitue.behaviour.requests import Read
-from habitue.behaviour.served import OnnxEncoder
+from habitue.behaviour.served import HEADS, NETWORK, OnnxEncoder
 from habitue.behaviour.streams import Windows
 from habitue.behaviour.torch_encoder import TorchEncoder
 from tests.behaviour.streams import streams
@@ -84,15 +84,48 @@ def test_the_graph_says_what_the_network_says(form: str) -> None:
     asked = network(form, n_items=200)
     read, _ = rows_read()
     here = TorchEncoder(asked).queries(vectors_read(asked, read), read)
-    there = OnnxEncoder(exported(asked)).queries(vectors_read(asked, read), read)
+    there = OnnxEncoder({NETWORK: exported(asked)}).queries(vectors_read(asked, read), read)
     np.testing.assert_allclose(there, here, rtol=1e-4, atol=1e-4)
     items = asked.item_vectors().detach().numpy()
     best = [np.argsort(-(query @ items.T), axis=1)[:, :20] for query in (here, there)]
     np.testing.assert_array_equal(*best)
     one = Read(read.item_row[:1, :1], read.kind[:1, :1], read.gap[:1, :1], read.age[:1, :1],
                read.end[:1], read.waiting[:1])  # fmt: skip
-    alone = OnnxEncoder(exported(asked)).queries(vectors_read(asked, one), one)
+    alone = OnnxEncoder({NETWORK: exported(asked)}).queries(vectors_read(asked, one), one)
     np.testing.assert_allclose(alone, here[:1], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_graph_of_the_heads_says_what_they_say(form: str) -> None:
+    """Asked flat, in rows and as a graph; the graph of the next item has no part of them."""
+    torch.manual_seed(0)
+    weights = HeadWeights(next_kind=1.0, comes_back=1.0)
+    config = BehaviourConfig(dim=16, length=9, head_weights=weights).model_copy(update=FORMS[form])
+    asked = Network(config, 9, kinds=True, gaps=True)
+    with torch.no_grad():
+        for parameter in asked.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.2)
+    asked.eval()
+    read, windows = rows_read()
+    here = TorchEncoder(asked)
+    graphs = here.graphs()
+    assert len(graphs[NETWORK]) < len(graphs[HEADS])
+    vectors = vectors_read(asked, read)
+    rows, there = here.told(vectors, read), OnnxEncoder(graphs).told(vectors, read)
+    flat = foretold(asked, streams(LENGTHS), windows, read.waiting.astype(np.uint8))
+    assert rows is not None
+    assert there is not None
+    assert there.kind.shape == (len(LENGTHS), len(config.codes))
+    np.testing.assert_allclose(there.kind.sum(axis=1), 1.0, rtol=1e-5)
+    for name in ("kind", "comes"):
+        said = getattr(rows, name)
+        np.testing.assert_allclose(getattr(there, name), said, rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(getattr(flat, name), said, rtol=1e-3, atol=1e-4)
+    without = OnnxEncoder({NETWORK: graphs[NETWORK]})
+    assert without.told(vectors, read) is None
+    np.testing.assert_allclose(
+        without.queries(vectors, read), here.queries(vectors, read), rtol=1e-4, atol=1e-4
+    )
 
 
 def test_the_graph_goes_on_with_a_list_as_the_network_does() -> None:
@@ -101,7 +134,7 @@ def test_the_graph_goes_on_with_a_list_as_the_network_does() -> None:
     read, windows = rows_read()
     vectors = vectors_read(asked, read)
     chosen = np.random.default_rng(0).normal(size=(len(LENGTHS), 3, 16)).astype(np.float32)
-    graph = OnnxEncoder(exported(asked))
+    graph = OnnxEncoder({NETWORK: exported(asked)})
     batch = pack(windows)
     groups = groups_of(batch, torch.device("cpu"))
     some, gaps = streams(LENGTHS), streams(LENGTHS).gaps()

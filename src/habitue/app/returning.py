@@ -6,15 +6,18 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 import numpy as np
 import polars as pl
 
 from habitue.app.portraying import conversions_of
 from habitue.app.reading import facts_read, row_known
 from habitue.behaviour.outlook import OutlookLearner, OutlookMeasured, OutlookModel, Past
-from habitue.behaviour.returning import Outlook, outlook_columns, outlook_of
+from habitue.behaviour.returning import NetworkOutlook, Outlook, outlook_columns, outlook_of
+from habitue.candidates.contract import ForetellingSource
 from habitue.errors import SnapshotError
 from habitue.portraits import ItemColumns
+from habitue.slates.live import Asked
 from habitue.training.dataset import ShopFacts, log_of_shopper
 
 if TYPE_CHECKING:
@@ -77,7 +80,17 @@ def foretell(parts: Parts, shopper: str, now_ms: int) -> Outlook:
         category=live.columns.category,
         kinds=conversions_of(parts),
     )
-    return outlook_of(shopper, past, _model(parts), live.items.id, now_ms, evidence=config.evidence)
+    told = outlook_of(shopper, past, _model(parts), live.items.id, now_ms, evidence=config.evidence)
+    return msgspec.structs.replace(told, network=_by_network(parts, shopper, now_ms))
+
+
+def _by_network(parts: Parts, shopper: str, now_ms: int) -> NetworkOutlook | None:
+    """What the first source that was taught more than the next item says; None without one."""
+    answering = parts.switch.current
+    sources = answering.pipeline.sources if answering.name else ()
+    context = parts.live.context(Asked("home", now_ms, shopper)).context
+    said = (one.network_outlook(context) for one in sources if isinstance(one, ForetellingSource))
+    return next((one for one in said if one is not None), None)
 
 
 def foretell_all(parts: Parts, now_ms: int) -> pl.DataFrame:

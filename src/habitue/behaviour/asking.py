@@ -13,10 +13,11 @@ from habitue.behaviour.config import BehaviourConfig
 from habitue.behaviour.layers import groups_of
 from habitue.behaviour.network import Inputs, Network
 from habitue.behaviour.packing import pack
+from habitue.behaviour.served import Told
 from habitue.behaviour.streams import Streams, Windows, gap_step
 from habitue.metrics.ranks import mean_rank, ndcg_of_rank
 
-__all__ = ["foretold", "inputs_of", "queries", "validate"]
+__all__ = ["foretold", "held_after", "inputs_of", "queries", "validate"]
 
 _AT_ONCE = 1024  # shoppers ranked in one product
 
@@ -39,6 +40,30 @@ def inputs_of(
     )
 
 
+def held_after(
+    network: Network, streams: Streams, gaps: NDArray[np.uint8], windows: Windows
+) -> tuple[NDArray[np.int64], Tensor]:
+    """Which window is which (n,), and what the network holds after its last token: (n, dim)."""
+    device = network.items.own.device
+    batch = pack(windows if network.mask is None else windows.with_next())
+    token = np.minimum(batch.token, len(streams) - 1)  # of a hidden one nothing is read
+    hidden = np.zeros(len(batch), np.bool_)
+    hidden[batch.end] = True
+    item = torch.from_numpy(streams.item_row[token].astype(np.int64)).to(device)
+    groups = groups_of(batch, device)
+    state = network.read(
+        network.items.rows(item),
+        inputs_of(network, streams, gaps, token),
+        groups,
+        None if network.mask is None else torch.from_numpy(hidden).to(device),
+    )
+    last = state[torch.from_numpy(batch.end).to(device)]
+    if network.decoder is None:
+        return batch.order, last
+    empty = state.new_zeros(len(windows), 0, state.shape[1])
+    return batch.order, network.decoder(state, last, groups, empty)[:, 0]
+
+
 def _states(
     network: Network,
     streams: Streams,
@@ -47,29 +72,11 @@ def _states(
 ) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
     """The state after the last token of each window (n, dim), and which those are: (n,)."""
     network.eval()
-    device = network.items.own.device
     gaps = streams.gaps()
-    windows = windows if network.mask is None else windows.with_next()
     cuts = np.flatnonzero(np.diff((np.cumsum(windows.length) - 1) // tokens)) + 1
     for rows in np.split(np.arange(len(windows)), cuts):
-        batch = pack(windows.take(rows))
-        token = np.minimum(batch.token, len(streams) - 1)  # of a hidden one nothing is read
-        hidden = np.zeros(len(batch), np.bool_)
-        hidden[batch.end] = True
-        item = torch.from_numpy(streams.item_row[token].astype(np.int64)).to(device)
-        groups = groups_of(batch, device)
-        state = network.read(
-            network.items.rows(item),
-            inputs_of(network, streams, gaps, token),
-            groups,
-            None if network.mask is None else torch.from_numpy(hidden).to(device),
-        )
-        last = state[torch.from_numpy(batch.end).to(device)]
-        if network.decoder is None:
-            yield rows[batch.order], last
-        else:
-            empty = state.new_zeros(len(rows), 0, state.shape[1])
-            yield rows[batch.order], network.decoder(state, last, groups, empty)[:, 0]
+        order, state = held_after(network, streams, gaps, windows.take(rows))
+        yield rows[order], state
 
 
 @torch.no_grad()
@@ -97,22 +104,25 @@ def foretold(
     network: Network,
     streams: Streams,
     windows: Windows,
+    waiting: NDArray[np.uint8],
     *,
     tokens: int = 40_000,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """What the other heads say after the last token of each window.
+) -> Told:
+    """What the other heads say after the last token of each window, ``waiting`` (W,) steps later.
 
-    The chance of each kind of action to be the next (W, 256), and the hazard of a purchase in each
-    step of time (W, n_steps). Raises ``ValueError`` for a network without such heads.
+    Raises ``ValueError`` for a network without such heads.
     """
     heads = network.heads
     if heads is None:
         raise ValueError("the network was taught the next item only: set head_weights")
+    device = network.items.own.device
     kind: NDArray[np.float64] = np.empty((len(windows), heads.kind.out_features))
     comes: NDArray[np.float64] = np.empty((len(windows), heads.comes.out_features))
     for rows, state in _states(network, streams, windows, tokens):
-        kind[rows], comes[rows] = heads.told(state)
-    return kind, comes
+        asked = torch.from_numpy(waiting[rows].astype(np.int64)).to(device)
+        last = torch.from_numpy(streams.kind[windows.last[rows] - 1].astype(np.int64)).to(device)
+        kind[rows], comes[rows] = (said.cpu().numpy() for said in heads.told(state, asked, last))
+    return Told(kind, comes)
 
 
 @torch.no_grad()

@@ -1,4 +1,4 @@
-"""What else follows each action: of which kind the next is, and after how long a purchase comes."""
+"""When a purchase comes after a moment, and the plain answers to what the other heads foretell."""
 
 from __future__ import annotations
 
@@ -8,49 +8,84 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from habitue.behaviour.streams import VISIT_MS, Streams
+from habitue.behaviour.streams import VISIT_MS, Streams, Windows, gap_step
 from habitue.behaviour.survival import EDGES
 from habitue.facts import MS_PER_DAY, ActionKind
 
-__all__ = ["Coming", "KindBaseline", "gap_baseline"]
+__all__ = ["Coming", "KindBaseline", "Moments", "Purchases", "gap_baseline"]
 
 _N_STEPS: Final = len(EDGES) - 1
-_NEVER: Final = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True, slots=True)
 class Coming:
-    """Of each token of streams: what is to be told of the time after it. T tokens."""
+    """What is to be told of the time after M moments."""
 
-    days: NDArray[np.float64]  # (T,) until a purchase on a later visit, or until the log ends
-    came: NDArray[np.bool_]  # (T,)
-    watched: NDArray[np.float64]  # (T,) days from the token until the log ends
+    days: NDArray[np.float64]  # (M,) until a purchase, or until the log ends
+    came: NDArray[np.bool_]  # (M,)
+    watched: NDArray[np.float64]  # (M,) days until the log ends
+
+    def steps(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Which steps of time (M, n_steps) were watched whole, and in which a purchase came."""
+        step = np.arange(_N_STEPS)
+        whole = EDGES[1:] <= self.watched[:, None]
+        ends = np.searchsorted(EDGES[1:], self.days, side="right")[:, None]
+        came = self.came[:, None]
+        counted = whole & np.where(came, step <= ends, True)
+        return counted, counted & came & (step == ends)
+
+
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """Moments at which shoppers are asked about: M of them."""
+
+    windows: Windows  # what is read of each
+    waiting: NDArray[np.uint8]  # (M,) steps of time since the last action
+    coming: Coming
+
+
+@dataclass(frozen=True, slots=True)
+class Purchases:
+    """The purchases of streams, looked up by shopper and time."""
+
+    streams: Streams
+    end_ms: int  # the log ends there
+    width: int  # more than any time
+    key: NDArray[np.int64]  # (T,) of each token: shopper after shopper, oldest first
+    bought: NDArray[np.int64]  # tokens
 
     @classmethod
     def of(cls, streams: Streams, end_ms: int | None = None) -> Self:
-        """Read from streams; the log ends at ``end_ms``, after its last action unless said."""
+        """Of streams whose log ends at ``end_ms``, after its last action unless said. O(T)."""
         end = (int(streams.at_ms.max(initial=0)) + 1) if end_ms is None else end_ms
-        stream = streams.stream()
+        width = max(end, int(streams.at_ms.max(initial=0))) + VISIT_MS + 2
+        key = streams.stream() * width + streams.at_ms
         bought = np.flatnonzero(streams.kind == int(ActionKind.purchase))
-        width = int(streams.at_ms.max(initial=0)) + VISIT_MS + 2
-        key = stream * width + streams.at_ms  # by shopper and time, as tokens stand
-        place = np.searchsorted(key[bought], key + VISIT_MS, side="right")
-        at = np.full(len(streams), _NEVER)
-        some = place < len(bought)
-        later = bought[np.minimum(place, max(len(bought) - 1, 0))] if len(bought) else place
-        some[some] = stream[later[some]] == stream[some]
-        at[some] = streams.at_ms[later[some]]
-        until = np.where(some, at, end)
-        return cls((until - streams.at_ms) / MS_PER_DAY, some, (end - streams.at_ms) / MS_PER_DAY)
+        return cls(streams, end, width, key, bought)
 
-    def steps(self, token: NDArray[np.int64]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """Which steps of time (T, n_steps) were watched whole, and in which a purchase came."""
-        step = np.arange(_N_STEPS)
-        whole = EDGES[1:] <= self.watched[token, None]
-        ends = np.searchsorted(EDGES[1:], self.days[token], side="right")[:, None]
-        came = self.came[token, None]
-        counted = whole & np.where(came, step <= ends, True)
-        return counted, counted & came & (step == ends)
+    def after(self, stream: NDArray[np.int64], at_ms: NDArray[np.int64]) -> Coming:
+        """What comes of the shoppers at those places of the streams after ``at_ms``: (M,) each."""
+        place = np.searchsorted(self.key[self.bought], stream * self.width + at_ms, side="right")
+        came = place < len(self.bought)
+        later = self.key[self.bought[place[came]]]
+        came[came] = later // self.width == stream[came]
+        until = np.full(len(at_ms), self.end_ms)
+        until[came] = self.streams.at_ms[self.bought[place[came]]]
+        return Coming(
+            np.maximum(until - at_ms, 0) / MS_PER_DAY, came, (self.end_ms - at_ms) / MS_PER_DAY
+        )
+
+    def drawn(self, n: int, length: int, rng: np.random.Generator) -> Moments:
+        """``n`` moments by lot from the first action of a shopper on, as days are asked about."""
+        streams = self.streams
+        life = np.cumsum(self.end_ms - streams.at_ms[streams.start[:-1]])
+        lot = (rng.random(n) * life[-1]).astype(np.int64)
+        stream = np.searchsorted(life, lot, side="right")
+        at_ms = self.end_ms - (life[stream] - lot)
+        last = np.searchsorted(self.key, stream * self.width + at_ms, side="right")
+        windows = Windows(np.maximum(streams.start[stream], last - length), last)
+        waiting = gap_step(at_ms - streams.at_ms[last - 1])
+        return Moments(windows, waiting, self.after(stream, at_ms))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +96,26 @@ class KindBaseline:
 
     @classmethod
     def of(cls, streams: Streams) -> Self:
-        """The shares that streams show, each kind counted once more than it was seen."""
-        first = np.ones(len(streams), np.bool_)
-        first[streams.start[:-1]] = False
-        to = np.flatnonzero(first)
-        count = np.bincount(
-            streams.kind[to - 1].astype(np.int64) * 256 + streams.kind[to], minlength=256 * 256
-        ).reshape(256, 256)
+        """The shares that streams show, each kind counted once more than it was seen.
+
+        What follows in the same moment, as the lines of an order do, is not counted.
+        """
+        later = np.zeros(len(streams), np.bool_)
+        later[1:] = np.diff(streams.at_ms) > 0
+        later[streams.start[:-1]] = False
+        to = np.flatnonzero(later)
+        return cls.counted(streams.kind[to - 1], streams.kind[to])
+
+    @classmethod
+    def counted(cls, last: NDArray[np.uint8], following: NDArray[np.uint8]) -> Self:
+        """The shares of what followed (N,) what."""
+        count = np.bincount(last.astype(np.int64) * 256 + following, minlength=256 * 256).reshape(
+            256, 256
+        )
         known = np.zeros(256)
-        known[np.unique(streams.kind)] = 1.0
+        known[np.union1d(last, following)] = 1.0
         seen = count + known
-        return cls(seen / seen.sum(axis=1, keepdims=True))
+        return cls(seen / np.maximum(seen.sum(axis=1, keepdims=True), 1.0))
 
     def told(self, last: NDArray[np.uint8]) -> NDArray[np.float64]:
         """The shares (B, 256) after actions of these kinds (B,)."""

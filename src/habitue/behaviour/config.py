@@ -6,6 +6,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from habitue.facts import code_of
 from habitue.facts.kind_names import KindName
 
 __all__ = [
@@ -77,8 +78,9 @@ class HeadWeights(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     next_kind: float = Field(default=0.0, ge=0, description="of which kind the next action is")
-    comes_back: float = Field(
-        default=0.0, ge=0, description="after how long a purchase on a later visit comes"
+    comes_back: float = Field(default=0.0, ge=0, description="after how long a purchase comes")
+    shape: bool = Field(
+        default=True, description="whether their losses move what reads the actions, too"
     )
 
     @property
@@ -214,6 +216,11 @@ class BehaviourConfig(BaseModel):
     student: StudentConfig | None = Field(
         default=None, description="a smaller network that learns from this one and serves for it"
     )
+
+    @property
+    def codes(self) -> tuple[int, ...]:
+        """The codes of its kinds of action, ascending."""
+        return tuple(sorted({int(code_of(kind)) for kind in self.kinds}))
 
     def served(self) -> Self:
         """The network that serves: the student, where there is one."""

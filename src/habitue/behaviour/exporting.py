@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from habitue.behaviour.network import Inputs, Network
+from habitue.behaviour.served import FORETOLD
 from habitue.behaviour.streams import GAP_STEPS
 
 __all__ = ["exported", "input_names"]
@@ -32,8 +33,13 @@ def input_names(network: Network) -> tuple[str, ...]:
     return ("vectors", "end", *read, *(() if network.decoder is None else ("chosen",)))
 
 
-def exported(network: Network) -> bytes:
-    """The graph as bytes; its output ``query`` is (B, dim)."""
+def exported(network: Network, *, heads: bool = False) -> bytes:
+    """The graph as bytes; its output ``query`` is (B, dim).
+
+    That of the ``heads`` reads the same and says ``next_kind`` (B, n_kinds) and ``comes``
+    (B, n_steps). ONNX Runtime works out all of a graph: in one of its own, who asks for the next
+    item alone does not pay.
+    """
     whole = copy.deepcopy(network).cpu().eval()
     names = input_names(whole)
     rows, longest = 3, min(5, whole.config.length)
@@ -49,19 +55,20 @@ def exported(network: Network) -> bytes:
     dynamic = {name: {a: axes[a] for a in range(min(2, sample[name].dim()))} for name in names}
     if "chosen" in names:
         dynamic["chosen"][1] = "listed"
+    outputs = list(FORETOLD) if heads else ["query"]
     written = io.BytesIO()
     place: Any = written  # the traced exporter writes into any file, whatever its annotation says
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            _Served(whole, names),
+            (_Foretelling if heads else _Served)(whole, names),
             tuple(sample[name] for name in names),
             place,
             dynamo=False,
             opset_version=17,
             input_names=list(names),
-            output_names=["query"],
-            dynamic_axes={**dynamic, "query": {0: "batch"}},
+            output_names=outputs,
+            dynamic_axes={**dynamic, **{name: {0: "batch"} for name in outputs}},
         )
     return written.getvalue()
 
@@ -74,9 +81,24 @@ class _Served(nn.Module):
         self.network = network
         self.names = names
 
-    def forward(self, *inputs: Tensor) -> Tensor:
+    def forward(self, *inputs: Tensor) -> Any:
         told = dict(zip(self.names, inputs, strict=True))
         beside = Inputs(told.get("kind"), told.get("gap"))
         return self.network.expected(
             told["vectors"], told["end"], beside, told.get("waiting"), told.get("chosen")
         )
+
+
+class _Foretelling(_Served):
+    """Padded rows in, what the other heads say out."""
+
+    def forward(self, *inputs: Tensor) -> Any:
+        told = dict(zip(self.names, inputs, strict=True))
+        beside = Inputs(told.get("kind"), told.get("gap"))
+        state = self.network.held(told["vectors"], told["end"], beside, told.get("chosen"))
+        assert self.network.heads is not None
+        last = None
+        if "kind" in told:
+            rows = torch.arange(told["kind"].shape[0])
+            last = told["kind"][rows, told["end"]]
+        return self.network.heads.told(state, told.get("waiting"), last)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import cast
 
 import torch
 import torch.nn.functional as fn
@@ -16,13 +16,11 @@ from torch import Tensor, nn
 
 from habitue.behaviour.config import BehaviourConfig
 from habitue.behaviour.decoder import Decoder
-from habitue.behaviour.heads import Heads
+from habitue.behaviour.heads import N_KINDS, Heads
 from habitue.behaviour.layers import Layer, PackedGroup, layer_of
 from habitue.behaviour.streams import GAP_STEPS
 
 __all__ = ["Inputs", "ItemTable", "Network"]
-
-_N_KINDS: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +82,7 @@ class Network(nn.Module):
         super().__init__()
         self.config = config
         self.items = ItemTable(n_items, config.dim, content)
-        self.kind = _small(_N_KINDS, config.dim) if kinds else None
+        self.kind = _small(N_KINDS, config.dim) if kinds else None
         self.gap = _small(GAP_STEPS, config.dim) if gaps else None
         self.waiting = _small(GAP_STEPS, config.dim) if gaps else None
         masked = config.encoder == "bidirectional"
@@ -92,8 +90,10 @@ class Network(nn.Module):
         self.layers = nn.ModuleList([layer_of(config) for _ in range(config.layers)])
         self.after = nn.LayerNorm(config.dim)
         self.decoder = Decoder(config) if config.encoder == "encoder-decoder" else None
-        self.heads = Heads(config.dim) if config.head_weights.any else None
         self._begin()
+        with torch.random.fork_rng():  # what is drawn from here on is as without heads
+            heads = config.head_weights.any
+            self.heads = Heads(config, kinds=kinds, gaps=gaps) if heads else None
 
     def _begin(self) -> None:
         for name, module in self.named_modules():
@@ -159,16 +159,22 @@ class Network(nn.Module):
         Where a decoder generates, ``chosen`` (B, K, dim) are the vectors of the list so far, and
         what is asked is the item in its next place.
         """
+        return self.wanted(self.held(vectors, end, beside, chosen), waiting)
+
+    def held(
+        self, vectors: Tensor, end: Tensor, beside: Inputs, chosen: Tensor | None = None
+    ) -> Tensor:
+        """The states (B, dim) after padded rows, as ``expected`` reads them."""
         x = self.joined(vectors, beside)
         if self.decoder is not None:
-            chosen = x[:, :0] if chosen is None else chosen
-            return self.wanted(self._next_in_list(x, end, chosen), waiting)
+            return self._next_in_list(x, end, x[:, :0] if chosen is None else chosen)
         if self.mask is not None:
             x, end = _asking(x, end, self.mask)
         *before, last = self._stack()
         for layer in before:
             x = layer.padded(x, end)
-        return self.wanted(self.after(last.at_end(x, end)), waiting)
+        normed: Tensor = self.after(last.at_end(x, end))
+        return normed
 
     def _next_in_list(self, x: Tensor, end: Tensor, chosen: Tensor) -> Tensor:
         """The states (B, dim) that ask for what follows ``chosen``, read beside rows ``x``."""

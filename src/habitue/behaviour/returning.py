@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Final
 
@@ -13,12 +13,18 @@ from numpy.typing import NDArray
 
 from habitue.behaviour.moments import Standing, standing_of
 from habitue.behaviour.outlook import Foretold, OutlookMeasured, OutlookModel, Past
+from habitue.behaviour.survival import survival_of
 from habitue.facts import ActionLog
 from habitue.portraits.orders import value_of_lines
 from habitue.portraits.portrait import OrderSeen
 
-__all__ = ["Outlook", "Pull", "outlook_columns", "outlook_of"]
+__all__ = ["HEAD_FIGURES", "NetworkOutlook", "Outlook", "Pull", "outlook_columns", "outlook_of"]
 
+HEAD_FIGURES: Final = (
+    "next_kind_accuracy", "plain_next_kind_accuracy", "next_kind_logloss",
+    "plain_next_kind_logloss", "return_concordance", "plain_return_concordance",
+)  # fmt: skip
+"""What is measured of a network's other heads, by name."""
 _WITHIN: Final = (7, 30, 90)
 _EARLY, _MIDDLE, _LATE = 0.1, 0.5, 0.9
 
@@ -30,6 +36,41 @@ class Pull(msgspec.Struct, frozen=True):
     """recency, frequency, rhythm, value, basket, breadth, weekday, demand, refunds or visits."""
     strength: float
     """What it adds to the log odds of coming in the next days; below 0 it speaks against."""
+
+
+class NetworkOutlook(msgspec.Struct, frozen=True):
+    """What a behaviour model foretells of a shopper beside the next item, who ordered or not."""
+
+    source: str
+    """The source whose network says it."""
+    next_kind: dict[str, float] | None = None
+    """The chance of each kind of action to be the next, were they to act now; None where that was
+    not taught (``head_weights.next_kind``)."""
+    purchase_within_7_days: float | None = None
+    """None where that was not taught (``head_weights.comes_back``)."""
+    purchase_within_30_days: float | None = None
+    purchase_within_90_days: float | None = None
+    expected_return_days: float | None = None
+    """Half of such shoppers have bought by then; None where 180 days are not enough for half."""
+    measured: dict[str, float] = {}
+    """How right it was on shoppers held out when it was trained, beside the plain answers."""
+
+    @classmethod
+    def of(
+        cls,
+        source: str,
+        chance: Mapping[str, float] | None,
+        hazard: NDArray[np.float64] | None,
+        measured: Mapping[str, float],
+    ) -> NetworkOutlook:
+        """Of the ``chance`` of each kind and the ``hazard`` (n_steps,) of a purchase."""
+        kinds = None if chance is None else dict(chance)
+        if hazard is None:
+            return cls(source, kinds, measured=dict(measured))
+        told = Foretold(np.empty(0), survival_of(hazard[None, :]))
+        within = [float(told.within(days)[0]) for days in _WITHIN]
+        back = _or_none(told.days_until(_MIDDLE)[0])
+        return cls(source, kinds, *within, back, dict(measured))
 
 
 class Outlook(msgspec.Struct, frozen=True):
@@ -59,6 +100,8 @@ class Outlook(msgspec.Struct, frozen=True):
     """The latest orders."""
     measured: OutlookMeasured | None = None
     """How right such outlooks were when the snapshot was trained."""
+    network: NetworkOutlook | None = None
+    """What a behaviour model says besides, where the snapshot has one that was taught it."""
 
     @classmethod
     def withheld(cls, shopper: str, now_ms: int) -> Outlook:

@@ -5,8 +5,10 @@ Nothing here knows PyTorch: a serving process never imports it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +16,31 @@ from numpy.typing import NDArray
 from habitue.behaviour.requests import Read
 from habitue.errors import MissingPiece
 
-__all__ = ["Encoder", "OnnxEncoder", "SilentEncoder", "load_encoder"]
+__all__ = [
+    "FORETOLD",
+    "HEADS",
+    "NETWORK",
+    "Encoder",
+    "OnnxEncoder",
+    "SilentEncoder",
+    "Told",
+    "load_encoder",
+]
+
+NETWORK: Final = "network"
+"""The graph that says what is expected next."""
+HEADS: Final = "heads"
+"""The one that says what else is foretold."""
+FORETOLD: Final = ("next_kind", "comes")
+"""Its outputs, in the order of ``Told``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the other heads say of B requests."""
+
+    kind: NDArray[np.floating]  # (B, n_kinds) the chance of each kind taught to be the next
+    comes: NDArray[np.floating]  # (B, n_steps) of a purchase in each step of time to come
 
 
 class Encoder(Protocol):
@@ -32,22 +58,28 @@ class Encoder(Protocol):
         """
         ...
 
-    def graph(self) -> bytes:
-        """The ONNX graph that does the same."""
+    def told(self, vectors: NDArray[np.float32], read: Read) -> Told | None:
+        """What the other heads say after item vectors (B, L, dim); None without any."""
+        ...
+
+    def graphs(self) -> Mapping[str, bytes]:
+        """The ONNX graphs that do the same, by the names they are kept under."""
         ...
 
 
 class OnnxEncoder:
-    """An exported graph, run on one thread: a request never fans out."""
+    """Exported graphs, run on one thread: a request never fans out."""
 
-    def __init__(self, graph: bytes) -> None:
-        self._graph = graph
-        self._session = _session(graph)
+    def __init__(self, graphs: Mapping[str, bytes]) -> None:
+        """``NETWORK`` is there, ``HEADS`` where they were learnt: read when first asked."""
+        self._graphs = graphs
+        self._session = _session(graphs[NETWORK])
         self._fed = {one.name for one in self._session.get_inputs()}
+        self._heads: Any = None
 
-    def graph(self) -> bytes:
-        """The graph it was made of."""
-        return self._graph
+    def graphs(self) -> Mapping[str, bytes]:
+        """The graphs it was made of."""
+        return self._graphs
 
     def queries(
         self,
@@ -56,6 +88,20 @@ class OnnxEncoder:
         chosen: NDArray[np.float32] | None = None,
     ) -> NDArray[np.float32]:
         """(B, dim) from item vectors (B, L, dim), what stands beside them and a list so far."""
+        (query,) = self._session.run(None, self._feed(vectors, read, chosen))
+        return np.asarray(query, np.float32)
+
+    def told(self, vectors: NDArray[np.float32], read: Read) -> Told | None:
+        """What the other heads say after item vectors (B, L, dim); None without any."""
+        if HEADS not in self._graphs:
+            return None
+        if self._heads is None:
+            self._heads = _session(self._graphs[HEADS])
+        return Told(*self._heads.run(FORETOLD, self._feed(vectors, read, None)))
+
+    def _feed(
+        self, vectors: NDArray[np.float32], read: Read, chosen: NDArray[np.float32] | None
+    ) -> dict[str, Any]:
         fed: dict[str, Any] = {
             "vectors": vectors,
             "chosen": vectors[:, :0] if chosen is None else chosen,
@@ -64,18 +110,19 @@ class OnnxEncoder:
             "gap": read.gap,
             "waiting": read.waiting,
         }
-        (query,) = self._session.run(
-            None, {name: value for name, value in fed.items() if name in self._fed}
-        )
-        return np.asarray(query, np.float32)
+        return {name: value for name, value in fed.items() if name in self._fed}
 
 
 class SilentEncoder:
     """What nothing could be learnt for: it expects nothing."""
 
-    def graph(self) -> bytes:
-        """No graph."""
-        return b""
+    def graphs(self) -> Mapping[str, bytes]:
+        """No graphs."""
+        return {}
+
+    def told(self, vectors: NDArray[np.float32], read: Read) -> Told | None:  # noqa: ARG002
+        """Nothing."""
+        return None
 
     def queries(
         self,
@@ -88,9 +135,13 @@ class SilentEncoder:
 
 
 def load_encoder(path: Path) -> Encoder:
-    """The encoder whose graph is in the file ``path``."""
-    graph = path.read_bytes()
-    return OnnxEncoder(graph) if graph else SilentEncoder()
+    """The encoder whose graphs are in the folder ``path``."""
+    graphs = {
+        name: file.read_bytes()
+        for name in (NETWORK, HEADS)
+        if (file := path / f"{name}.onnx").exists()
+    }
+    return OnnxEncoder(graphs) if graphs.get(NETWORK) else SilentEncoder()
 
 
 def _session(graph: bytes) -> Any:

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from habitue.behaviour.answering import states_of
-from habitue.behaviour.asking import inputs_of
+from habitue.behaviour.asking import held_after, inputs_of
 from habitue.behaviour.beginnings import begun_near
-from habitue.behaviour.coming import Coming
+from habitue.behaviour.coming import KindBaseline, Purchases
 from habitue.behaviour.config import BehaviourConfig
 from habitue.behaviour.distilling import Larger, scores, soft_loss
 from habitue.behaviour.going_on import Earlier, OtherNetworkError, Stretches, begun_from
-from habitue.behaviour.heads import head_loss
+from habitue.behaviour.heads import N_KINDS, hazard_loss, kind_loss
 from habitue.behaviour.item_steps import RowSteps
 from habitue.behaviour.lessons import Lesson, lesson_of
 from habitue.behaviour.losses import softmax_against_all, softmax_against_sample
@@ -31,6 +31,8 @@ from habitue.behaviour.transfer import Pretrained, turned
 
 __all__ = ["Teacher", "Training", "go_on_from", "rate_at"]
 
+_LEAST_MOMENTS: Final = 16  # drawn in a step, for the head that foretells returns
+_SOME: Final = 4096  # drawn to see how often anybody buys
 _MANY: Final = 100_000  # items from which on most of a step would be spent on rows that rest
 
 
@@ -75,7 +77,8 @@ class Teacher:
         streams = training.streams
         self.streams = streams  # as the pass at hand reads them
         self.gaps = streams.gaps()
-        self.coming = Coming.of(streams) if config.head_weights.any else None
+        self.purchases = Purchases.of(streams) if config.head_weights.comes_back else None
+        self.purchase_gaps = self.gaps
         target = streams.item_row[_targets(streams)]
         count = np.bincount(target, minlength=streams.n_items)
         loss = config.loss
@@ -186,22 +189,43 @@ class Teacher:
             loss = self._against_sample(query, sample)
         if self.training.larger is not None:
             loss = self._beside(self.training.larger, loss, lesson, query, sample, drawn)
-        return loss + self._of_heads(state, lesson)
+        return loss + self._of_kinds(state, lesson) + self._of_returns()
 
-    def _of_heads(self, state: Tensor, lesson: Lesson) -> Tensor:
-        """The loss of the other heads where they can be asked; 0 where there are none."""
-        newest = lesson.newest()
-        if self.network.heads is None or self.coming is None or not len(newest):
+    def _of_kinds(self, state: Tensor, lesson: Lesson) -> Tensor:
+        """The loss of the kinds that come next, where that is asked; 0 where it is not."""
+        weights, heads = self.config.head_weights, self.network.heads
+        if heads is None or not weights.next_kind:
             return state.new_zeros(())
-        right = lesson.right[newest]
-        return head_loss(
-            self.network.heads,
-            self.config.head_weights,
-            state if len(newest) == len(state) else state.index_select(0, self._there(newest)),
-            self._there(self.streams.kind[right]),
-            self.coming,
-            right - 1,
+        newest = lesson.newest()
+        at_ms, right = self.streams.at_ms, lesson.right
+        newest = newest[at_ms[right[newest]] > at_ms[right[newest] - 1]]  # a moment is one question
+        if not len(newest):
+            return state.new_zeros(())
+        if len(newest) < len(state):
+            state = state.index_select(0, self._there(newest))
+        if not weights.shape:
+            state = state.detach()
+        waiting = self._there(lesson.told(self.gaps)[newest])
+        right = right[newest]
+        last, following = (self._there(self.streams.kind[at]) for at in (right - 1, right))
+        return weights.next_kind * kind_loss(heads, state, waiting, last, following)
+
+    def _of_returns(self) -> Tensor:
+        """The loss of when purchases come after moments drawn by lot; 0 where it is not learnt."""
+        network, config, heads = self.network, self.config, self.network.heads
+        if heads is None or self.purchases is None:
+            return network.items.own.new_zeros(())
+        n = max(_LEAST_MOMENTS, config.schedule.tokens // config.length)
+        lots = np.random.default_rng([self.seed, 4, self.step])
+        asked = self.purchases.drawn(n, config.length, lots)
+        order, state = held_after(
+            network, self.purchases.streams, self.purchase_gaps, asked.windows
         )
+        if not config.head_weights.shape:
+            state = state.detach()
+        counted, came = (self._there(array[order]) for array in asked.coming.steps())
+        waiting = self._there(asked.waiting[order])
+        return config.head_weights.comes_back * hazard_loss(heads, state, waiting, counted, came)
 
     def _left_out(
         self, lesson: Lesson, right: NDArray[np.int32]
@@ -303,6 +327,10 @@ def _network(training: Training, config: BehaviourConfig, rng: np.random.Generat
         kinds=kinds,
         gaps=gaps,
     )
+    if network.heads is not None:
+        hazard = _hazard(streams, config, rng) if config.head_weights.comes_back else None
+        share = KindBaseline.of(streams).share[:N_KINDS, list(config.codes)]
+        network.heads.begin(share, hazard)
     if training.earlier is not None:
         go_on_from(network, network.items, training.earlier, streams)
         return network
@@ -321,6 +349,15 @@ def _network(training: Training, config: BehaviourConfig, rng: np.random.Generat
         with torch.no_grad():
             network.items.own.copy_(torch.from_numpy(near))
     return network
+
+
+def _hazard(
+    streams: Streams, config: BehaviourConfig, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """How often anybody buys in each step of time after a moment drawn by lot: (n_steps,)."""
+    lots = rng.spawn(1)[0]
+    counted, came = Purchases.of(streams).drawn(_SOME, config.length, lots).coming.steps()
+    return np.asarray((came.sum(axis=0) + 0.5) / (counted.sum(axis=0) + 10.0))
 
 
 def _take_over(network: Network, pretrained: Pretrained) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from habitue.behaviour.asking import queries
 from habitue.behaviour.exporting import exported
 from habitue.behaviour.network import Inputs, Network
 from habitue.behaviour.requests import Read
+from habitue.behaviour.served import HEADS, NETWORK, Told
 from habitue.behaviour.streams import Streams
 
 __all__ = ["TorchEncoder", "vectors_of", "weights_of"]
@@ -23,13 +24,15 @@ class TorchEncoder:
 
     def __init__(self, network: Network) -> None:
         self.network = network.cpu().eval()
-        self._graph: bytes | None = None
+        self._graphs: dict[str, bytes] = {}
 
-    def graph(self) -> bytes:
-        """The ONNX graph that does the same."""
-        if self._graph is None:
-            self._graph = exported(self.network)
-        return self._graph
+    def graphs(self) -> dict[str, bytes]:
+        """The ONNX graphs that do the same."""
+        if not self._graphs:
+            self._graphs = {NETWORK: exported(self.network)}
+            if self.network.heads is not None:
+                self._graphs[HEADS] = exported(self.network, heads=True)
+        return self._graphs
 
     @torch.no_grad()
     def queries(
@@ -39,18 +42,39 @@ class TorchEncoder:
         chosen: NDArray[np.float32] | None = None,
     ) -> NDArray[np.float32]:
         """(B, dim) from item vectors (B, L, dim), what stands beside them and a list so far."""
-        network = self.network
-        query = network.expected(
+        query = self.network.expected(
             torch.from_numpy(np.ascontiguousarray(vectors)),
             torch.from_numpy(read.end),
-            Inputs(
-                None if network.kind is None else torch.from_numpy(np.ascontiguousarray(read.kind)),
-                None if network.gap is None else torch.from_numpy(np.ascontiguousarray(read.gap)),
-            ),
-            None if network.waiting is None else torch.from_numpy(read.waiting),
+            self._beside(read),
+            self._waiting(read),
             None if chosen is None else torch.from_numpy(chosen),
         )
         return np.asarray(query.numpy(), np.float32)
+
+    @torch.no_grad()
+    def told(self, vectors: NDArray[np.float32], read: Read) -> Told | None:
+        """What the other heads say after item vectors (B, L, dim); None without any."""
+        network = self.network
+        if network.heads is None:
+            return None
+        state = network.held(
+            torch.from_numpy(np.ascontiguousarray(vectors)),
+            torch.from_numpy(read.end),
+            self._beside(read),
+        )
+        last = torch.from_numpy(read.kind[np.arange(len(read.end)), read.end])
+        kind, comes = network.heads.told(state, self._waiting(read), last)
+        return Told(kind.numpy(), comes.numpy())
+
+    def _beside(self, read: Read) -> Inputs:
+        network = self.network
+        return Inputs(
+            None if network.kind is None else torch.from_numpy(np.ascontiguousarray(read.kind)),
+            None if network.gap is None else torch.from_numpy(np.ascontiguousarray(read.gap)),
+        )
+
+    def _waiting(self, read: Read) -> Tensor | None:
+        return None if self.network.waiting is None else torch.from_numpy(read.waiting)
 
     def sample(self, streams: Streams, length: int) -> NDArray[np.float32]:
         """Queries of some of the shoppers, as their streams end."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, Protocol, Self, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, NamedTuple, Protocol, Self, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +15,14 @@ from numpy.typing import NDArray
 from habitue.candidates.layout import plain
 from habitue.facts import ActionLog, Catalogue, Context, Links, Triples
 
+if TYPE_CHECKING:
+    from habitue.behaviour.returning import NetworkOutlook
+
 __all__ = [
     "ContinuingLearner",
     "EmbeddingSource",
     "ExtendingSource",
+    "ForetellingSource",
     "Learner",
     "Prepared",
     "PreparingSource",
@@ -109,6 +113,15 @@ class EmbeddingSource(Source, Protocol):
 
     def vectors(self, context: Context) -> NDArray[np.float32]:
         """The vector (B, dim) of each request's shopper; 0 of whom it knows nothing."""
+        ...
+
+
+@runtime_checkable
+class ForetellingSource(Source, Protocol):
+    """A source whose network may have been taught more than the next item."""
+
+    def network_outlook(self, context: Context) -> NetworkOutlook | None:
+        """What else it foretells of the one request; None where there is nothing."""
         ...
 
 

@@ -20,6 +20,7 @@ from habitue.behaviour.config import BehaviourConfig
 from habitue.behaviour.going_on import Earlier
 from habitue.behaviour.held_out import HeldOut
 from habitue.behaviour.requests import Read, RequestReader
+from habitue.behaviour.returning import HEAD_FIGURES, NetworkOutlook
 from habitue.behaviour.served import Encoder, OnnxEncoder, load_encoder
 from habitue.behaviour.transfer import Pretrained
 from habitue.candidates.compact import Compact
@@ -33,7 +34,7 @@ from habitue.candidates.saved import Saved, read, read_weights, write, write_wei
 from habitue.candidates.search import ItemSearch, Sought, Without
 from habitue.candidates.vectors import VectorConfig, units
 from habitue.errors import BadInput, SnapshotError
-from habitue.facts import NO_ROW, Catalogue, Context
+from habitue.facts import NAMES, NO_ROW, Catalogue, Context
 
 __all__ = ["SequenceConfig", "SequenceLearner", "SequenceSource"]
 
@@ -120,6 +121,25 @@ class SequenceSource(PreparingSource):
     def ndcg(self, held_out: HeldOut) -> float:
         """NDCG@10 of what shoppers did next, asked of what serves."""
         return held_out.ndcg(self._asked(held_out.tokens), self.search.everything())
+
+    def network_outlook(self, context: Context) -> NetworkOutlook | None:
+        """What the network foretells of the one request beside the next item.
+
+        None of whom nothing is known, and where the network was not taught it.
+        """
+        tokens, weights = self._reader.read(context), self.config.behaviour.head_weights
+        if not weights.any or tokens.end[0] < 0:
+            return None
+        told = self.encoder.told(self._vectors_of(tokens.item_row), tokens)
+        if told is None:
+            return None
+        names = [NAMES[code] for code in self.config.behaviour.codes]
+        return NetworkOutlook.of(
+            self.name,
+            dict(zip(names, told.kind[0].tolist(), strict=True)) if weights.next_kind else None,
+            told.comes[0].astype(np.float64) if weights.comes_back else None,
+            {name: self.measured[name] for name in HEAD_FIGURES if name in self.measured},
+        )
 
     def vectors(self, context: Context) -> NDArray[np.float32]:
         """The unit vector (B, dim) of each request's shopper; 0 where nothing is known."""
@@ -224,8 +244,8 @@ class SequenceSource(PreparingSource):
         read = Compact.of(self.read_vectors(np.arange(self.n_fitted)))
         row, asked, vectors = self.search.index.row, self.search.asked, self.config.vectors
         search = ItemSearch.build(self.search.everything(), row, asked, vectors, read)
-        graph = self.encoder.graph()
-        encoder = OnnxEncoder(in_eight_bits(graph)) if graph else self.encoder
+        graphs = {name: in_eight_bits(one) for name, one in self.encoder.graphs().items()}
+        encoder = OnnxEncoder(graphs) if graphs else self.encoder
         return SequenceSource(
             self.config.model_copy(update={"precision": "int8"}), encoder, search, read, self.told,
             self.space, {**self.measured, **search.measured}, weights=self.weights,
@@ -237,7 +257,8 @@ class SequenceSource(PreparingSource):
         self.search.save(path)
         if self.space is not None:
             self.space.save(path / "space")
-        (path / "network.onnx").write_bytes(self.encoder.graph())
+        for name, graph in self.encoder.graphs().items():
+            (path / f"{name}.onnx").write_bytes(graph)
         write_weights(path, self.weights)
         saved = Saved(
             source="sequence",
@@ -261,7 +282,7 @@ class SequenceSource(PreparingSource):
         space = ItemSpace.load(path / "space", config.space) if saved.numbers["content"] else None
         read_by = arrays["read"] if "read" in arrays else search.compacted(arrays["length"])
         return cls(
-            config, load_encoder(path / "network.onnx"), search, read_by,
+            config, load_encoder(path), search, read_by,
             arrays["told"], space, saved.measured, weights=read_weights(path),
             until_ms=saved.numbers.get("until_ms", 0),
         )  # fmt: skip

@@ -13,7 +13,7 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from habitue.app import Shop, SnapshotInfo
-    from habitue.behaviour.returning import Outlook
+    from habitue.behaviour.returning import NetworkOutlook, Outlook
     from habitue.candidates.foretold import ForetoldRatings, RatedItem
     from habitue.cli.doctor import Finding
     from habitue.portraits.portrait import Evidence, Portrait
@@ -149,6 +149,31 @@ def outlook_table(outlook: Outlook) -> Table:
     if not outlook.personalisation:
         table.add_row("personalisation", "not allowed: nothing is held", "")
         return table
+    _add_by_orders(table, outlook)
+    if outlook.network is not None:
+        _add_by_network(table, outlook.network)
+    return table
+
+
+def _add_by_network(table: Table, network: NetworkOutlook) -> None:
+    """What a behaviour model foretells besides, the likeliest kinds first."""
+    rests = f"the network of {escape(network.source)}"
+    if network.next_kind is not None:
+        kinds = sorted(network.next_kind.items(), key=lambda one: -one[1])
+        told = ", ".join(f"{name} {chance:.0%}" for name, chance in kinds[:4])
+        table.add_row("acts next", told, rests)
+    chances = (
+        network.purchase_within_7_days,
+        network.purchase_within_30_days,
+        network.purchase_within_90_days,
+    )
+    if None not in chances:
+        told = ", ".join(f"{one:.0%}" for one in chances if one is not None)
+        table.add_row("buys within 7, 30, 90 days", told, rests)
+
+
+def _add_by_orders(table: Table, outlook: Outlook) -> None:
+    """What is expected by the customer's orders."""
     chance = (
         outlook.purchase_within_7_days,
         outlook.purchase_within_30_days,
@@ -157,7 +182,7 @@ def outlook_table(outlook: Outlook) -> Table:
     if outlook.days_since_order is None or None in chance:
         why = "has never ordered" if not outlook.orders else "no snapshot has learnt it yet: train"
         table.add_row("nothing is expected", why, f"{outlook.orders} orders")
-        return table
+        return
     orders = "; ".join(f"{one.at:%Y-%m-%d} {', '.join(one.items)}" for one in outlook.evidence)
     told = ", ".join(f"{one:.0%}" for one in chance if one is not None)
     table.add_row("buys within 7, 30, 90 days", told, escape(orders))
@@ -169,7 +194,6 @@ def outlook_table(outlook: Outlook) -> Table:
     table.add_row("is back in", f"{middle} days ({low} to {high})", since)
     pulls = ", ".join(f"{one.what} {one.strength:+.2f}" for one in outlook.pulls[:5])
     table.add_row("beside the average", pulls, "log odds")
-    return table
 
 
 def ratings_table(told: ForetoldRatings) -> Table:
