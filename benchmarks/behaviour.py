@@ -1,22 +1,29 @@
 """The behaviour model beside every source, and all of them fused, leave-one-out.
 
     python -m benchmarks.behaviour [--data beauty|games] [--seeds N] [--alone] [--encoders]
+        [--peer PYTHON]
 
 ``--encoders`` compares the model with each of its encoders instead, ``--alone`` leaves the fusion
-out. The protocol is that of ``leave_one_out``: fitted on the training part, full catalogue, seen
-items excluded, ties at mean rank, nothing refitted on the validation item. The fused order is
-learnt on the validation items (the sources have not seen them) and asked for the test items.
-Intervals are paired bootstraps over shoppers.
+out. ``--peer`` is the Python of an environment with RecTools, whose SASRec is asked, too: it wants
+other libraries than Habitué does, so ``peer_sasrec`` runs there, on the same core. The protocol is
+that of ``leave_one_out``: fitted on the training part, full catalogue, seen items excluded, ties at
+mean rank, nothing refitted on the validation item. The fused order is learnt on the validation
+items (the sources have not seen them) and asked for the test items. Intervals are paired bootstraps
+over shoppers.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -292,7 +299,37 @@ def interval(a: NDArray[np.float64], b: NDArray[np.float64]) -> str:
     return f"{difference.mean():+.4f} [{low:+.4f}, {high:+.4f}]"
 
 
-def table(title: str, fitted: Fitted, peers: dict[str, Fit], seed: int, *, fuse: bool) -> None:
+@dataclass(frozen=True)
+class Elsewhere:
+    """What a peer that runs in another environment foretold."""
+
+    rank: NDArray[np.float64]  # (S,) of the test items, infinite beyond the first twenty
+    validation: float
+    cpu_seconds: float
+
+
+def sasrec(python: str, data: Shoppers) -> Elsewhere:
+    """RecTools' SASRec, as many passes as served the validation items best."""
+    script = Path(__file__).with_name("peer_sasrec.py")
+    apart = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    with tempfile.TemporaryDirectory() as folder:
+        asked, found = Path(folder) / "asked.npz", Path(folder) / "found.npz"
+        length = np.bincount(data.shopper, minlength=data.n_shoppers)
+        np.savez(asked, item=data.item, length=length)
+        subprocess.run([python, str(script), str(asked), str(found)], check=True, env=apart)
+        with np.load(found) as told:
+            return Elsewhere(told["rank"], float(told["validation"]), float(told["cpu_seconds"]))
+
+
+def table(
+    title: str,
+    fitted: Fitted,
+    peers: dict[str, Fit],
+    elsewhere: dict[str, Elsewhere],
+    seed: int,
+    *,
+    fuse: bool,
+) -> None:
     """Print the figures of all that is fitted, of peers, and of all fused."""
     data, console = fitted.data, Console(width=110)
     shown = Table(title=title)
@@ -307,6 +344,9 @@ def table(title: str, fitted: Fitted, peers: dict[str, Fit], seed: int, *, fuse:
         spent[name] = time.process_time() - started
         rank[name] = ranks(data, scores)
         del scores
+    for name, one in elsewhere.items():
+        rank[name], spent[name] = one.rank, one.cpu_seconds
+        held[name] = f"{one.validation:.4f}"
     if fuse:
         started = time.process_time()
         names = [name for name in fitted.sources if name not in ALONE]
@@ -332,6 +372,7 @@ def main() -> None:
     parser.add_argument("--alone", action="store_true", help="without the fusion")
     parser.add_argument("--encoders", action="store_true", help="the model by its encoders")
     parser.add_argument("--only", nargs="+", default=[], help="rows whose names begin like this")
+    parser.add_argument("--peer", metavar="PYTHON", help="one that has RecTools")
     told = parser.parse_args()
     warm()
     data, configs = DATA[told.data]()
@@ -343,9 +384,10 @@ def main() -> None:
         configs = {name: one for name, one in configs.items() if name.startswith(some)}
         peers = {name: one for name, one in peers.items() if name.startswith(some)}
     fuse = not (told.alone or told.encoders or told.only)
+    elsewhere = {"RecTools SASRec": sasrec(told.peer, data)} if told.peer else {}
     for seed in range(told.seeds):
         title = f"{told.data}, leave-one-out, seed {seed}"
-        table(title, Fitted(data, configs, seed), peers, seed, fuse=fuse)
+        table(title, Fitted(data, configs, seed), peers, elsewhere, seed, fuse=fuse)
 
 
 def _mean(rank: NDArray[np.float64]) -> str:

@@ -19,7 +19,9 @@ def outlook_operation(shop: Shop, gate: Gate) -> Operation:
         path="/v1/shoppers/{id}/outlook",
         summary="When a customer is expected back, how likely they buy soon, and why",
         description="Of who does not allow personalisation nothing is said but that. Chances are "
-        "null for who never ordered, and until a snapshot has learnt when customers come back.",
+        "null for who never ordered, and until a snapshot has learnt when customers come back. "
+        "`network` is what a behaviour model says besides, also of who never ordered: null where "
+        "none was taught it (`head_weights`).",
         answer=telling(shop.outlook),
         gate=gate,
         needs="server",

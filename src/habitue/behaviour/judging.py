@@ -44,7 +44,7 @@ def measure_heads(network: Network, learnt_from: Streams, judged: Streams) -> di
         end_ms = int(max(learnt_from.at_ms.max(initial=0), judged.at_ms.max(initial=0))) + 1
         stream = np.searchsorted(judged.start, last, side="right") - 1
         coming = Purchases.of(judged, end_ms).after(stream, judged.at_ms[last] + ended)
-        soon = -(survival_of(comes)[:, 1:] * _STEP).sum(axis=1)
+        soon = -(survival_of(comes.astype(np.float64))[:, 1:] * _STEP).sum(axis=1)
         said = {"return": soon, "plain_return": gap_baseline(judged, last)}
         for name, score in said.items():
             found[f"{name}_concordance"] = concordance(coming.days, coming.came, score)

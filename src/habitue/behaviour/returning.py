@@ -68,9 +68,9 @@ class NetworkOutlook(msgspec.Struct, frozen=True):
         if hazard is None:
             return cls(source, kinds, measured=dict(measured))
         told = Foretold(np.empty(0), survival_of(hazard[None, :]))
-        within = [float(told.within(days)[0]) for days in _WITHIN]
+        week, month, quarter = (float(told.within(days)[0]) for days in _WITHIN)
         back = _or_none(told.days_until(_MIDDLE)[0])
-        return cls(source, kinds, *within, back, dict(measured))
+        return cls(source, kinds, week, month, quarter, back, dict(measured))
 
 
 class Outlook(msgspec.Struct, frozen=True):

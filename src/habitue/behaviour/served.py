@@ -74,7 +74,7 @@ class OnnxEncoder:
         """``NETWORK`` is there, ``HEADS`` where they were learnt: read when first asked."""
         self._graphs = graphs
         self._session = _session(graphs[NETWORK])
-        self._fed = {one.name for one in self._session.get_inputs()}
+        self._fed = _inputs(self._session)
         self._heads: Any = None
 
     def graphs(self) -> Mapping[str, bytes]:
@@ -88,7 +88,7 @@ class OnnxEncoder:
         chosen: NDArray[np.float32] | None = None,
     ) -> NDArray[np.float32]:
         """(B, dim) from item vectors (B, L, dim), what stands beside them and a list so far."""
-        (query,) = self._session.run(None, self._feed(vectors, read, chosen))
+        (query,) = self._session.run(None, self._feed(vectors, read, chosen, self._fed))
         return np.asarray(query, np.float32)
 
     def told(self, vectors: NDArray[np.float32], read: Read) -> Told | None:
@@ -97,10 +97,15 @@ class OnnxEncoder:
             return None
         if self._heads is None:
             self._heads = _session(self._graphs[HEADS])
-        return Told(*self._heads.run(FORETOLD, self._feed(vectors, read, None)))
+        fed = self._feed(vectors, read, None, _inputs(self._heads))
+        return Told(*self._heads.run(FORETOLD, fed))
 
+    @staticmethod
     def _feed(
-        self, vectors: NDArray[np.float32], read: Read, chosen: NDArray[np.float32] | None
+        vectors: NDArray[np.float32],
+        read: Read,
+        chosen: NDArray[np.float32] | None,
+        inputs: frozenset[str],
     ) -> dict[str, Any]:
         fed: dict[str, Any] = {
             "vectors": vectors,
@@ -109,8 +114,9 @@ class OnnxEncoder:
             "kind": read.kind,
             "gap": read.gap,
             "waiting": read.waiting,
+            **read.said,
         }
-        return {name: value for name, value in fed.items() if name in self._fed}
+        return {name: value for name, value in fed.items() if name in inputs}
 
 
 class SilentEncoder:
@@ -142,6 +148,11 @@ def load_encoder(path: Path) -> Encoder:
         if (file := path / f"{name}.onnx").exists()
     }
     return OnnxEncoder(graphs) if graphs.get(NETWORK) else SilentEncoder()
+
+
+def _inputs(session: Any) -> frozenset[str]:
+    """What a graph reads."""
+    return frozenset(one.name for one in session.get_inputs())
 
 
 def _session(graph: bytes) -> Any:

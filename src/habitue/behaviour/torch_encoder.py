@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from habitue.behaviour.asking import queries
+from habitue.behaviour.asking import heard, queries
 from habitue.behaviour.exporting import exported
 from habitue.behaviour.network import Inputs, Network
 from habitue.behaviour.requests import Read
@@ -48,6 +48,7 @@ class TorchEncoder:
             self._beside(read),
             self._waiting(read),
             None if chosen is None else torch.from_numpy(chosen),
+            heard(self.network, read.said),
         )
         return np.asarray(query.numpy(), np.float32)
 
