@@ -141,6 +141,7 @@ def test_what_else_a_network_foretells_is_told_where_it_serves(tmp_path: Path) -
         shop.train()
         here = shop.outlook(shopper).network
         assert here is not None
+        assert shop.embedding(shopper).source == "sequence", "asked though it is read live"
         item = shop.recommend(shopper, n=1).items[0].item
         shop.ingest([Action(kind="view_item", shopper="guy", item=item, at=NOW_MS)])
         looked = shop.outlook("guy", now_ms=NOW_MS + 60_000)

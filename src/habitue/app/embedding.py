@@ -14,6 +14,7 @@ from habitue.candidates.vectors import units
 from habitue.errors import SnapshotError
 from habitue.portraits.contexts import ShopperIndex, contexts_as_of
 from habitue.slates.live import Asked
+from habitue.slates.live_tail import as_they_are
 
 if TYPE_CHECKING:
     from habitue.app.wiring import Parts
@@ -75,4 +76,4 @@ def _chosen(parts: Parts, source: str | None) -> tuple[str, EmbeddingSource]:
             "There are no vectors of shoppers before a training.",
             remedy="Train first: habitue train.",
         )
-    return answering.name, embedding_source(answering.pipeline.sources, source)
+    return answering.name, embedding_source(as_they_are(answering.pipeline.sources), source)

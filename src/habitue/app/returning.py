@@ -18,6 +18,7 @@ from habitue.candidates.contract import ForetellingSource
 from habitue.errors import SnapshotError
 from habitue.portraits import ItemColumns
 from habitue.slates.live import Asked
+from habitue.slates.live_tail import as_they_are
 from habitue.training.dataset import ShopFacts, log_of_shopper
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def foretell(parts: Parts, shopper: str, now_ms: int) -> Outlook:
 def _by_network(parts: Parts, shopper: str, now_ms: int) -> NetworkOutlook | None:
     """What the first source that was taught more than the next item says; None without one."""
     answering = parts.switch.current
-    sources = answering.pipeline.sources if answering.name else ()
+    sources = as_they_are(answering.pipeline.sources) if answering.name else []
     context = parts.live.context(Asked("home", now_ms, shopper)).context
     said = (one.network_outlook(context) for one in sources if isinstance(one, ForetellingSource))
     return next((one for one in said if one is not None), None)

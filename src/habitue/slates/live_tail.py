@@ -7,7 +7,7 @@ once and given to each source, whose longer copy then takes its place.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final, Self, cast
 
@@ -31,7 +31,7 @@ from habitue.facts.described import tail_of
 from habitue.slates.live_items import LiveItems
 from habitue.store.contract import FactStore
 
-__all__ = ["LivePaths", "LiveSource", "LiveTail"]
+__all__ = ["LivePaths", "LiveSource", "LiveTail", "as_they_are"]
 
 _ITEM: Final = msgspec.json.Decoder(Item)
 _AT_ONCE: Final = 64  # items of one step: who comes first need not wait for the last of many
@@ -78,6 +78,11 @@ class LivePaths(LiveSource):
     @property
     def _graph(self) -> PathSource:
         return cast("PathSource", self.current)  # asked once, at the start: looking takes 30 us
+
+
+def as_they_are(sources: Iterable[Source]) -> list[Source]:
+    """The sources that answer now, to be asked what only their own kind can say."""
+    return [one.current if isinstance(one, LiveSource) else one for one in sources]
 
 
 def _live(source: ExtendingSource) -> LiveSource:
