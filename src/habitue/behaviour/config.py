@@ -54,7 +54,7 @@ class MaskingConfig(BaseModel):
     share: float = Field(default=0.4, gt=0, le=1, description="share of the actions hidden")
     last: float = Field(
         default=0.3, ge=0, le=1,
-        description="share of the stretches of which the last action alone is hidden",
+        description="share of the stretches that are cut somewhere, the last action left hidden",
     )  # fmt: skip
 
 
@@ -104,8 +104,9 @@ class ScheduleConfig(BaseModel):
     decay: float = Field(default=0.0, ge=0, description="weight decay of all but the item vectors")
     clip: float = Field(default=0.0, ge=0, description="largest norm of a gradient; 0 for any")
     averaging: float = Field(
-        default=0.0, ge=0, lt=1, description="share kept of the running mean of weights each step"
-    )
+        default=0.0, ge=0, lt=1,
+        description="share kept of the running mean of weights each step; less in short trainings",
+    )  # fmt: skip
     patience: int = Field(
         default=3, ge=1, description="validations without a better figure before training ends"
     )
