@@ -27,7 +27,7 @@ from tests.training.shop import CONFIG, DAY, facts_of
 
 POPULAR, VIEWED, BOUGHT = CONFIGS
 IDLE = PopularConfig(name="idle", kinds=("like",))  # nobody likes anything here
-PRUNE = PruneConfig(enabled=True, least_gain=0.05, least_questions=30)
+PRUNE = PruneConfig(enabled=True, silent=False, least_gain=0.05, least_questions=30)
 QUOTA = {"popular_now": 4, "viewed_viewed": 6, "bought_bought": 6, "twin": 6, "idle": 6, "again": 4}
 
 
@@ -102,7 +102,7 @@ def test_the_snapshot_keeps_the_record(tmp_path: Path) -> None:
 def test_nothing_is_judged_unless_asked_or_with_too_little_past() -> None:
     sources = (POPULAR, BOUGHT, IDLE)
     for config in (
-        config_of(*sources, prune=PruneConfig()),
+        config_of(*sources, prune=PruneConfig(silent=False)),
         config_of(*sources, windows=2),
         config_of(*sources, prune=PRUNE.model_copy(update={"least_questions": 10_000})),
     ):
@@ -114,7 +114,7 @@ def test_nothing_is_judged_unless_asked_or_with_too_little_past() -> None:
 def test_judging_moves_nothing_where_nothing_is_off() -> None:
     """The same seed learns the same, judged or not."""
     strict = PRUNE.model_copy(update={"least_gain": 0.0, "confidence": 0.999})
-    plain = config_of(POPULAR, BOUGHT, prune=PruneConfig(), evaluate=False)
+    plain = config_of(POPULAR, BOUGHT, prune=PruneConfig(silent=False), evaluate=False)
     a = train(facts_of(), plain, rng=np.random.default_rng(0))
     b = train(facts_of(), plain.model_copy(update={"prune": strict}), rng=np.random.default_rng(0))
     assert b.judged

@@ -91,6 +91,7 @@ class _Answered:
     without: Asking | None = None  # what was answered without each source, where that was asked
     without_seconds: float = 0.0
     judged: list[Judged] = field(default_factory=list)
+    silent: list[str] = field(default_factory=list)
 
 
 def evaluate_shop(
@@ -132,7 +133,9 @@ def evaluate_shop(
     best = max(measured[1:], key=lambda one: float(np.nanmean(one.per_question[first]))).name
     report = report_of(answered[0].asking.split, measured, drawn, judged, against=(best,))
     last = answered[-1]
-    report = replace(report, gap=last.gap, choice=last.choice, judged=last.judged)
+    report = replace(
+        report, gap=last.gap, choice=last.choice, judged=last.judged, silent=last.silent
+    )
     outcomes = outcomes_of(parts.store, conversions=conversions_of(parts))
     learnt = None
     if curve != "none":
@@ -311,6 +314,7 @@ def _answer(
         Asking(held, lists | left) if ablate else None,
         time.process_time() - began,
         trained.judged,
+        trained.silent,
     )
 
 
@@ -323,6 +327,7 @@ def _without_each(
     progress: Progress,
 ) -> dict[str, NDArray[np.int32]]:
     """Lists of the pipeline without each source, and of it whole, learnt again by other lots."""
+    config = config.without(trained.silent)
     names = [one.name for one in trained.sources if trained.config.can_spare(one.name, "home")]
     off = [one.name for one in trained.judged if one.off]
     lists: dict[str, NDArray[np.int32]] = {}

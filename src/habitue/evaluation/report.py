@@ -181,9 +181,14 @@ def signed(change: Interval) -> str:
     return str(change).replace("-", "−")
 
 
-def switched_off(judged: Sequence[Judged]) -> str:
-    """What was switched off, in words; empty where nothing was."""
+def switched_off(judged: Sequence[Judged], silent: Sequence[str] = ()) -> str:
+    """What was switched off, in words; empty where nothing was.
+
+    >>> switched_off([], ["viewed_viewed"])
+    'switched off: viewed_viewed (says nothing here)'
+    """
     off = [str(one) for one in judged if one.off]
+    off += [f"{name} (says nothing here)" for name in silent]
     return f"switched off: {', '.join(off)}" if off else ""
 
 
@@ -199,6 +204,7 @@ class Report:
     gap: Gap | None = None  # None where only one span could be asked
     choice: Choice | None = None  # None where nothing could be chosen, or nothing was to be
     judged: list[Judged] = field(default_factory=list)  # empty where sources are not judged
+    silent: list[str] = field(default_factory=list)  # sources off, for they had nothing to say
     went_on: list[str] = field(default_factory=list)
     """Sources that began where the last training had ended."""
 
@@ -239,7 +245,7 @@ class Report:
 
     def _caption(self) -> str | None:
         told = [
-            switched_off(self.judged),
+            switched_off(self.judged, self.silent),
             f"went on from the last snapshot: {', '.join(self.went_on)}" if self.went_on else "",
             *(str(one) for one in (self.gap, self.choice) if one),
         ]

@@ -109,6 +109,17 @@ class RankingSet:
             x[:, 3 * place + 2] = value / (most + small)
         return x, tuple(self.names[c] for c in column)
 
+    def unsaid(self, names: Collection[str]) -> RankingSet:
+        """Without the sources ``names``, none of which proposed or scored anything."""
+        gone = {name + part for name in names for part in ("", "_z", "_share")}
+        kept = [c for c, name in enumerate(self.names) if name not in gone]
+        return replace(
+            self,
+            x=self.x[:, kept],
+            names=tuple(self.names[c] for c in kept),
+            proposed=None if self.proposed is None else self.proposed.unsaid(names),
+        )
+
     @classmethod
     def joined(cls, parts: list[RankingSet]) -> RankingSet:
         """Several sets as one."""

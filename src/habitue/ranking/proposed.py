@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numba as nb
@@ -45,6 +45,17 @@ class Proposed:
         where = np.asarray(places, np.int64)
         return np.asarray(_norms(self.every_score, self.every_by, self.count, where, bits))
 
+    def unsaid(self, names: Collection[str]) -> Proposed:
+        """Without the sources ``names``, none of which proposed or scored anything."""
+        places, _ = self.left(names)
+        return replace(
+            self,
+            sources=tuple(self.sources[s] for s in places),
+            by=_packed(self.by, places),
+            every_by=_packed(self.every_by, places),
+            every_score=self.every_score[:, places],
+        )
+
     @classmethod
     def joined(cls, parts: Sequence[Self]) -> Self:
         """Several as one."""
@@ -56,6 +67,14 @@ class Proposed:
             np.concatenate([part.count for part in parts]),
             np.concatenate([part.shopper_row for part in parts]),
         )
+
+
+def _packed(by: NDArray[np.uint64], places: Sequence[int]) -> NDArray[np.uint64]:
+    """The bits at ``places`` alone, side by side."""
+    left = np.zeros(len(by), np.uint64)
+    for bit, place in enumerate(places):
+        left |= ((by >> np.uint64(place)) & np.uint64(1)) << np.uint64(bit)
+    return left
 
 
 @nb.njit(cache=True, nogil=True)

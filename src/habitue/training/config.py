@@ -80,6 +80,9 @@ class PruneConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    silent: bool = Field(
+        True, description="Switch sources off that have nothing to say, which costs no judging."
+    )
     enabled: bool = Field(
         False, description="Switch sources off that add nothing, judged anew at each training."
     )

@@ -46,6 +46,7 @@ from habitue.training.orders import learn_orders
 from habitue.training.pruning import judge_sources
 from habitue.training.serving import pipeline_of
 from habitue.training.shown import at_slates
+from habitue.training.silence import says_nothing, unheard
 from habitue.training.together import together
 from habitue.training.warm_start import WarmStart, continuing
 from habitue.training.windows import Moments, Window, lessons, window_of
@@ -59,6 +60,8 @@ __all__ = [
     "span_cuts",
     "train",
 ]
+
+_ASKED = 500  # moments of each kind at which a source may show that it has something to say
 
 Progress = Callable[[str, float, float], None]
 """Told (step, done, total) as work goes on."""
@@ -86,6 +89,8 @@ class Trained:
     """Of each span, by surface, where they were to be kept; of all sources, switched off or not."""
     judged: list[Judged] = field(default_factory=list)
     """What each source adds, where ``config.prune`` asks; ``config`` is without those off."""
+    silent: list[str] = field(default_factory=list)
+    """Sources that had nothing to say; ``config`` is without them."""
     robots: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
     """Rows of those who were left out, for no person keeps up with them."""
     choice: Choice | None = None  # what home goes by; none where nothing was to be chosen
@@ -118,7 +123,7 @@ def train(
     going_on = rng.spawn(1)[0]
     earlier = warm or WarmStart()
     continued = _continued(facts, cuts, config, going_on, earlier)
-    lots = rng.spawn(1)[0]
+    lots, silence = rng.spawn(2)
     spans = list(pairwise([*cuts, now]))
     step = _Counted("spans of the past", len(spans) + 3, progress)
     tracked = (*config.surfaces, "home") if config.prune.enabled else keep
@@ -134,6 +139,14 @@ def train(
 
     looked = together([partial(look_back, n) for n in range(len(spans))], config.threads)
     taught = [lesson for _, lesson in looked]
+    silent: list[str] = []
+    if config.prune.silent and looked:
+        silent = _unheard_now(facts, looked, now, config, set(continuing(config)), silence)
+    if silent:
+        config = config.without(silent)
+        taught = [{name: one.unsaid(silent) for name, one in span.items()} for span in taught]
+        windows = [window.without(silent) for window, _ in looked]
+        looked = list(zip(windows, taught, strict=True))
     kept = [{name: one for name, one in span.items() if name in keep} for span in taught]
     judged: list[Judged] = []
     if config.prune.enabled and len(looked) > 2:
@@ -166,7 +179,9 @@ def train(
         going_by = by_source(config, choice)
         report = _measure(facts, fresh, before, rankers, now, going_by, seeds[-3], beside)
         step.done()
-        return choice, None if report is None else replace(report, choice=choice, judged=judged)
+        if report is not None:
+            report = replace(report, choice=choice, judged=judged, silent=silent)
+        return choice, report
 
     def learn() -> dict[str, LambdaMartRanker]:
         rankers = learn_orders(taught, config, seeds[-2])
@@ -197,6 +212,7 @@ def train(
         ({} if report is None else report.metrics()) | {"robots": float(facts.n_robots)},
         kept,
         judged,
+        silent,
         facts.robots,
         choice,
         left,
@@ -301,20 +317,8 @@ def lessons_of(
     On the surfaces ``proposed`` it is kept who proposed what.
     """
     later = facts.between(window.cut_ms, until_ms)
-    index = ShopperIndex.of(facts.between(np.iinfo(np.int64).min, until_ms))
-    span = (index, window.cut_ms, until_ms, config.recent_length)
-    horizon = int(config.visit_days * MS_PER_DAY)
-    asked: list[Moments] = [
-        at_cut(*span, limit=config.starts, rng=rng),
-        in_visits(*span, horizon_ms=horizon, limit=config.visits, rng=rng),
-        beside_items(*span, limit=config.visits, rng=rng),
-        beside_carts(*span, limit=config.visits, rng=rng),
-    ]
-    asked += [
-        at_slates(slates, *span, limit=config.slates, rng=rng) for slates in facts.slates.values()
-    ]
     taught: dict[str, list[RankingSet]] = {surface: [] for surface in config.surfaces}
-    for moments in asked:
+    for moments in _moments_of(facts, window.cut_ms, until_ms, config, rng):
         surface = moments.context.surface
         if surface not in taught:
             continue
@@ -331,6 +335,50 @@ def lessons_of(
             )
         )
     return {surface: RankingSet.joined(parts) for surface, parts in taught.items()}
+
+
+def _moments_of(
+    facts: ShopFacts, cut_ms: int, until_ms: int, config: TrainingConfig, rng: np.random.Generator
+) -> list[Moments]:
+    """When shoppers are asked about between the cut and ``until_ms``, surface by surface."""
+    index = ShopperIndex.of(facts.between(np.iinfo(np.int64).min, until_ms))
+    span = (index, cut_ms, until_ms, config.recent_length)
+    horizon = int(config.visit_days * MS_PER_DAY)
+    asked: list[Moments] = [
+        at_cut(*span, limit=config.starts, rng=rng),
+        in_visits(*span, horizon_ms=horizon, limit=config.visits, rng=rng),
+        beside_items(*span, limit=config.visits, rng=rng),
+        beside_carts(*span, limit=config.visits, rng=rng),
+    ]
+    asked += [
+        at_slates(slates, *span, limit=config.slates, rng=rng) for slates in facts.slates.values()
+    ]
+    return asked
+
+
+def _unheard_now(
+    facts: ShopFacts,
+    looked: Sequence[tuple[Window, Mapping[str, RankingSet]]],
+    now_ms: int,
+    config: TrainingConfig,
+    continued: Collection[str],
+    rng: np.random.Generator,
+) -> list[str]:
+    """The sources that had nothing to say in any span, and have nothing to say now.
+
+    Only those not heard in the spans are fitted for it. Networks that are ``continued`` are not.
+    """
+    window = looked[-1][0]
+    names = unheard([taught for _, taught in looked], window.sources, config, continued)
+    if not names:
+        return []
+    fitting, drawing = rng.spawn(2)
+    heard = [one.name for one in config.sources if one.name not in names]
+    fitted = fit_sources(facts.as_of(now_ms), config.without(heard), fitting)
+    few = config.model_copy(update={"starts": _ASKED, "visits": _ASKED, "slates": 0})
+    moments = _moments_of(facts, window.cut_ms, now_ms, few, drawing)
+    asked = [one.context for one in moments if len(one.context)]
+    return [one.name for one in fitted if asked and says_nothing(one, asked)]
 
 
 def _judged(
