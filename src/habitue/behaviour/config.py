@@ -155,6 +155,11 @@ class StudentConfig(BaseModel):
         default=1.0, gt=0, le=1,
         description="how much what the larger one says counts; the rest is what happened",
     )  # fmt: skip
+    temperature: float = Field(
+        default=0.05, ge=0.02, le=1,
+        description="its cosines are divided by it: in few directions they must be sharper",
+    )  # fmt: skip
+    epochs: int = Field(default=12, ge=1, description="its passes over all streams, at most")
 
     @model_validator(mode="after")
     def _divides(self) -> Self:
@@ -235,6 +240,8 @@ class BehaviourConfig(BaseModel):
             update={
                 "dim": said.dim, "layers": said.layers, "heads": said.heads,
                 "dropout": said.dropout, "input_dropout": said.dropout, "student": None,
+                "loss": self.loss.model_copy(update={"temperature": said.temperature}),
+                "schedule": self.schedule.model_copy(update={"epochs": said.epochs}),
             }
         )  # fmt: skip
 
