@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,10 +14,11 @@ from habitue.behaviour.config import BehaviourConfig
 from habitue.behaviour.layers import groups_of
 from habitue.behaviour.network import Inputs, Network
 from habitue.behaviour.packing import pack
+from habitue.behaviour.said import Said
 from habitue.behaviour.streams import Streams, Windows, gap_step
 from habitue.metrics.ranks import mean_rank, ndcg_of_rank
 
-__all__ = ["foretold", "inputs_of", "queries", "validate"]
+__all__ = ["foretold", "heard", "inputs_of", "queries", "validate"]
 
 _AT_ONCE = 1024  # shoppers ranked in one product
 
@@ -37,6 +39,17 @@ def inputs_of(
         None if network.kind is None else there(streams.kind[token]),
         None if network.gap is None else there(gaps[token]),
     )
+
+
+def heard(network: Network, said: Said) -> dict[str, Tensor]:
+    """What the network hears of what requests say."""
+    inputs = () if network.hearing is None else network.hearing.inputs
+    device = network.items.own.device
+
+    def there(column: NDArray[Any]) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(column)).to(device)
+
+    return {side: there(said[side]) for side in inputs if side in said}
 
 
 def _states(
@@ -78,17 +91,22 @@ def queries(
     streams: Streams,
     windows: Windows,
     waiting: NDArray[np.uint8] | None = None,
+    said: Said | None = None,
     *,
     tokens: int = 40_000,
 ) -> NDArray[np.float32]:
-    """The query after the last token of each window: (W, dim). ``waiting`` are steps until then."""
+    """The query after the last token of each window: (W, dim). ``waiting`` are steps until then.
+
+    ``said`` is what the requests say of how they come.
+    """
     device = network.items.own.device
     found = np.empty((len(windows), network.config.dim), np.float32)
     for rows, state in _states(network, streams, windows, tokens):
         asked = None
         if waiting is not None:
             asked = torch.from_numpy(waiting[rows].astype(np.int64)).to(device)
-        found[rows] = network.wanted(state, asked).cpu().numpy()
+        beside = heard(network, {side: column[rows] for side, column in (said or {}).items()})
+        found[rows] = network.wanted(state, asked, beside).cpu().numpy()
     return found
 
 
@@ -135,7 +153,8 @@ def validate(
         some = np.sort(np.random.default_rng(0).permutation(len(some))[:most])
     windows, target_at = windows.take(some), target_at[some]
     waiting = gap_step(judged.at_ms[target_at] - judged.at_ms[target_at - 1])
-    query = queries(network, judged, windows, waiting)
+    said = None if judged.said is None else judged.said.at(target_at)
+    query = queries(network, judged, windows, waiting, said)
     items = network.item_vectors().cpu().numpy()
     stream = np.searchsorted(judged.start, target_at, side="right") - 1
     total = 0.0

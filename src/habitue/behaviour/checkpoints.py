@@ -71,6 +71,9 @@ class Checkpoint:
         digest = hashlib.sha256(f"{config.model_dump_json()} {seed} {streams.n_items}".encode())
         for array in (streams.item_row, streams.kind, streams.at_ms, streams.start):
             digest.update(np.ascontiguousarray(array).data)
+        if streams.said is not None:
+            for column in (*streams.said.code.values(), streams.said.text, streams.said.words):
+                digest.update(np.ascontiguousarray(column).data)
         if training.content is not None:
             digest.update(np.ascontiguousarray(training.content).data)
         if training.earlier is not None:

@@ -6,6 +6,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from habitue.facts import Side
 from habitue.facts.kind_names import KindName
 
 __all__ = [
@@ -187,6 +188,15 @@ class BehaviourConfig(BaseModel):
     item_dropout: float = Field(
         default=0.0, ge=0, lt=1, description="share of the actions read without their item"
     )
+    asked_by: tuple[Side, ...] = Field(
+        default=(),
+        description="what a request says that is read, too: surface, platform, device, locale, "
+        "words (those searched)",
+    )
+    asked_dropout: float = Field(
+        default=0.2, ge=0, lt=1,
+        description="share of it left out in training, so that a request may say nothing",
+    )  # fmt: skip
     ties: Literal["kept", "drawn"] = Field(
         default="kept",
         description="actions of one moment are read as they are stored, or in another order in "

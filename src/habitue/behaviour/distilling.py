@@ -8,6 +8,7 @@ foretell, beside what really came.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -39,8 +40,12 @@ class Larger:
         streams: Streams,
         gaps: NDArray[np.uint8],
         lesson: Lesson,
+        said: Mapping[str, Tensor] | None = None,
     ) -> Tensor:
-        """What it expects where the questions of a lesson are asked: (Q, dim)."""
+        """What it expects where the questions of a lesson are asked: (Q, dim).
+
+        ``said`` is what is said beside them.
+        """
         network = self.network
         read, right = (
             network.items.rows(self._there(streams.item_row[token]))
@@ -49,7 +54,7 @@ class Larger:
         beside = inputs_of(network, streams, gaps, lesson.batch.token)
         state = states_of(network, read, beside, lesson, right)
         waiting = None if network.waiting is None else self._there(lesson.told(gaps))
-        return network.wanted(state, waiting)
+        return network.wanted(state, waiting, said)
 
     def _there(self, array: NDArray[Any]) -> Tensor:
         return torch.from_numpy(array.astype(np.int64)).to(self.units.device)

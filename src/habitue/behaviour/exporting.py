@@ -24,12 +24,14 @@ def input_names(network: Network) -> tuple[str, ...]:
     """What the graph is fed: item vectors (B, L, dim), the last place (B,), and what it reads.
 
     ``kind`` and ``gap`` are (B, L) codes, ``waiting`` (B,) the step of time since the
-    last action. Rows shorter than L stand at its beginning; what follows ``end`` is not looked at.
+    last action, ``surface`` and the like (B,) the codes and ``words`` (B, c) the vectors of what a
+    request says. Rows shorter than L stand at its beginning; what follows ``end`` is not looked at.
     ``chosen`` (B, K, dim) are the vectors of what a list holds so far, where lists are generated.
     """
     beside = ("kind", "gap", "waiting")
     read = tuple(name for name in beside if getattr(network, name) is not None)
-    return ("vectors", "end", *read, *(() if network.decoder is None else ("chosen",)))
+    said = () if network.hearing is None else network.hearing.inputs
+    return ("vectors", "end", *read, *said, *(() if network.decoder is None else ("chosen",)))
 
 
 def exported(network: Network) -> bytes:
@@ -44,9 +46,12 @@ def exported(network: Network) -> bytes:
         "gap": torch.ones(rows, longest, dtype=torch.int64),
         "waiting": torch.full((rows,), GAP_STEPS // 2, dtype=torch.int64),
         "chosen": torch.randn(rows, 2, whole.config.dim),
+        **_sample_said(whole, rows),
     }
     axes = {0: "batch", 1: "length"}
     dynamic = {name: {a: axes[a] for a in range(min(2, sample[name].dim()))} for name in names}
+    if "words" in names:
+        del dynamic["words"][1]
     if "chosen" in names:
         dynamic["chosen"][1] = "listed"
     written = io.BytesIO()
@@ -66,6 +71,17 @@ def exported(network: Network) -> bytes:
     return written.getvalue()
 
 
+def _sample_said(network: Network, rows: int) -> dict[str, Tensor]:
+    """Something that so many requests say."""
+    hearing = network.hearing
+    if hearing is None:
+        return {}
+    said = {side: torch.ones(rows, dtype=torch.int64) for side in hearing.named}
+    if hearing.words is None:
+        return said
+    return said | {"words": torch.randn(rows, hearing.words.in_features)}
+
+
 class _Served(nn.Module):
     """Padded rows in, one query a row out."""
 
@@ -78,5 +94,5 @@ class _Served(nn.Module):
         told = dict(zip(self.names, inputs, strict=True))
         beside = Inputs(told.get("kind"), told.get("gap"))
         return self.network.expected(
-            told["vectors"], told["end"], beside, told.get("waiting"), told.get("chosen")
+            told["vectors"], told["end"], beside, told.get("waiting"), told.get("chosen"), told
         )

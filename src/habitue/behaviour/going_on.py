@@ -8,7 +8,7 @@ speaks, and at nothing but its content where it was beside nothing known.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from habitue.behaviour.beginnings import ties_of
 from habitue.behaviour.streams import Streams, Windows
+from habitue.facts import Vocabulary
 
 __all__ = ["Earlier", "OtherNetworkError", "Stretches", "begun_from"]
 
@@ -32,6 +33,7 @@ class Earlier:
     read: NDArray[np.float32]  # (n_known, dim) the vectors items are read by, content included
     weights: Mapping[str, NDArray[Any]]  # all others, by their names in the network
     until_ms: int = 0  # what happened from then on is new to it
+    names: Vocabulary = field(default_factory=Vocabulary)  # of what requests say, by its codes
 
 
 def begun_from(earlier: Earlier, streams: Streams) -> NDArray[np.float32]:

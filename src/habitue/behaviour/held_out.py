@@ -71,6 +71,7 @@ def _read(streams: Streams, windows: Windows) -> Read:
         np.where(there, age, 0).astype(np.int64),
         length - 1,
         waiting.astype(np.int64),
+        {} if streams.said is None else streams.said.at(at),
     )
 
 

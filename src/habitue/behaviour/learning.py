@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -19,10 +19,11 @@ from habitue.behaviour.curves import curves_in
 from habitue.behaviour.going_on import Earlier, OtherNetworkError
 from habitue.behaviour.held_out import HeldOut
 from habitue.behaviour.needed import need_torch
+from habitue.behaviour.said import WordsOf, actions_said
 from habitue.behaviour.served import Encoder, SilentEncoder
-from habitue.behaviour.streams import Streams, streams_of
+from habitue.behaviour.streams import Streams, streams_of, token_rows
 from habitue.behaviour.transfer import Pretrained
-from habitue.facts import ActionLog, code_of
+from habitue.facts import ActionLog, Vocabulary, code_of
 
 if TYPE_CHECKING:
     from habitue.behaviour.fitting import Fitted
@@ -51,6 +52,7 @@ class Learnt:
     weights: Mapping[str, NDArray[Any]]  # what a later training goes on from, beside ``read``
     measured: dict[str, float]
     held_out: HeldOut | None = None  # what the validation asked
+    names: Vocabulary = field(default_factory=Vocabulary)  # behind the codes of what is said
 
 
 def learn(
@@ -66,8 +68,11 @@ def learn(
     pretrained: Pretrained | None = None,
     progress: Progress | None = None,
     curves: Path | None = None,
+    words_of: WordsOf | None = None,
 ) -> Learnt:
     """Train on a log's streams; ``content`` (n_items, c) is what is told of items.
+
+    ``words_of`` makes vectors of words searched, where those are to be heard.
 
     Begins with the network of another shop where one is ``pretrained``, by what is told of items.
     Goes on from an ``earlier`` network where that is of the same kind, with fewer passes. Where the
@@ -88,7 +93,16 @@ def learn(
     from habitue.behaviour.judging import measure_heads
     from habitue.behaviour.torch_encoder import TorchEncoder, vectors_of, weights_of
 
-    streams = replace(streams_of(log, [code_of(kind) for kind in config.kinds]), n_items=n_items)
+    kinds = [code_of(kind) for kind in config.kinds]
+    before = earlier if earlier is not None else pretrained
+    said, names = actions_said(
+        log,
+        token_rows(log, kinds) if config.asked_by else np.empty(0, np.int64),
+        config.asked_by,
+        known=None if before is None else before.names,
+        words_of=words_of,
+    )
+    streams = replace(streams_of(log, kinds), n_items=n_items, said=said)
     if not len(streams.windows(config.length)):
         return _nothing(n_items, config.dim)
     learnt_from, judged = with_held_out(streams, validation_share, rng)
@@ -148,6 +162,7 @@ def learn(
             config.schedule.validation_shoppers,
             without_seen=training.judged_without,
         ),
+        names,
     )
 
 

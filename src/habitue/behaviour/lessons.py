@@ -60,6 +60,13 @@ class Lesson:
             waiting[self.listed.slot > 0] = 0
         return waiting
 
+    def asked(self) -> NDArray[np.int64]:
+        """The places in the streams (Q,) of the actions that come as each question is asked.
+
+        A list is asked for as its first action comes.
+        """
+        return self.right if self.listed is None else self.right - self.listed.slot
+
     def newest(self) -> NDArray[np.int64]:
         """The questions asked as they are when all has been read: what comes is not given away."""
         if self.listed is not None:

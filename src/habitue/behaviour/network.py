@@ -7,6 +7,7 @@ read and foretold by the same vectors, compared by their cosine.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, cast
 
@@ -18,9 +19,10 @@ from habitue.behaviour.config import BehaviourConfig
 from habitue.behaviour.decoder import Decoder
 from habitue.behaviour.heads import Heads
 from habitue.behaviour.layers import Layer, PackedGroup, layer_of
+from habitue.behaviour.said import MOST_NAMES
 from habitue.behaviour.streams import GAP_STEPS
 
-__all__ = ["Inputs", "ItemTable", "Network"]
+__all__ = ["Hearing", "Inputs", "ItemTable", "Network"]
 
 _N_KINDS: Final = 64
 
@@ -68,6 +70,32 @@ class ItemTable(nn.Module):
         return self.own + told
 
 
+class Hearing(nn.Module):
+    """What a request says, as it moves the query: it begins at nothing, as what is not said is."""
+
+    def __init__(self, dim: int, sides: Iterable[str], n_words: int) -> None:
+        """``sides`` have names by code; ``n_words`` is the length of the vectors of words, or 0."""
+        super().__init__()
+        self.named = nn.ModuleDict({side: _silent(MOST_NAMES, dim) for side in sides})
+        self.words = nn.Linear(n_words, dim, bias=False) if n_words else None
+        if self.words is not None:
+            nn.init.zeros_(self.words.weight)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The sides it hears."""
+        return (*self.named, *(() if self.words is None else ("words",)))
+
+    def forward(self, state: Tensor, said: Mapping[str, Tensor]) -> Tensor:
+        """The states (T, dim) moved by what is ``said``: codes (T,), of words vectors (T, c)."""
+        for side, table in self.named.items():
+            if side in said:
+                state = state + table(said[side])
+        if self.words is not None and "words" in said:
+            state = state + self.words(said["words"])
+        return state
+
+
 class Network(nn.Module):
     """Actions in, vectors out that lie near the items that come next."""
 
@@ -79,14 +107,21 @@ class Network(nn.Module):
         content: Tensor | None = None,
         kinds: bool = False,
         gaps: bool = False,
+        sides: Iterable[str] = (),
+        n_words: int = 0,
     ) -> None:
-        """``content`` (n_items, c) is what is told of items; what has no table is not read."""
+        """``content`` (n_items, c) is what is told of items; what has no table is not read.
+
+        Of requests ``sides`` are heard, and the words where their vectors have ``n_words`` numbers.
+        """
         super().__init__()
         self.config = config
         self.items = ItemTable(n_items, config.dim, content)
         self.kind = _small(_N_KINDS, config.dim) if kinds else None
         self.gap = _small(GAP_STEPS, config.dim) if gaps else None
         self.waiting = _small(GAP_STEPS, config.dim) if gaps else None
+        sides = tuple(sides)
+        self.hearing = Hearing(config.dim, sides, n_words) if sides or n_words else None
         masked = config.encoder == "bidirectional"
         self.mask = nn.Parameter(torch.randn(config.dim) * 0.05) if masked else None
         self.layers = nn.ModuleList([layer_of(config) for _ in range(config.layers)])
@@ -137,13 +172,18 @@ class Network(nn.Module):
                 x = x + table(code)
         return x
 
-    def wanted(self, state: Tensor, waiting: Tensor | None) -> Tensor:
+    def wanted(
+        self, state: Tensor, waiting: Tensor | None, said: Mapping[str, Tensor] | None = None
+    ) -> Tensor:
         """Queries (T, dim): their products with unit item vectors are the scores.
 
-        ``waiting`` (T,) are steps of the time from the action until the request.
+        ``waiting`` (T,) are steps of the time from the action until the request, ``said`` is what
+        the request says of how it comes.
         """
         if self.waiting is not None and waiting is not None:
             state = state + self.waiting(waiting)
+        if self.hearing is not None and said:
+            state = self.hearing(state, said)
         return fn.normalize(state, dim=-1) / self.config.loss.temperature
 
     def expected(
@@ -153,6 +193,7 @@ class Network(nn.Module):
         beside: Inputs,
         waiting: Tensor | None,
         chosen: Tensor | None = None,
+        said: Mapping[str, Tensor] | None = None,
     ) -> Tensor:
         """The queries (B, dim) of padded rows: vectors (B, L, dim), the last token at ``end``.
 
@@ -162,13 +203,13 @@ class Network(nn.Module):
         x = self.joined(vectors, beside)
         if self.decoder is not None:
             chosen = x[:, :0] if chosen is None else chosen
-            return self.wanted(self._next_in_list(x, end, chosen), waiting)
+            return self.wanted(self._next_in_list(x, end, chosen), waiting, said)
         if self.mask is not None:
             x, end = _asking(x, end, self.mask)
         *before, last = self._stack()
         for layer in before:
             x = layer.padded(x, end)
-        return self.wanted(self.after(last.at_end(x, end)), waiting)
+        return self.wanted(self.after(last.at_end(x, end)), waiting, said)
 
     def _next_in_list(self, x: Tensor, end: Tensor, chosen: Tensor) -> Tensor:
         """The states (B, dim) that ask for what follows ``chosen``, read beside rows ``x``."""
@@ -198,4 +239,11 @@ def _asking(x: Tensor, end: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
 def _small(n: int, dim: int) -> nn.Embedding:
     table = nn.Embedding(n, dim)
     nn.init.normal_(table.weight, std=0.05 / math.sqrt(2))
+    return table
+
+
+def _silent(n: int, dim: int) -> nn.Embedding:
+    """Vectors that begin at nothing; the first stays there."""
+    table = nn.Embedding(n, dim, padding_idx=0)
+    nn.init.zeros_(table.weight)
     return table

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
+from habitue.behaviour.said import Said, SaidReader
 from habitue.behaviour.streams import GAP_STEPS
 from habitue.facts import NO_ROW, ActionKind, Context, Owned
 
@@ -32,6 +33,7 @@ class Read:
     age: NDArray[np.int64]  # steps until the request; 0 where nothing stands
     end: NDArray[np.int64]  # (B,) the place of the last token, -1 where there is none
     waiting: NDArray[np.int64]  # (B,) the step of time since then
+    said: Said = field(default_factory=dict)  # what the requests say of how they come
 
     @property
     def had(self) -> NDArray[np.int32]:
@@ -43,7 +45,7 @@ class Read:
         """Those requests, in that order."""
         return Read(
             self.item_row[rows], self.kind[rows], self.gap[rows], self.age[rows], self.end[rows],
-            self.waiting[rows],
+            self.waiting[rows], {side: column[rows] for side, column in self.said.items()},
         )  # fmt: skip
 
 
@@ -54,7 +56,11 @@ class RequestReader:
     unless it is there already. Whoever has not allowed personalisation is read by anchors alone.
     """
 
-    def __init__(self, kinds: Iterable[ActionKind], length: int) -> None:
+    def __init__(
+        self, kinds: Iterable[ActionKind], length: int, said: SaidReader | None = None
+    ) -> None:
+        """What requests say of how they come is read by ``said``, where a model was taught it."""
+        self._said = said
         self._taught = np.zeros(256, np.bool_)
         self._taught[[int(kind) for kind in kinds]] = True
         self._length = length
@@ -80,7 +86,8 @@ class RequestReader:
         )  # fmt: skip
         longest = int(end.max(initial=-1)) + 1
         item, kind, gap, age = (column[:, :longest] for column in (item, kind, gap, age))
-        return Read(item, kind, gap, age, end, waiting)
+        said = {} if self._said is None else self._said.read(context)
+        return Read(item, kind, gap, age, end, waiting, said)
 
 
 @nb.njit(cache=True, nogil=True)

@@ -63,6 +63,7 @@ class OnnxEncoder:
             "kind": read.kind,
             "gap": read.gap,
             "waiting": read.waiting,
+            **read.said,
         }
         (query,) = self._session.run(
             None, {name: value for name, value in fed.items() if name in self._fed}

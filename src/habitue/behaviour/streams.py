@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from habitue.facts import ActionKind, ActionLog
 
-__all__ = ["GAP_STEPS", "VISIT_MS", "Streams", "Windows", "gap_step", "streams_of"]
+if TYPE_CHECKING:
+    from habitue.behaviour.said import ActionsSaid
+
+__all__ = ["GAP_STEPS", "VISIT_MS", "Streams", "Windows", "gap_step", "streams_of", "token_rows"]
 
 GAP_STEPS = 32
 """How many steps a time gap can have."""
@@ -58,6 +62,7 @@ class Streams:
     start: NDArray[np.int64]  # (S + 1,) where each shopper's tokens begin
     shopper_row: NDArray[np.int32]  # (S,)
     n_items: int
+    said: ActionsSaid | None = None  # of T tokens; none where nobody said any of it
 
     def __len__(self) -> int:
         return len(self.item_row)
@@ -136,6 +141,7 @@ class Streams:
             start,
             shopper_row,
             self.n_items,
+            None if self.said is None else self.said.take(token),
         )
 
     def without_last(self, n: int) -> Streams:
@@ -159,18 +165,28 @@ def gap_step(gap_ms: NDArray[np.integer] | NDArray[np.floating]) -> NDArray[np.u
     return np.asarray(step, np.uint8)
 
 
+def token_rows(log: ActionLog, kinds: Iterable[ActionKind]) -> NDArray[np.int64]:
+    """The rows of a log that are tokens of its streams, as they stand in them: (T,).
+
+    Actions of these kinds; those without item or shopper are left out.
+    """
+    wanted = np.zeros(256, np.bool_)
+    wanted[[int(kind) for kind in kinds]] = True
+    row = np.flatnonzero(wanted[log.kind] & (log.item_row >= 0) & (log.shopper_row >= 0))
+    # the log is in order of time
+    return np.asarray(row[np.argsort(log.shopper_row[row], kind="stable")], np.int64)
+
+
 def streams_of(log: ActionLog, kinds: Iterable[ActionKind]) -> Streams:
-    """The streams of a log's actions of these kinds; those without item or shopper are left out."""
-    log = log.of_kinds(kinds)
-    log = log.take((log.item_row >= 0) & (log.shopper_row >= 0))
-    order = np.argsort(log.shopper_row, kind="stable")  # the log is in order of time
-    who, count = np.unique(log.shopper_row, return_counts=True)
+    """The streams of a log's actions of these kinds, without what was said beside them."""
+    row = token_rows(log, kinds)
+    who, count = np.unique(log.shopper_row[row], return_counts=True)
     start = np.zeros(len(who) + 1, np.int64)
     np.cumsum(count, out=start[1:])
     return Streams(
-        log.item_row[order],
-        log.kind[order],
-        log.at_ms[order],
+        log.item_row[row],
+        log.kind[row],
+        log.at_ms[row],
         start,
         who.astype(np.int32),
         log.n_items,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from habitue.behaviour.answering import states_of
-from habitue.behaviour.asking import inputs_of
+from habitue.behaviour.asking import heard, inputs_of
 from habitue.behaviour.beginnings import begun_near
 from habitue.behaviour.coming import Coming
 from habitue.behaviour.config import BehaviourConfig
@@ -26,6 +26,7 @@ from habitue.behaviour.losses import softmax_against_all, softmax_against_sample
 from habitue.behaviour.negatives import Urn
 from habitue.behaviour.network import ItemTable, Network
 from habitue.behaviour.packing import shuffled
+from habitue.behaviour.said import without_some
 from habitue.behaviour.streams import Streams, Windows
 from habitue.behaviour.transfer import Pretrained, turned
 
@@ -171,7 +172,8 @@ class Teacher:
         beside = inputs_of(network, streams, self.gaps, batch.token)
         state = states_of(network, x, beside, lesson, vectors.index_select(0, targets))
         waiting = None if network.waiting is None else self._there(lesson.told(self.gaps))
-        query = network.wanted(state, waiting)
+        said = self._said(lesson, rng)
+        query = network.wanted(state, waiting, said)
         out = self._left_out(lesson, right)
         units = fn.normalize(vectors, dim=1)
         sample = _Sample(
@@ -185,8 +187,15 @@ class Teacher:
         else:
             loss = self._against_sample(query, sample)
         if self.training.larger is not None:
-            loss = self._beside(self.training.larger, loss, lesson, query, sample, drawn)
+            loss = self._beside(self.training.larger, loss, lesson, said, query, sample, drawn)
         return loss + self._of_heads(state, lesson)
+
+    def _said(self, lesson: Lesson, rng: np.random.Generator) -> dict[str, Tensor]:
+        """What is said where the questions are asked, some of it left out."""
+        if self.network.hearing is None or self.streams.said is None:
+            return {}
+        said = self.streams.said.at(lesson.asked())
+        return heard(self.network, without_some(said, self.config.asked_dropout, rng))
 
     def _of_heads(self, state: Tensor, lesson: Lesson) -> Tensor:
         """The loss of the other heads where they can be asked; 0 where there are none."""
@@ -256,12 +265,13 @@ class Teacher:
         larger: Larger,
         loss: Tensor,
         lesson: Lesson,
+        beside: dict[str, Tensor],
         query: Tensor,
         sample: _Sample,
         drawn: NDArray[np.int64],
     ) -> Tensor:
         """The ``loss`` of what happened, and that of what a larger network says of the same."""
-        asked = larger.queries(self.streams, self.gaps, lesson)
+        asked = larger.queries(self.streams, self.gaps, lesson, beside)
         left_out = (sample.out_token, sample.out_place)
         right = self._there(self.streams.item_row[lesson.right])
         own, others = larger.units[right], larger.units[self._there(drawn)]
@@ -302,6 +312,8 @@ def _network(training: Training, config: BehaviourConfig, rng: np.random.Generat
         content=content,
         kinds=kinds,
         gaps=gaps,
+        sides=() if streams.said is None else streams.said.code,
+        n_words=0 if streams.said is None else streams.said.words.shape[1],
     )
     if training.earlier is not None:
         go_on_from(network, network.items, training.earlier, streams)

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from habitue.behaviour.asking import queries
+from habitue.behaviour.asking import heard, queries
 from habitue.behaviour.exporting import exported
 from habitue.behaviour.network import Inputs, Network
 from habitue.behaviour.requests import Read
@@ -49,6 +49,7 @@ class TorchEncoder:
             ),
             None if network.waiting is None else torch.from_numpy(read.waiting),
             None if chosen is None else torch.from_numpy(chosen),
+            heard(network, read.said),
         )
         return np.asarray(query.numpy(), np.float32)
 

@@ -8,11 +8,13 @@ what was acted on near them, turned into the same space.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from habitue.facts import Vocabulary
 
 __all__ = ["Pretrained", "turned"]
 
@@ -23,6 +25,7 @@ class Pretrained:
 
     told: NDArray[np.float32]  # (c, dim) from what is told of an item to the vector it is read by
     weights: Mapping[str, NDArray[Any]]  # all but the items' own, by their names in the network
+    names: Vocabulary = field(default_factory=Vocabulary)  # of what requests say, by its codes
 
 
 def turned(vectors: NDArray[np.float32], like: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -98,6 +99,30 @@ class ItemSpace:
         vectors = weighed @ self._directions
         length = np.linalg.norm(vectors, axis=1, keepdims=True)
         return np.where(length > 1e-6, vectors / np.maximum(length, 1e-6), 0).astype(np.float32)
+
+    def of_words(self, texts: Sequence[str | None]) -> NDArray[np.float32]:
+        """Unit vectors (n, dim) of words searched, as of items with such titles.
+
+        0 where none of the words is known.
+        """
+        found = np.zeros((len(texts), self.dim), np.float32)
+        if len(texts) > _PLAINLY:
+            said = pl.DataFrame({"title": pl.Series(texts, dtype=pl.String)})
+            return self.vectors(said)
+        for place, text in enumerate(texts):
+            if not text:
+                continue
+            number, value = [], []
+            for _, term, times in terms_of({"title": text}, description_weight=0.0):
+                if (known := self._number.get(term)) is not None:
+                    number.append(known)
+                    value.append(times * self._rarity[known])
+            if number:
+                weight = np.asarray(value, np.float32)
+                found[place] = weight @ self._directions[number]
+                length = np.linalg.norm(found[place])
+                found[place] = found[place] / length if length > 1e-6 else 0
+        return found
 
     def weigh(self, frame: pl.DataFrame) -> sp.csr_matrix:
         """The weighted terms (n, n_terms) of items, before they are reduced."""

@@ -20,6 +20,7 @@ from habitue.behaviour.config import BehaviourConfig
 from habitue.behaviour.going_on import Earlier
 from habitue.behaviour.held_out import HeldOut
 from habitue.behaviour.requests import Read, RequestReader
+from habitue.behaviour.said import SaidReader
 from habitue.behaviour.served import Encoder, OnnxEncoder, load_encoder
 from habitue.behaviour.transfer import Pretrained
 from habitue.candidates.compact import Compact
@@ -33,11 +34,12 @@ from habitue.candidates.saved import Saved, read, read_weights, write, write_wei
 from habitue.candidates.search import ItemSearch, Sought, Without
 from habitue.candidates.vectors import VectorConfig, units
 from habitue.errors import BadInput, SnapshotError
-from habitue.facts import NO_ROW, Catalogue, Context
+from habitue.facts import NO_ROW, Catalogue, Context, Vocabulary
 
 __all__ = ["SequenceConfig", "SequenceLearner", "SequenceSource"]
 
 _ASKED = 256  # queries that recall is measured with
+_NAMES = "names.json"
 
 
 class SequenceConfig(BaseModel):
@@ -92,12 +94,13 @@ class SequenceSource(PreparingSource):
         weights: Mapping[str, NDArray[Any]] | None = None,
         until_ms: int = 0,
         tail: ItemTail | None = None,
+        names: Vocabulary | None = None,
     ) -> None:
         """``read`` (n_items, dim) are the vectors items are read by; unit ones are searched.
 
         ``told`` (c, dim) makes such a vector of what is told of an item, in the ``space``.
         ``weights`` are what a later training goes on from, to which all from ``until_ms`` on is
-        new; none where it cannot.
+        new; none where it cannot. ``names`` are those behind the codes of what requests say.
         """
         self.config = config
         self.name = config.name
@@ -110,8 +113,13 @@ class SequenceSource(PreparingSource):
         self.weights = {} if weights is None else weights
         self.until_ms = until_ms
         self._tail = ItemTail.none(search.dim) if tail is None else tail
+        self.names = Vocabulary() if names is None else names
         behaviour = config.behaviour
-        self._reader = RequestReader(codes_of(behaviour.kinds), behaviour.length)
+        words_of = None if space is None else space.of_words
+        said = SaidReader(behaviour.asked_by, self.names, words_of)
+        self._reader = RequestReader(
+            codes_of(behaviour.kinds), behaviour.length, said if behaviour.asked_by else None
+        )
 
     def queries(self, context: Context) -> NDArray[np.float32]:
         """What is expected next of each request: (B, dim), 0 where nothing is known."""
@@ -193,7 +201,7 @@ class SequenceSource(PreparingSource):
         return SequenceSource(
             self.config, self.encoder, self.search.with_tail(tail.unit.rows), self.read,
             self.told, self.space, self.measured,
-            weights=self.weights, until_ms=self.until_ms, tail=tail,
+            weights=self.weights, until_ms=self.until_ms, tail=tail, names=self.names,
         )  # fmt: skip
 
     def prepare(self, context: Context) -> Prepared:
@@ -229,7 +237,7 @@ class SequenceSource(PreparingSource):
         return SequenceSource(
             self.config.model_copy(update={"precision": "int8"}), encoder, search, read, self.told,
             self.space, {**self.measured, **search.measured}, weights=self.weights,
-            until_ms=self.until_ms,
+            until_ms=self.until_ms, names=self.names,
         )  # fmt: skip
 
     def save(self, path: Path) -> None:
@@ -239,6 +247,7 @@ class SequenceSource(PreparingSource):
             self.space.save(path / "space")
         (path / "network.onnx").write_bytes(self.encoder.graph())
         write_weights(path, self.weights)
+        self.names.save(path / _NAMES)
         saved = Saved(
             source="sequence",
             config=self.config.model_dump(mode="json"),
@@ -264,6 +273,7 @@ class SequenceSource(PreparingSource):
             config, load_encoder(path / "network.onnx"), search, read_by,
             arrays["told"], space, saved.measured, weights=read_weights(path),
             until_ms=saved.numbers.get("until_ms", 0),
+            names=Vocabulary.load(path / _NAMES) if (path / _NAMES).exists() else None,
         )  # fmt: skip
 
 
@@ -320,20 +330,24 @@ class SequenceLearner:
             rng=rng,
             checkpoints=config.checkpoints,
             curves=config.curves,
-            pretrained=None if other is None else Pretrained(other.told, other.weights),
+            pretrained=None
+            if other is None
+            else Pretrained(other.told, other.weights, other.names),
             earlier=None
             if source is None
             else Earlier(
-                source.read_vectors(np.arange(source.n_fitted)), source.weights, source.until_ms
+                source.read_vectors(np.arange(source.n_fitted)), source.weights, source.until_ms,
+                source.names,
             ),
-        )
+            words_of=None if space is None else space.of_words,
+        )  # fmt: skip
         acted_on = np.flatnonzero(learnt.acted_on | learnt.read.any(axis=1)).astype(np.int32)
         asked = learnt.queries[: max(_ASKED, config.vectors.measured_queries)]
         search = ItemSearch.build(units(learnt.read), acted_on, asked, config.vectors)
         made = SequenceSource(
             config, learnt.encoder, search, learnt.read, learnt.told, space,
             {**learnt.measured, **search.measured}, weights=learnt.weights,
-            until_ms=facts.now_ms,
+            until_ms=facts.now_ms, names=learnt.names,
         )  # fmt: skip
         if config.precision == "full":
             return made
