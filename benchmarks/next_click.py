@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.leave_one_out import Scores, plain_log
-from habitue.behaviour.config import BehaviourConfig, ScheduleConfig
+from habitue.behaviour.config import BehaviourConfig, MaskingConfig, ScheduleConfig
 from habitue.candidates.contract import TrainingFacts
 from habitue.candidates.covisit import CovisitConfig
 from habitue.candidates.linear import LinearConfig
@@ -255,6 +255,7 @@ GRID: dict[str, tuple[Any, ...]] = {
 }
 
 
+SCHEDULE = ScheduleConfig(epochs=20, averaging=0.998, first_validation=0.2, validate_every=1)
 Encoder = Literal["transformer", "gru", "lstm", "bidirectional", "encoder-decoder"]
 
 
@@ -264,9 +265,15 @@ def network(encoder: Encoder, **settings: Any) -> SequenceConfig:
         kinds=VIEWS,
         encoder=encoder,
         unnamed=0.0,
-        schedule=ScheduleConfig(epochs=20, averaging=0.998, first_validation=0.2, validate_every=1),
+        schedule=SCHEDULE,
     )
     return SequenceConfig(behaviour=behaviour.model_copy(update=settings), validation_share=0.05)
+
+
+BOTH_WAYS: dict[str, Any] = {  # chosen on the validation day: tried_encoders.md
+    "masking": MaskingConfig(share=0.3, last=0.6),
+    "schedule": SCHEDULE.model_copy(update={"epochs": 30}),
+}
 
 
 def tune(console: Console) -> None:
@@ -305,7 +312,7 @@ def yoochoose_rows() -> dict[str, Fit]:
         "transformer": source(network("transformer")),
         "gru": source(network("gru")),
         "lstm": source(network("lstm")),
-        "bidirectional": source(network("bidirectional")),
+        "bidirectional": source(network("bidirectional", **BOTH_WAYS)),
         "encoder-decoder": source(network("encoder-decoder")),
     }
 

@@ -72,6 +72,22 @@ def test_a_shopper_s_own_past_competes_only_where_it_is_asked_about(
     assert loss("auto", False) == loss("left out", False)
 
 
+@pytest.mark.parametrize("item_steps", ["all", "own"])
+def test_the_mean_of_a_short_training_does_not_remember_how_it_began(item_steps: str) -> None:
+    schedule = SMALL.schedule.model_copy(update={"averaging": 0.998, "item_steps": item_steps})
+    teacher = Teacher(Training(rounds(20)), SMALL.model_copy(update={"schedule": schedule}), 0)
+    began = teacher.network.item_vectors().detach()
+    for epoch in range(schedule.epochs):
+        windows, rng = teacher.batches(epoch)
+        for one in windows:
+            teacher.learn(one, rng)
+    teacher.put(teacher.averaged())
+    ended = teacher.network.item_vectors().detach()
+    teacher.averaged()
+    mean = teacher.network.item_vectors().detach()
+    assert (mean - ended).norm() < 0.2 * (began - ended).norm()
+
+
 def test_ties_are_drawn_anew_in_each_pass_and_the_same_by_one_seed() -> None:
     at_once = replace(streams([40]), at_ms=np.zeros(40, np.int64))
 

@@ -45,15 +45,21 @@ def test_so_much_is_hidden_and_asked_after() -> None:
     np.testing.assert_allclose(inside.mean(), 5 * 0.4 + 0.6**5, atol=0.15)
 
 
-def test_of_some_the_last_alone_is_hidden() -> None:
-    asked = lesson(streams([5] * 400), hiding(1.0, 0.25))
+def test_of_some_the_last_alone_is_hidden_wherever_they_are_cut() -> None:
+    some = streams([5] * 400)
+    asked = lesson(some, hiding(1.0, 0.25))
+    length = asked.batch.end - asked.batch.begin + 1
     inside = np.bincount(np.searchsorted(asked.batch.end, asked.at), minlength=400)
-    assert set(inside.tolist()) == {1, 5}
-    np.testing.assert_allclose((inside == 1).mean(), 0.25, atol=0.06)
+    whole = inside == length
+    assert set(inside[~whole].tolist()) == {1}
+    np.testing.assert_allclose((~whole).mean(), 0.25, atol=0.06)
+    assert set(length[~whole].tolist()) == {2, 3, 4, 5}, "cut everywhere, something is read"
+    stream = some.stream()[asked.batch.token]
+    window = np.searchsorted(asked.batch.end, np.arange(len(asked.batch)))
+    assert (stream == stream[asked.batch.end][window]).all(), "each of one shopper"
     assert len(asked.newest()) == 400
     question, token = asked.had()
-    assert (asked.at[question] != token).all()
-    assert len(question) == 4 * len(asked.at)
+    assert (asked.right[question] != token).all()
 
 
 def test_a_stretch_is_cut_somewhere_and_what_follows_is_the_list() -> None:

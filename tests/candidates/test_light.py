@@ -111,6 +111,14 @@ def test_a_student_says_what_the_larger_network_says() -> None:
     assert source.propose(requests([walked(3, 4, 5)]), 1).item_row[0, 0] == 6
 
 
+def test_a_student_is_sharper_and_trained_as_it_is_told() -> None:
+    behaviour = BehaviourConfig(student=StudentConfig(dim=16, temperature=0.04, epochs=5))
+    small = behaviour.served()
+    assert (small.dim, small.loss.temperature, small.schedule.epochs) == (16, 0.04, 5)
+    assert small.student is None
+    assert behaviour.loss.temperature == 0.07, "the larger one stays as it is"
+
+
 def test_a_student_goes_on_by_itself() -> None:
     behaviour = CONFIG.behaviour.model_copy(update={"student": StudentConfig(dim=8)})
     config = CONFIG.model_copy(update={"behaviour": behaviour})

@@ -55,7 +55,7 @@ class MaskingConfig(BaseModel):
     share: float = Field(default=0.4, gt=0, le=1, description="share of the actions hidden")
     last: float = Field(
         default=0.3, ge=0, le=1,
-        description="share of the stretches of which the last action alone is hidden",
+        description="share of the stretches that are cut somewhere, the last action left hidden",
     )  # fmt: skip
 
 
@@ -105,8 +105,9 @@ class ScheduleConfig(BaseModel):
     decay: float = Field(default=0.0, ge=0, description="weight decay of all but the item vectors")
     clip: float = Field(default=0.0, ge=0, description="largest norm of a gradient; 0 for any")
     averaging: float = Field(
-        default=0.0, ge=0, lt=1, description="share kept of the running mean of weights each step"
-    )
+        default=0.0, ge=0, lt=1,
+        description="share kept of the running mean of weights each step; less in short trainings",
+    )  # fmt: skip
     patience: int = Field(
         default=3, ge=1, description="validations without a better figure before training ends"
     )
@@ -154,6 +155,11 @@ class StudentConfig(BaseModel):
         default=1.0, gt=0, le=1,
         description="how much what the larger one says counts; the rest is what happened",
     )  # fmt: skip
+    temperature: float = Field(
+        default=0.05, ge=0.02, le=1,
+        description="its cosines are divided by it: in few directions they must be sharper",
+    )  # fmt: skip
+    epochs: int = Field(default=12, ge=1, description="its passes over all streams, at most")
 
     @model_validator(mode="after")
     def _divides(self) -> Self:
@@ -234,6 +240,8 @@ class BehaviourConfig(BaseModel):
             update={
                 "dim": said.dim, "layers": said.layers, "heads": said.heads,
                 "dropout": said.dropout, "input_dropout": said.dropout, "student": None,
+                "loss": self.loss.model_copy(update={"temperature": said.temperature}),
+                "schedule": self.schedule.model_copy(update={"epochs": said.epochs}),
             }
         )  # fmt: skip
 

@@ -83,28 +83,43 @@ def lesson_of(windows: Windows, config: BehaviourConfig, rng: np.random.Generato
     if config.encoder != "bidirectional":
         batch = pack(windows)
         return Lesson(batch, np.arange(len(batch)), batch.token + 1)
-    batch = pack(windows.with_next())
-    hidden = _hidden(batch, config.masking, rng)
+    return _filling_in(windows.with_next(), config.masking, rng)
+
+
+def _filling_in(windows: Windows, masking: MaskingConfig, rng: np.random.Generator) -> Lesson:
+    """Some tokens of each stretch are hidden, at least one; of some stretches one as it is asked.
+
+    Those are cut somewhere, and the last token that is left is hidden: what is asked later is what
+    comes after a stretch of any length, not only after a whole one.
+    """
+    as_asked = rng.random(len(windows)) < masking.last
+    cut = _cut(windows, 2, rng)
+    batch = pack(Windows(windows.first, np.where(as_asked, cut, windows.last)))
+    last_alone = as_asked[batch.order]
+    window = np.repeat(np.arange(len(batch.end)), batch.end - batch.begin + 1)
+    hidden = (rng.random(len(batch)) < masking.share) & ~last_alone[window]
+    nothing = np.bincount(window, hidden, minlength=len(batch.end)) == 0
+    hidden[batch.end[nothing]] = True
     at = np.flatnonzero(hidden)
     return Lesson(batch, at, batch.token[at], hidden)
 
 
-def _hidden(batch: Pack, masking: MaskingConfig, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """The tokens (T,) of a batch that are to be filled in: at least one of each window."""
-    window = np.repeat(np.arange(len(batch.end)), batch.end - batch.begin + 1)
-    as_asked = rng.random(len(batch.end)) < masking.last
-    hidden = (rng.random(len(batch)) < masking.share) & ~as_asked[window]
-    nothing = np.bincount(window, hidden, minlength=len(batch.end)) == 0
-    hidden[batch.end[nothing]] = True
-    return hidden
-
-
 def _listing(windows: Windows, ahead: int, rng: np.random.Generator) -> Lesson:
     """Each stretch is cut somewhere: what is before is read, what follows is the list."""
-    cut = windows.first + 1 + (rng.random(len(windows)) * (windows.length - 1)).astype(np.int64)
+    cut = _cut(windows, 1, rng)
     batch = pack(Windows(windows.first, cut))
     begin, count = cut[batch.order], np.minimum(windows.last - cut, ahead)[batch.order]
     window = np.repeat(np.arange(len(count)), count)
     slot = np.arange(len(window)) - np.repeat(np.cumsum(count) - count, count)
     listed = Listed(int(count.max(initial=0)), window, slot)
     return Lesson(batch, batch.end[window], begin[window] + slot, listed=listed)
+
+
+def _cut(windows: Windows, least: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Where stretches (W,) end that are cut anywhere after their ``least`` first tokens.
+
+    With ``least`` 1 something always follows; with 2 the whole stretch is one of the choices.
+    """
+    return (
+        windows.first + least + (rng.random(len(windows)) * (windows.length - 1)).astype(np.int64)
+    )

@@ -30,8 +30,9 @@ from habitue.behaviour.said import without_some
 from habitue.behaviour.streams import Streams, Windows
 from habitue.behaviour.transfer import Pretrained, turned
 
-__all__ = ["Teacher", "Training", "go_on_from", "rate_at"]
+__all__ = ["Teacher", "Training", "go_on_from", "kept_share", "rate_at"]
 
+_FORGETTING: Final = 4.0  # how often a training is as long as its mean of weights looks back
 _MANY: Final = 100_000  # items from which on most of a step would be spent on rows that rest
 
 
@@ -89,20 +90,21 @@ class Teacher:
             streams, streams.windows(config.length), training.earlier, schedule.further_replay
         )
         self.steps = schedule.epochs * max(1, -(-self.stretches.tokens() // schedule.tokens))
+        self.kept = kept_share(schedule.averaging, self.steps)
         table = self.network.items.own
         others = [p for p in self.network.parameters() if p is not table]
         groups = [{"params": others, "weight_decay": schedule.decay}]
         self.rows: RowSteps | None = None
         if _own_rows(config, streams.n_items):
             table.requires_grad_(False)
-            self.rows = RowSteps(table, schedule.averaging)
+            self.rows = RowSteps(table, self.kept)
             self._moved: list[Tensor] = list(others)
         else:
             groups.append({"params": [table], "weight_decay": 0.0})
             self._moved = list(self.network.parameters())
         self.optimiser = torch.optim.AdamW(groups, lr=schedule.rate, betas=(0.9, 0.98), fused=True)
         self.step = 0
-        self.mean = [p.detach().clone() for p in self._moved] if schedule.averaging else None
+        self.mean = [p.detach().clone() for p in self._moved] if self.kept else None
 
     def batches(self, epoch: int) -> tuple[list[Windows], np.random.Generator]:
         """The batches of an epoch, and what its draws come from."""
@@ -131,7 +133,7 @@ class Teacher:
         self.step += 1
         if self.mean is not None:
             with torch.no_grad():
-                torch._foreach_lerp_(self.mean, self._moved, 1 - schedule.averaging)
+                torch._foreach_lerp_(self.mean, self._moved, 1 - self.kept)
         return float(loss.detach())
 
     def averaged(self) -> list[Tensor] | None:
@@ -385,6 +387,18 @@ def rate_at(step: int, steps: int, highest: float, warm_up: float, floor: float)
     rise = min(1.0, (step + 1) / max(1.0, warm_up * steps))
     fall = 0.5 * (1 + math.cos(math.pi * min(1.0, step / max(steps, 1))))
     return highest * rise * (floor + (1 - floor) * fall)
+
+
+def kept_share(averaging: float, steps: int) -> float:
+    """The share that the running mean of weights keeps in each of so many steps.
+
+    ``averaging``, or less where a training is so short that its mean would remember how the
+    weights began: not more than e^-4 of that is left at the end.
+
+    >>> kept_share(0.998, 2_000), kept_share(0.998, 100)
+    (0.998, 0.96)
+    """
+    return max(0.0, min(averaging, 1 - _FORGETTING / max(steps, 1)))
 
 
 def _device(config: BehaviourConfig) -> torch.device:

@@ -213,7 +213,7 @@ class SequenceSource(PreparingSource):
         behaviour = self.config.behaviour
         if behaviour.encoder == "encoder-decoder" and behaviour.listing.slots > 1:
             listed = self._listed(tokens, query, had)
-            sought = Generated(sought, listed, 1 / behaviour.loss.temperature)
+            sought = Generated(sought, listed, 1 / behaviour.served().loss.temperature)
         return Without(sought, had) if had.shape[1] else sought
 
     def _had(self, tokens: Read) -> NDArray[np.int32]:
