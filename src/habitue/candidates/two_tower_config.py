@@ -30,6 +30,10 @@ class TowerScheduleConfig(BaseModel):
     averaging: float = Field(
         default=0.99, ge=0, lt=1, description="share kept of the running mean of weights each step"
     )
+    first_validation: float = Field(
+        default=0.5, ge=0, le=1,
+        description="share of the passes before the first validation: steps are large until then",
+    )  # fmt: skip
     patience: int = Field(
         default=2, ge=1, description="passes without a better figure before training ends"
     )
@@ -115,6 +119,10 @@ class TwoTowerConfig(BaseModel):
         """The same, trained on from earlier towers: fewer passes, smaller steps."""
         schedule = self.schedule
         shorter = schedule.model_copy(
-            update={"epochs": schedule.further_epochs, "rate": schedule.further_rate}
+            update={
+                "epochs": schedule.further_epochs,
+                "rate": schedule.further_rate,
+                "first_validation": 0.0,
+            }
         )
         return self.model_copy(update={"schedule": shorter})

@@ -383,9 +383,14 @@ def fit(lessons: Lessons, config: TwoTowerConfig, rng: np.random.Generator) -> F
             run = _Run(lessons, config, rng)
             judged = None if lessons.judged is None else _judged(lessons, lessons.judged, config)
             best, kept, waited, done = -1.0, run.mean, 0, 0
+            unasked = min(
+                math.ceil(schedule.first_validation * schedule.epochs), schedule.epochs - 1
+            )
             while done < schedule.epochs and waited < schedule.patience:
                 run.epoch()
                 done += 1
+                if done <= unasked:
+                    continue
                 held = run.put(run.mean)
                 found = 0.0 if judged is None else run.judge(*judged)
                 if judged is None or found > best:
