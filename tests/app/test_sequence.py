@@ -47,6 +47,19 @@ def settings_with(network: str) -> dict[str, object]:
     }
 
 
+def told_elsewhere(
+    script: str, store: Path, shopper: str, overrides: dict[str, object]
+) -> dict[str, Any]:
+    """What a script prints that opens the shop in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(store), shopper, json.dumps(overrides)],
+        capture_output=True, text=True, check=False, cwd=ROOT,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return told
+
+
 SERVE = """
 import json, sys
 from habitue.app import open_shop
@@ -72,12 +85,7 @@ def test_a_network_learns_here_and_serves_there(network: str, tmp_path: Path) ->
         world = tell(shop, build_world(NOW_MS, seed=3, config=SMALL))
         made = shop.train()
         shopper = next(iter(world.shoppers())).id
-    done = subprocess.run(
-        [sys.executable, "-c", SERVE, str(store), shopper, json.dumps(overrides)],
-        capture_output=True, text=True, check=False, cwd=ROOT,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    there = json.loads(done.stdout.splitlines()[-1])
+    there = told_elsewhere(SERVE, store, shopper, overrides)
     assert there["snapshot"] == made.name
     assert len(there["items"]) == 8
     assert there["fallback"] == ""
@@ -154,12 +162,7 @@ def test_what_else_a_network_foretells_is_told_where_it_serves(tmp_path: Path) -
         assert "acts next" in wide.export_text()
         shop.ingest([Consent(shopper="guy", denied=["personalisation"], at=NOW_MS)])
         assert shop.outlook("guy").network is None
-    done = subprocess.run(
-        [sys.executable, "-c", OUTLOOK, str(store), shopper, json.dumps(overrides)],
-        capture_output=True, text=True, check=False, cwd=ROOT,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    there = json.loads(done.stdout.splitlines()[-1])
+    there = told_elsewhere(OUTLOOK, store, shopper, overrides)
     assert there["source"] == "sequence"
     assert not there["torch"]
     assert there["next_kind"] == pytest.approx(here.next_kind, abs=1e-3)

@@ -13,6 +13,7 @@ import pytest
 
 from habitue.behaviour.pasts import foretold
 from habitue.behaviour.streams import streams_of
+from habitue.candidates import two_tower_fitting
 from habitue.candidates.contract import ContinuingLearner, ExtendingSource, TrainingFacts
 from habitue.candidates.profile import codes_of
 from habitue.candidates.roster import learner_of, load_source
@@ -257,6 +258,18 @@ def test_it_begins_anew_where_the_earlier_one_is_of_another_kind(source: TwoTowe
     assert isinstance(later, TwoTowerSource)
     assert not learner.went_on(later)
     assert later.propose(requests([walked(3, 4, 5)]), 1).item_row[0, 0] == 6
+
+
+@pytest.mark.parametrize(("first", "passes"), [(0.0, 2), (0.5, 5)])
+def test_it_is_not_judged_while_its_steps_are_large(
+    first: float, passes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where each validation is worse than the one before, training ends with the second."""
+    found = iter(range(100, 0, -1))
+    monkeypatch.setattr(two_tower_fitting._Run, "judge", lambda *_: float(next(found)))
+    schedule = TowerScheduleConfig(epochs=6, batch=64, patience=1, first_validation=first)
+    config = CONFIG.model_copy(update={"schedule": schedule})
+    assert learnt(config, log_of(circle(N, 0, 8, 0))).measured["epochs"] == passes
 
 
 def test_what_a_shopper_had_is_left_out_where_nobody_comes_back_to_it() -> None:

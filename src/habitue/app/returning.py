@@ -89,8 +89,11 @@ def _by_network(parts: Parts, shopper: str, now_ms: int) -> NetworkOutlook | Non
     """What the first source that was taught more than the next item says; None without one."""
     answering = parts.switch.current
     sources = as_they_are(answering.pipeline.sources) if answering.name else []
+    foretelling = [one for one in sources if isinstance(one, ForetellingSource)]
+    if not foretelling:
+        return None
     context = parts.live.context(Asked("home", now_ms, shopper)).context
-    said = (one.network_outlook(context) for one in sources if isinstance(one, ForetellingSource))
+    said = (one.network_outlook(context) for one in foretelling)
     return next((one for one in said if one is not None), None)
 
 

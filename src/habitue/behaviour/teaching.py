@@ -80,7 +80,6 @@ class Teacher:
         self.streams = streams  # as the pass at hand reads them
         self.gaps = streams.gaps()
         self.purchases = Purchases.of(streams) if config.head_weights.comes_back else None
-        self.purchase_gaps = self.gaps
         target = streams.item_row[_targets(streams)]
         count = np.bincount(target, minlength=streams.n_items)
         loss = config.loss
@@ -229,9 +228,7 @@ class Teacher:
         n = max(_LEAST_MOMENTS, config.schedule.tokens // config.length)
         lots = np.random.default_rng([self.seed, 4, self.step])
         asked = self.purchases.drawn(n, config.length, lots)
-        order, state = held_after(
-            network, self.purchases.streams, self.purchase_gaps, asked.windows
-        )
+        order, state = held_after(network, self.purchases.streams, self.gaps, asked.windows)
         if not config.head_weights.shape:
             state = state.detach()
         counted, came = (self._there(array[order]) for array in asked.coming.steps())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -105,24 +105,10 @@ class ItemSpace:
 
         0 where none of the words is known.
         """
-        found = np.zeros((len(texts), self.dim), np.float32)
         if len(texts) > _PLAINLY:
-            said = pl.DataFrame({"title": pl.Series(texts, dtype=pl.String)})
-            return self.vectors(said)
-        for place, text in enumerate(texts):
-            if not text:
-                continue
-            number, value = [], []
-            for _, term, times in terms_of({"title": text}, description_weight=0.0):
-                if (known := self._number.get(term)) is not None:
-                    number.append(known)
-                    value.append(times * self._rarity[known])
-            if number:
-                weight = np.asarray(value, np.float32)
-                found[place] = weight @ self._directions[number]
-                length = np.linalg.norm(found[place])
-                found[place] = found[place] / length if length > 1e-6 else 0
-        return found
+            return self.vectors(pl.DataFrame({"title": pl.Series(texts, dtype=pl.String)}))
+        told = (terms_of({"title": text}, description_weight=0.0) for text in texts)
+        return self.reduce(self._scaled(*self._numbered(told), len(texts)))
 
     def weigh(self, frame: pl.DataFrame) -> sp.csr_matrix:
         """The weighted terms (n, n_terms) of items, before they are reduced."""
@@ -137,15 +123,26 @@ class ItemSpace:
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
         """Places, term numbers and values of a few items, without joining frames."""
         near = price_nearness(log_prices(frame), self._places)
-        at: list[int] = []
-        number: list[int] = []
-        value: list[float] = []
-        for place, item in enumerate(frame.iter_rows(named=True)):
-            told = terms_of(item, description_weight=self.config.description_weight)
+
+        def told(place: int, item: Mapping[str, Any]) -> Iterable[tuple[int, str, float]]:
             priced = (
                 (PRICE, f"price~{mark}", near[place, mark]) for mark in np.flatnonzero(near[place])
             )
-            for _, term, times in chain(told, priced):
+            return chain(terms_of(item, description_weight=self.config.description_weight), priced)
+
+        return self._numbered(
+            told(place, item) for place, item in enumerate(frame.iter_rows(named=True))
+        )
+
+    def _numbered(
+        self, told: Iterable[Iterable[tuple[int, str, float]]]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+        """Places, term numbers and values of what is ``told`` of each, its known terms alone."""
+        at: list[int] = []
+        number: list[int] = []
+        value: list[float] = []
+        for place, terms in enumerate(told):
+            for _, term, times in terms:
                 if (known := self._number.get(term)) is not None:
                     at.append(place)
                     number.append(known)

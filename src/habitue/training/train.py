@@ -86,7 +86,7 @@ class Trained:
     report: Report | None
     metrics: dict[str, float]
     lessons: list[dict[str, RankingSet]] = field(default_factory=list)
-    """Of each span, by surface, where they were to be kept; of all sources, switched off or not."""
+    """Of each span, by surface, where they were to be kept; of those ``judged`` off, too."""
     judged: list[Judged] = field(default_factory=list)
     """What each source adds, where ``config.prune`` asks; ``config`` is without those off."""
     silent: list[str] = field(default_factory=list)
