@@ -29,7 +29,7 @@ from habitue.behaviour.said import (
     without_some,
     words_before,
 )
-from habitue.behaviour.served import OnnxEncoder
+from habitue.behaviour.served import NETWORK, OnnxEncoder
 from habitue.behaviour.streams import VISIT_MS, Streams, token_rows
 from habitue.behaviour.teaching import Teacher
 from habitue.behaviour.torch_encoder import TorchEncoder
@@ -214,7 +214,7 @@ def test_what_is_said_is_heard_alike_in_rows_flat_and_in_the_graph(form: str) ->
     graph = exported(asked)
     assert {"surface", "platform", "words"} <= set(input_names(asked))
     here = TorchEncoder(asked).queries(vectors, read)
-    there = OnnxEncoder(graph).queries(vectors, read)
+    there = OnnxEncoder({NETWORK: graph}).queries(vectors, read)
     np.testing.assert_allclose(there, here, rtol=1e-4, atol=1e-4)
     items = asked.item_vectors().detach().numpy()
     best = [np.argsort(-(query @ items.T), axis=1)[:, :20] for query in (here, there)]
@@ -230,7 +230,7 @@ def test_what_is_said_is_heard_alike_in_rows_flat_and_in_the_graph(form: str) ->
         np.asarray(asked.items.everything().detach().numpy()[some_rows(some)], np.float32), read
     )
     np.testing.assert_allclose(rows, flat, rtol=1e-4, atol=1e-4)
-    small = OnnxEncoder(in_eight_bits(graph)).queries(vectors, read)
+    small = OnnxEncoder({NETWORK: in_eight_bits(graph)}).queries(vectors, read)
     assert np.abs(small - here).max() < 0.1 * np.abs(here).max()
 
 
