@@ -16,7 +16,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 HERE = Path(__file__).resolve().parent
-SCRIPTS = (HERE / "first_tour.py", HERE / "classic" / "svd_ladder.py")
+SCRIPTS = (HERE / "first_tour.py", HERE / "deep_tour.py", HERE / "classic" / "svd_ladder.py")
 
 
 def notebook(script: str) -> NotebookNode:

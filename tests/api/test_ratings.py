@@ -94,10 +94,10 @@ def test_a_rating_is_foretold_with_what_it_rests_on(served: Served, client: Clie
         assert all(own["item"] != one["item"] for own in one["evidence"])
 
     sides = {(side["kind"], side["name"]): side for side in tea["sides"]}
-    assert sides["brand", "leaf"]["says"] == "praise"
+    assert sides["brand", "Leaf"]["says"] == "praise"
     blamed = {(side["kind"], side["name"]): side["says"] for side in coffee["sides"]}
-    assert blamed["brand", "bean"] == "blame"
-    for own in sides["brand", "leaf"]["evidence"]:
+    assert blamed["brand", "Bean"] == "blame"
+    for own in sides["brand", "Leaf"]["evidence"]:
         assert own["item"] in ("tea-1", "tea-3", "tea-5", "tea-7")
     assert tea["evidence"]
     assert [abs(own["adds"]) for own in tea["evidence"]] == sorted(

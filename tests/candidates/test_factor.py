@@ -195,11 +195,11 @@ def test_a_number_lies_between_two_marks_and_a_name_is_a_side() -> None:
     sides = Sides.of(FACTS.catalogue, N_ITEMS, min_items=2, marks=4)
     of_ninth = {sides.term[c]: v for c, v in zip(*_line(sides, 8), strict=True)}
     assert {side_of(term).kind for term in of_ninth} == {"brand", "price"}
-    assert side_of("brand=leaf") == ItemSide("brand", "leaf")
+    assert side_of("brand=leaf", "Leaf") == ItemSide("brand", "Leaf")
     lengths = np.sqrt(np.asarray(sides.matrix.multiply(sides.matrix).sum(axis=1)).ravel())
     np.testing.assert_allclose(lengths, 1.0, rtol=1e-5)
     saved = Sides.of_arrays(sides.arrays(), N_ITEMS)
-    assert saved.term == sides.term
+    assert (saved.term, saved.written) == (sides.term, sides.written)
     assert (saved.matrix != sides.matrix).nnz == 0
 
 

@@ -40,6 +40,21 @@ def test_attributes_and_triples_make_sides_of_what_items_share() -> None:
     assert sides_of(graph, 3) == {}, "nobody else is Mann's, or Warner's"
 
 
+def test_sides_are_named_as_the_shop_first_wrote_them() -> None:
+    films = catalogue_of(
+        3,
+        product_type=["Film > Science Fiction", "film/science fiction", None],
+        attributes=['{"director": "Mei Ando"}', '{"director": "mei ando "}', None],
+    )
+    graph = ItemGraph.of(films, None, 3, PLAIN)
+    named = {
+        ("product_type", "Film"),
+        ("product_type", "Science Fiction"),
+        ("director", "Mei Ando"),
+    }
+    assert set(sides_of(graph, 0)) == set(sides_of(graph, 1)) == named
+
+
 def test_with_sides_of_one_item_all_is_there() -> None:
     alone = GraphOfItemsConfig(rarity=0, crowd=0, least_items=1)
     graph = ItemGraph.of(FILMS, triples((3, "director", "Mann")), 5, alone)

@@ -70,8 +70,8 @@ def test_what_a_shopper_would_give_is_told_with_what_it_rests_on(settings: Path)
     assert told.exit_code == 0, told.output
     lines = {line.split("│")[1].strip(): line for line in told.output.splitlines() if "tea" in line}
     assert "80% within" in told.output
-    assert "praise brand leaf" in lines["tea-0"]
-    assert "blame brand kona" in lines["tea-3"]
+    assert "praise brand Leaf" in lines["tea-0"]
+    assert "blame brand Kona" in lines["tea-3"]
     assert "was given 2" in lines["tea-3"]
     assert re.search(r"2024-03-(09|10) tea-", lines["tea-3"]), "the ratings it rests on are dated"
     assert "nobody knows the item" in lines["no-such-tea"]

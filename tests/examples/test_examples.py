@@ -41,7 +41,7 @@ def run(script: str, out: Path) -> str:
 
 def test_no_example_is_left_untested() -> None:
     scripts = {path.stem for path in EXAMPLES.rglob("*.py")}
-    tested = {"a_shop_in_python", "first_tour", "hybrid", *ON_MOVIELENS}
+    tested = {"a_shop_in_python", "first_tour", "deep_tour", "hybrid", *ON_MOVIELENS}
     assert scripts == tested | {"as_notebook", "ratings"}
 
 
@@ -55,6 +55,18 @@ def test_a_shop_in_python_knows_a_gardener(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_the_first_tour_ends_where_it_should(tmp_path: Path) -> None:
     assert "after a refusal" in run("first_tour.py", tmp_path)
+
+
+@pytest.mark.slow
+def test_the_deep_tour_knows_the_next_part_and_by_which_path(tmp_path: Path) -> None:
+    told = run("deep_tour.py", tmp_path)
+    figures = dict(re.findall(r"(home|untrained)/ndcg@10: ([\d.]+)", told))
+    assert float(figures["home"]) > 1.3 * float(figures["untrained"]), told
+    slate = dict(re.findall(r"^(film-\S+) +(\D.*)$", told, re.MULTILINE))
+    assert "film-2-5" in slate, told
+    assert any("director" in reason and "Mei Ando" in reason for reason in slate.values()), told
+    stars = dict(re.findall(r"^(film-\S+) +([\d.]+) \[", told, re.MULTILINE))
+    assert float(stars["film-2-5"]) > float(stars["film-0-5"]), told
 
 
 def test_the_hybrid_by_hand_is_what_habitue_returns(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from habitue.candidates.contract import PreparingSource, TrainingFacts
 from habitue.candidates.foldin import vectors_now
+from habitue.candidates.interactions import KIND_WEIGHT
 from habitue.candidates.layout import plain, sealed
 from habitue.candidates.profile import ProfileConfig, Weigher
 from habitue.candidates.saved import Saved, read, write
@@ -53,14 +54,7 @@ class AlsConfig(BaseModel):
         default=True, description="w is log(1 + summed weight) instead of the summed weight"
     )
     kind_weight: dict[KindName, float] = Field(
-        default={
-            "view_item": 0.3,
-            "select_item": 0.3,
-            "add_to_wishlist": 0.5,
-            "add_to_cart": 0.7,
-            "purchase": 1.0,
-            "like": 0.7,
-        },
+        default=KIND_WEIGHT,
         description="weight of an action by its kind; kinds not named count nothing",
     )
     half_life_days: float = Field(

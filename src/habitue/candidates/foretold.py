@@ -159,16 +159,17 @@ class _Named:
 
     def sides(self, m: int) -> list[SideForetold]:
         """The sides of an item that add most, either way."""
-        line, term = self._told.by_side[m], self._source.sides.term
+        line = self._told.by_side[m]
         order = np.argsort(-np.abs(line.data), kind="stable")[:_MOST_SIDES]
         return [
-            self._side(term[line.indices[at]], int(line.indices[at]), float(line.data[at]), m)
+            self._side(int(line.indices[at]), float(line.data[at]), m)
             for at in order
             if abs(line.data[at]) >= _LEAST
         ]
 
-    def _side(self, term: str, side: int, adds: float, m: int) -> SideForetold:
-        told = side_of(term)
+    def _side(self, side: int, adds: float, m: int) -> SideForetold:
+        sides = self._source.sides
+        told = side_of(sides.term[side], sides.written[side])
         says: Literal["praise", "blame"] = "praise" if adds > 0 else "blame"
         return SideForetold(told.kind, told.name, says, _round(adds), self._of_side(side, m))
 

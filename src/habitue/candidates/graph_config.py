@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from habitue.candidates.interactions import KIND_WEIGHT
 from habitue.candidates.item_space import SpaceConfig
 from habitue.candidates.vectors import VectorConfig
 from habitue.facts.kind_names import KindName
@@ -66,14 +67,7 @@ class GraphConfig(BaseModel):
     ] = Field(default=LightGcnConfig(), description="what runs over the graph, by its kind")
     dim: int = Field(default=64, ge=1, le=1024, description="length of a vector")
     kind_weight: dict[KindName, float] = Field(
-        default={
-            "view_item": 0.3,
-            "select_item": 0.3,
-            "add_to_wishlist": 0.5,
-            "add_to_cart": 0.7,
-            "purchase": 1.0,
-            "like": 0.7,
-        },
+        default=KIND_WEIGHT,
         description="weight of an edge by the kind of action; kinds not named count nothing",
     )
     half_life_days: float = Field(

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 import numpy as np
 import scipy.sparse as sp
 
 from habitue.candidates.contract import TrainingFacts
 from habitue.facts import MS_PER_DAY, code_of
+from habitue.facts.kind_names import KindName
 
-__all__ = ["interactions"]
+__all__ = ["KIND_WEIGHT", "interactions"]
+
+KIND_WEIGHT: Final[dict[KindName, float]] = {
+    "view_item": 0.3,
+    "select_item": 0.3,
+    "add_to_wishlist": 0.5,
+    "add_to_cart": 0.7,
+    "purchase": 1.0,
+    "like": 0.7,
+}
+"""How much an action says of a liking, where a shop says nothing else."""
 
 
 def interactions(

@@ -79,31 +79,28 @@ def attribute_terms(frame: pl.DataFrame) -> pl.DataFrame:
     """The attributes among the terms of items: ``raw_terms`` without the words."""
     said = [_attribute(frame, name) for name in _NAMED]
     said += [_path(frame, name) for name in _PATHS]
-    said.append(_free_attributes(frame))
+    said.append(_free_attributes(frame).select("at", "term"))
     return _block(pl.concat(said).unique().with_columns(value=pl.lit(1.0)), ATTRIBUTE)
 
 
 def spellings(frame: pl.DataFrame) -> pl.DataFrame:
     """How what attributes name is written before a shopper: each ``term`` once, and its ``name``.
 
-    Of fields of their own as they were first written, of categories the last step; what is not
-    there is written as it stands in the term.
+    As the first item that says it has it; of categories ``name`` is the last step, ``path`` all.
     """
+    fields = {field: _written(frame, field) for field in _NAMED}
+    fields |= {field: _steps(_written(frame, field), field) for field in _PATHS}
+    free = _free_attributes(frame).select("term", path="written", name="written")
     written = [
-        frame.select(name=pl.col(field).cast(pl.String).str.strip_chars())
-        .filter(pl.col("name").is_not_null())
-        .with_columns(term=pl.format(field + "={}", pl.col("name").str.to_lowercase()))
-        for field in _NAMED
-        if field in frame.columns
+        said.select(
+            term=pl.format(field + "={}", pl.col(field).str.to_lowercase()),
+            path=pl.col(field).str.replace_all(">", " > ", literal=True) if steps else field,
+            name=pl.col(field).str.split(">").list.last() if steps else field,
+        )
+        for field, said in fields.items()
+        for steps in (field in _PATHS,)
     ]
-    written += [
-        _path(frame, field).select(name=pl.col("term").str.split(">").list.last(), term="term")
-        for field in _PATHS
-    ]
-    steps = pl.concat([one.select("term", "name") for one in written])
-    return steps.with_columns(pl.col("name").str.replace(r"^[a-z_]+=", "")).unique(
-        "term", keep="first", maintain_order=True
-    )
+    return pl.concat([*written, free]).unique("term", keep="first", maintain_order=True)
 
 
 def terms_of(
@@ -130,7 +127,7 @@ def attributes_of(item: Mapping[str, Any]) -> set[str]:
         steps = re.split(_STEP, _tidy(item.get(name)))
         for n in range(1, min(len(steps), _PATH_STEPS) + 1) if steps != [""] else ():
             said.add(f"{name}={'>'.join(steps[:n])}")
-    said.update(_free(item.get("attributes")))
+    said.update(f"{name}={text.lower()}" for name, text in _free(item.get("attributes")))
     return said
 
 
@@ -151,51 +148,62 @@ def _tidy(text: object) -> str:
     return "" if text is None else str(text).strip().lower()
 
 
-def _named(frame: pl.DataFrame, name: str) -> pl.DataFrame:
-    """``at`` and the tidied text of one column, where it says anything."""
+def _written(frame: pl.DataFrame, name: str) -> pl.DataFrame:
+    """``at`` and the text of one column as it was written, where it says anything."""
     if name not in frame.columns:
         return pl.DataFrame(schema={"at": pl.UInt32, name: pl.String})
-    tidy = pl.col(name).cast(pl.String).str.strip_chars().str.to_lowercase()
-    column = frame.select(tidy).with_row_index("at")
+    text = pl.col(name).cast(pl.String).str.strip_chars()
+    column = frame.select(text).with_row_index("at")
     return column.filter(pl.col(name).is_not_null() & (pl.col(name) != ""))
 
 
 def _attribute(frame: pl.DataFrame, name: str) -> pl.DataFrame:
-    return _named(frame, name).select("at", term=pl.format(name + "={}", name))
+    tidy = pl.col(name).str.to_lowercase()
+    return _written(frame, name).select("at", term=pl.format(name + "={}", tidy))
 
 
 def _path(frame: pl.DataFrame, name: str) -> pl.DataFrame:
     """A category path ``a > b > c`` says ``a``, ``a > b`` and ``a > b > c``."""
-    steps = pl.col(name).str.replace_all(_STEP, ">").str.split(">")
-    said = _named(frame, name).with_columns(steps)
+    tidy = _written(frame, name).with_columns(pl.col(name).str.to_lowercase())
+    return _steps(tidy, name).select("at", term=pl.format(name + "={}", name))
+
+
+def _steps(said: pl.DataFrame, name: str) -> pl.DataFrame:
+    """``at`` and each way from the first step of a category path, joined by ``>``."""
+    steps = said.with_columns(pl.col(name).str.replace_all(_STEP, ">").str.split(">"))
     ways = [
-        said.filter(pl.col(name).list.len() >= n).select(
-            "at", term=pl.format(name + "={}", pl.col(name).list.head(n).list.join(">"))
-        )
+        steps.filter(pl.col(name).list.len() >= n).select("at", pl.col(name).list.head(n))
         for n in range(1, _PATH_STEPS + 1)
     ]
-    return pl.concat(ways)
+    return pl.concat(ways).with_columns(pl.col(name).list.join(">"))
 
 
-def _free(said: str | Mapping[str, Any] | None) -> Iterator[str]:
+def _free(said: str | Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
     """The shop's own attributes, held as JSON or as fields: text, truth and whole numbers."""
     if said is None:
         return
     attributes = _JSON.decode(said) if isinstance(said, str) else said
     for name, value in attributes.items():
         if value is not None and not (isinstance(value, float) and value % 1):
-            yield f"{name}={_tidy(value)}"
+            yield name, str(value).strip()
 
 
 def _free_attributes(frame: pl.DataFrame) -> pl.DataFrame:
+    """``at``, the ``term`` and what was ``written``."""
     at: list[int] = []
-    term: list[str] = []
+    told: list[tuple[str, str]] = []
     if "attributes" in frame.columns and frame["attributes"].null_count() < frame.height:
         for place, said in enumerate(frame["attributes"].to_list()):
-            for one in _free(said):
-                at.append(place)
-                term.append(one)
-    return pl.DataFrame({"at": at, "term": term}, schema={"at": pl.UInt32, "term": pl.String})
+            free = list(_free(said))
+            at += [place] * len(free)
+            told += free
+    field, written = zip(*told, strict=True) if told else ((), ())
+    found = pl.DataFrame(
+        {"at": at, "field": field, "written": written},
+        schema={"at": pl.UInt32, "field": pl.String, "written": pl.String},
+    )
+    tidy = pl.col("written").str.to_lowercase()
+    return found.select("at", "written", term=pl.format("{}={}", "field", tidy))
 
 
 def log_prices(frame: pl.DataFrame) -> NDArray[np.float64]:

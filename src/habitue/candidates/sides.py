@@ -16,7 +16,7 @@ import polars as pl
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from habitue.candidates.item_terms import attribute_terms, log_prices
+from habitue.candidates.item_terms import attribute_terms, log_prices, spellings
 from habitue.facts import Catalogue
 
 __all__ = ["ItemSide", "Sides", "side_of"]
@@ -35,11 +35,11 @@ class ItemSide(msgspec.Struct, frozen=True):
     """The category, the brand, the value; of numbers the mark on the scale, ``about 1995``."""
 
 
-def side_of(term: str) -> ItemSide:
-    """The side a term stands for.
+def side_of(term: str, written: str | None = None) -> ItemSide:
+    """The side a term stands for, its name as it is ``written`` in the catalogue.
 
-    >>> side_of("product_type=kitchen>mugs")
-    ItemSide(kind='category', name='kitchen > mugs')
+    >>> side_of("product_type=kitchen>mugs", "Kitchen > Mugs")
+    ItemSide(kind='category', name='Kitchen > Mugs')
     >>> side_of("year~1995.0")
     ItemSide(kind='year', name='about 1995')
     """
@@ -47,7 +47,7 @@ def side_of(term: str) -> ItemSide:
     kind, _, name = term.partition("~" if near else "=")
     if near:
         return ItemSide(kind, f"about {float(name):g}")
-    return ItemSide(_FIELDS.get(kind, kind), name.replace(">", " > ") if kind in _FIELDS else name)
+    return ItemSide(_FIELDS.get(kind, kind), written or name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,7 @@ class Sides:
     """The sides of each item: rows of unit length, 0 where nothing is said."""
 
     term: list[str]
+    written: list[str]  # what each names, as the catalogue has it; empty for marks on a scale
     matrix: sp.csr_matrix  # (n_items, n_sides) float32
 
     @classmethod
@@ -73,6 +74,7 @@ class Sides:
         )  # fmt: skip
         names = sorted(shared["term"].to_list())
         number = {name: at for at, name in enumerate(names)}
+        spelled = dict(spellings(frame).select("term", "path").iter_rows())
         every = every.filter(pl.col("term").is_in(names))
         column = [number[name] for name in every["term"].to_list()]
         at = every["at"].to_numpy().astype(np.int64)
@@ -81,20 +83,20 @@ class Sides:
         length = np.sqrt(np.asarray(whole.multiply(whole).sum(axis=1)).ravel())
         unit = (sp.diags(1.0 / np.where(length > 0, length, 1.0)) @ whole).tocsr()
         unit.sort_indices()
-        return cls(names, unit.astype(np.float32))
+        return cls(names, [spelled.get(name, "") for name in names], unit.astype(np.float32))
 
     @classmethod
     def of_arrays(cls, arrays: dict[str, NDArray[Any]], n_items: int) -> Sides:
         """The sides whose ``arrays()`` were saved."""
-        told = arrays["side_terms"].tobytes()
-        names = told.decode().split("\n") if told else []
+        told = arrays["side_names"].tobytes()
+        names, written = msgspec.json.decode(told, type=tuple[list[str], list[str]])
         parts = (arrays["side_value"], arrays["side_column"], arrays["side_indptr"])
-        return cls(names, sp.csr_matrix(parts, (n_items, len(names)), copy=False))
+        return cls(names, written, sp.csr_matrix(parts, (n_items, len(names)), copy=False))
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """What is written down."""
         return {
-            "side_terms": np.frombuffer("\n".join(self.term).encode(), np.uint8),
+            "side_names": np.frombuffer(msgspec.json.encode((self.term, self.written)), np.uint8),
             "side_value": self.matrix.data,
             "side_column": self.matrix.indices,
             "side_indptr": self.matrix.indptr,
