@@ -103,7 +103,7 @@ def test_a_browser_speaks_only_for_the_shopper_of_its_token(
     assert status(ANONYMOUS, None) == 200
     assert status(ANONYMOUS, token) == 200  # a visit may begin before the login
     assert status("anon-short", None) == 403
-    assert status("s-1", token[:-2] + "xx") == 401
+    assert status("s-1", token[:-1] + ("A" if token[-1] != "A" else "B")) == 401
     assert status("s-1", served.token("s-1", seconds=-1)) == 401
 
 
