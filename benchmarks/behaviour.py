@@ -1,11 +1,13 @@
 """The behaviour model beside every source, and all of them fused, leave-one-out.
 
     python -m benchmarks.behaviour [--data beauty|games] [--seeds N] [--alone] [--encoders]
-        [--peer PYTHON]
+        [--fuse-also NAME ...] [--peer PYTHON] [--keep FOLDER]
 
 ``--encoders`` compares the model with each of its encoders instead, ``--alone`` leaves the fusion
-out. ``--peer`` is the Python of an environment with RecTools, whose SASRec is asked, too: it wants
-other libraries than Habitué does, so ``peer_sasrec`` runs there, on the same core. The protocol is
+out, ``--fuse-also`` fuses sources that only stand beside it otherwise. ``--peer`` is the Python of
+an environment with RecTools, whose SASRec is asked, too: it wants other libraries than Habitué
+does, so ``peer_sasrec`` runs there, on the same core; ``--keep`` keeps what it answered, so that a
+run broken off need not ask again. The protocol is
 that of ``leave_one_out``: fitted on the training part, full catalogue, seen items excluded, ties at
 mean rank, nothing refitted on the validation item. The fused order is learnt on the validation
 items (the sources have not seen them) and asked for the test items. Intervals are paired bootstraps
@@ -308,17 +310,22 @@ class Elsewhere:
     cpu_seconds: float
 
 
-def sasrec(python: str, data: Shoppers) -> Elsewhere:
-    """RecTools' SASRec, as many passes as served the validation items best."""
-    script = Path(__file__).with_name("peer_sasrec.py")
-    apart = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    with tempfile.TemporaryDirectory() as folder:
-        asked, found = Path(folder) / "asked.npz", Path(folder) / "found.npz"
-        length = np.bincount(data.shopper, minlength=data.n_shoppers)
-        np.savez(asked, item=data.item, length=length)
-        subprocess.run([python, str(script), str(asked), str(found)], check=True, env=apart)
-        with np.load(found) as told:
-            return Elsewhere(told["rank"], float(told["validation"]), float(told["cpu_seconds"]))
+def sasrec(python: str, data: Shoppers, found: Path) -> Elsewhere:
+    """RecTools' SASRec, as many passes as served the validation items best.
+
+    What it answered is written to ``found``, or read from there.
+    """
+    if not found.exists():
+        script = Path(__file__).with_name("peer_sasrec.py")
+        apart = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        with tempfile.TemporaryDirectory(dir=found.parent) as folder:
+            asked, answered = Path(folder) / "asked.npz", Path(folder) / "found.npz"
+            length = np.bincount(data.shopper, minlength=data.n_shoppers)
+            np.savez(asked, item=data.item, length=length)
+            subprocess.run([python, str(script), str(asked), str(answered)], check=True, env=apart)
+            answered.rename(found)
+    with np.load(found) as told:
+        return Elsewhere(told["rank"], float(told["validation"]), float(told["cpu_seconds"]))
 
 
 def table(
@@ -327,10 +334,9 @@ def table(
     peers: dict[str, Fit],
     elsewhere: dict[str, Elsewhere],
     seed: int,
-    *,
-    fuse: bool,
+    fused: list[str],
 ) -> None:
-    """Print the figures of all that is fitted, of peers, and of all fused."""
+    """Print the figures of all that is fitted, of peers, and of the sources ``fused``."""
     data, console = fitted.data, Console(width=110)
     shown = Table(title=title)
     for name in ("", "validation NDCG@10", "NDCG@10", "Recall@10", "Recall@20", "fit CPU-s"):
@@ -347,10 +353,9 @@ def table(
     for name, one in elsewhere.items():
         rank[name], spent[name] = one.rank, one.cpu_seconds
         held[name] = f"{one.validation:.4f}"
-    if fuse:
+    if fused:
         started = time.process_time()
-        names = [name for name in fitted.sources if name not in ALONE]
-        rank["fused"] = fused_ranks(fitted, names, seed)
+        rank["fused"] = fused_ranks(fitted, fused, seed)
         spent["fused"] = time.process_time() - started
     for name, found in rank.items():
         shown.add_row(
@@ -358,7 +363,7 @@ def table(
             f"{hit_of_rank(found, 20).mean():.4f}", f"{spent[name]:.1f}",
         )  # fmt: skip
     console.print(shown)
-    best = "fused" if fuse else next(iter(rank))
+    best = "fused" if fused else next(iter(rank))
     for name, found in rank.items():
         if name != best:
             console.print(f"{best} over {name}: {interval(rank[best], found)}")
@@ -372,7 +377,9 @@ def main() -> None:
     parser.add_argument("--alone", action="store_true", help="without the fusion")
     parser.add_argument("--encoders", action="store_true", help="the model by its encoders")
     parser.add_argument("--only", nargs="+", default=[], help="rows whose names begin like this")
+    parser.add_argument("--fuse-also", nargs="+", default=[], choices=ALONE, metavar="NAME")
     parser.add_argument("--peer", metavar="PYTHON", help="one that has RecTools")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="of what the peer answered")
     told = parser.parse_args()
     warm()
     data, configs = DATA[told.data]()
@@ -383,11 +390,19 @@ def main() -> None:
         some = tuple(told.only)
         configs = {name: one for name, one in configs.items() if name.startswith(some)}
         peers = {name: one for name, one in peers.items() if name.startswith(some)}
-    fuse = not (told.alone or told.encoders or told.only)
-    elsewhere = {"RecTools SASRec": sasrec(told.peer, data)} if told.peer else {}
+    fused = [name for name in configs if name not in ALONE or name in told.fuse_also]
+    if told.alone or told.encoders or told.only:
+        fused = []
+    elsewhere = {}
+    if told.peer:
+        with tempfile.TemporaryDirectory() as passing:
+            folder = told.keep or Path(passing)
+            folder.mkdir(parents=True, exist_ok=True)
+            found = folder / f"{told.data}_rectools_sasrec.npz"
+            elsewhere["RecTools SASRec"] = sasrec(told.peer, data, found)
     for seed in range(told.seeds):
         title = f"{told.data}, leave-one-out, seed {seed}"
-        table(title, Fitted(data, configs, seed), peers, elsewhere, seed, fuse=fuse)
+        table(title, Fitted(data, configs, seed), peers, elsewhere, seed, fused)
 
 
 def _mean(rank: NDArray[np.float64]) -> str:
