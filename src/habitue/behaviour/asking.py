@@ -39,6 +39,7 @@ def inputs_of(
     return Inputs(
         None if network.kind is None else there(streams.kind[token]),
         None if network.gap is None else there(gaps[token]),
+        None if network.price is None else there(streams.prices(token)),
     )
 
 

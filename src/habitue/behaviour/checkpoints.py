@@ -74,6 +74,8 @@ class Checkpoint:
         if streams.said is not None:
             for column in (*streams.said.code.values(), streams.said.text, streams.said.words):
                 digest.update(np.ascontiguousarray(column).data)
+        if streams.price is not None:
+            digest.update(np.ascontiguousarray(streams.price).data)
         if training.content is not None:
             digest.update(np.ascontiguousarray(training.content).data)
         if training.earlier is not None:

@@ -204,6 +204,10 @@ class BehaviourConfig(BaseModel):
         default=0.2, ge=0, lt=1,
         description="share of it left out in training, so that a request may say nothing",
     )  # fmt: skip
+    price_steps: int = Field(
+        default=0, ge=0, le=255,
+        description="steps of the items' prices that are read beside each action; 0 for none",
+    )  # fmt: skip
     ties: Literal["kept", "drawn"] = Field(
         default="kept",
         description="actions of one moment are read as they are stored, or in another order in "

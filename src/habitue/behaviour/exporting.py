@@ -24,12 +24,12 @@ __all__ = ["exported", "input_names"]
 def input_names(network: Network) -> tuple[str, ...]:
     """What the graph is fed: item vectors (B, L, dim), the last place (B,), and what it reads.
 
-    ``kind`` and ``gap`` are (B, L) codes, ``waiting`` (B,) the step of time since the
+    ``kind``, ``gap`` and ``price`` are (B, L) codes, ``waiting`` (B,) the step of time since the
     last action, ``surface`` and the like (B,) the codes and ``words`` (B, c) the vectors of what a
     request says. Rows shorter than L stand at its beginning; what follows ``end`` is not looked at.
     ``chosen`` (B, K, dim) are the vectors of what a list holds so far, where lists are generated.
     """
-    beside = ("kind", "gap", "waiting")
+    beside = ("kind", "gap", "price", "waiting")
     read = tuple(name for name in beside if getattr(network, name) is not None)
     said = () if network.hearing is None else network.hearing.inputs
     return ("vectors", "end", *read, *said, *(() if network.decoder is None else ("chosen",)))
@@ -50,6 +50,7 @@ def exported(network: Network, *, heads: bool = False) -> bytes:
         "end": torch.full((rows,), longest - 1, dtype=torch.int64),
         "kind": torch.ones(rows, longest, dtype=torch.int64),
         "gap": torch.ones(rows, longest, dtype=torch.int64),
+        "price": torch.ones(rows, longest, dtype=torch.int64),
         "waiting": torch.full((rows,), GAP_STEPS // 2, dtype=torch.int64),
         "chosen": torch.randn(rows, 2, whole.config.dim),
         **_sample_said(whole, rows),
@@ -99,7 +100,7 @@ class _Served(nn.Module):
 
     def forward(self, *inputs: Tensor) -> Any:
         told = dict(zip(self.names, inputs, strict=True))
-        beside = Inputs(told.get("kind"), told.get("gap"))
+        beside = Inputs(told.get("kind"), told.get("gap"), told.get("price"))
         return self.network.expected(
             told["vectors"], told["end"], beside, told.get("waiting"), told.get("chosen"), told
         )
@@ -110,7 +111,7 @@ class _Foretelling(_Served):
 
     def forward(self, *inputs: Tensor) -> Any:
         told = dict(zip(self.names, inputs, strict=True))
-        beside = Inputs(told.get("kind"), told.get("gap"))
+        beside = Inputs(told.get("kind"), told.get("gap"), told.get("price"))
         state = self.network.held(told["vectors"], told["end"], beside, told.get("chosen"))
         assert self.network.heads is not None
         last = None

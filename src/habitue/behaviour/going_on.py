@@ -34,6 +34,7 @@ class Earlier:
     weights: Mapping[str, NDArray[Any]]  # all others, by their names in the network
     until_ms: int = 0  # what happened from then on is new to it
     names: Vocabulary = field(default_factory=Vocabulary)  # of what requests say, by its codes
+    cuts: NDArray[np.int64] | None = None  # between the steps of prices, where it reads them
 
 
 def begun_from(earlier: Earlier, streams: Streams) -> NDArray[np.float32]:

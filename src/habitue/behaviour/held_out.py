@@ -72,6 +72,7 @@ def _read(streams: Streams, windows: Windows) -> Read:
         length - 1,
         waiting.astype(np.int64),
         {} if streams.said is None else streams.said.at(at),
+        np.where(there, streams.prices(token), 0).astype(np.int64),
     )
 
 

@@ -19,6 +19,7 @@ from habitue.behaviour.curves import curves_in
 from habitue.behaviour.going_on import Earlier, OtherNetworkError
 from habitue.behaviour.held_out import HeldOut
 from habitue.behaviour.needed import need_torch
+from habitue.behaviour.prices import PriceSteps, price_steps
 from habitue.behaviour.said import WordsOf, actions_said
 from habitue.behaviour.served import Encoder, SilentEncoder
 from habitue.behaviour.streams import Streams, streams_of, token_rows
@@ -53,6 +54,7 @@ class Learnt:
     measured: dict[str, float]
     held_out: HeldOut | None = None  # what the validation asked
     names: Vocabulary = field(default_factory=Vocabulary)  # behind the codes of what is said
+    prices: PriceSteps | None = None  # none where they are not read
 
 
 def learn(
@@ -69,10 +71,13 @@ def learn(
     progress: Progress | None = None,
     curves: Path | None = None,
     words_of: WordsOf | None = None,
+    listed: NDArray[np.int64] | None = None,
 ) -> Learnt:
     """Train on a log's streams; ``content`` (n_items, c) is what is told of items.
 
-    ``words_of`` makes vectors of words searched, where those are to be heard.
+    ``words_of`` makes vectors of words searched, where those are to be heard. ``listed`` (n_items,)
+    are the items' prices in micros, 0 where none is told: they count where no action said
+    what was paid.
 
     Begins with the network of another shop where one is ``pretrained``, by what is told of items.
     Goes on from an ``earlier`` network where that is of the same kind, with fewer passes. Where the
@@ -95,14 +100,24 @@ def learn(
 
     kinds = [code_of(kind) for kind in config.kinds]
     before = earlier if earlier is not None else pretrained
+    beside = bool(config.asked_by or config.price_steps)
+    row = token_rows(log, kinds) if beside else np.empty(0, np.int64)
     said, names = actions_said(
         log,
-        token_rows(log, kinds) if config.asked_by else np.empty(0, np.int64),
+        row,
         config.asked_by,
         known=None if before is None else before.names,
         words_of=words_of,
     )
-    streams = replace(streams_of(log, kinds), n_items=n_items, said=said)
+    prices: PriceSteps | None = None
+    if config.price_steps:
+        price = np.zeros(n_items, np.int64) if listed is None else listed
+        cuts = None if earlier is None else earlier.cuts
+        prices = price_steps(log, row, price, config.price_steps, cuts)
+    streams = replace(
+        streams_of(log, kinds), n_items=n_items, said=said,
+        price=None if prices is None else prices.item,
+    )  # fmt: skip
     if not len(streams.windows(config.length)):
         return _nothing(n_items, config.dim)
     learnt_from, judged = with_held_out(streams, validation_share, rng)
@@ -134,7 +149,7 @@ def learn(
                 )
                 fitted = fitting(anew, config.served())
     read, told = vectors_of(fitted.network)
-    beside = {} if judged is None else measure_heads(fitted.network, learnt_from, judged)
+    foretold = {} if judged is None else measure_heads(fitted.network, learnt_from, judged)
     best = max((one.ndcg for one in fitted.history), default=0.0)
     encoder = TorchEncoder(fitted.network)
     return Learnt(
@@ -152,7 +167,7 @@ def learn(
             "cpu_seconds": fitted.cpu_seconds + (0.0 if larger is None else larger.cpu_seconds),
             "tokens": float(len(streams)),
             **({} if larger is None else _beside_larger(fitted, larger)),
-            **beside,
+            **foretold,
         },
         None
         if judged is None
@@ -163,6 +178,7 @@ def learn(
             without_seen=training.judged_without,
         ),
         names,
+        prices,
     )
 
 

@@ -31,6 +31,7 @@ class Inputs:
 
     kind: Tensor | None  # (T,)
     gap: Tensor | None  # (T,) steps since the action before
+    price: Tensor | None = None  # (T,) steps of the items' prices
 
 
 class ItemTable(nn.Module):
@@ -105,6 +106,7 @@ class Network(nn.Module):
         content: Tensor | None = None,
         kinds: bool = False,
         gaps: bool = False,
+        prices: bool = False,
         sides: Iterable[str] = (),
         n_words: int = 0,
     ) -> None:
@@ -126,9 +128,10 @@ class Network(nn.Module):
         self.after = nn.LayerNorm(config.dim)
         self.decoder = Decoder(config) if config.encoder == "encoder-decoder" else None
         self._begin()
-        with torch.random.fork_rng():  # what is drawn from here on is as without heads
+        with torch.random.fork_rng():  # what is drawn from here on is as without these
             heads = config.head_weights.any
             self.heads = Heads(config, kinds=kinds, gaps=gaps) if heads else None
+            self.price = _silent(config.price_steps + 1, config.dim) if prices else None
 
     def _begin(self) -> None:
         for name, module in self.named_modules():
@@ -167,7 +170,8 @@ class Network(nn.Module):
     def joined(self, vectors: Tensor, beside: Inputs) -> Tensor:
         """Item vectors (..., dim) with what stands beside them added."""
         x = vectors
-        for table, code in ((self.kind, beside.kind), (self.gap, beside.gap)):
+        tables = (self.kind, self.gap, self.price)
+        for table, code in zip(tables, (beside.kind, beside.gap, beside.price), strict=True):
             if table is not None and code is not None:
                 x = x + table(code)
         return x

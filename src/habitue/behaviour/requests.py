@@ -10,6 +10,7 @@ import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
+from habitue.behaviour.prices import StepsOf
 from habitue.behaviour.said import Said, SaidReader
 from habitue.behaviour.streams import GAP_STEPS
 from habitue.facts import NO_ROW, ActionKind, Context, Owned
@@ -34,6 +35,7 @@ class Read:
     end: NDArray[np.int64]  # (B,) the place of the last token, -1 where there is none
     waiting: NDArray[np.int64]  # (B,) the step of time since then
     said: Said = field(default_factory=dict)  # what the requests say of how they come
+    price: NDArray[np.int64] | None = None  # steps of the items' prices, where they are read
 
     @property
     def had(self) -> NDArray[np.int32]:
@@ -46,6 +48,7 @@ class Read:
         return Read(
             self.item_row[rows], self.kind[rows], self.gap[rows], self.age[rows], self.end[rows],
             self.waiting[rows], {side: column[rows] for side, column in self.said.items()},
+            None if self.price is None else self.price[rows],
         )  # fmt: skip
 
 
@@ -57,10 +60,17 @@ class RequestReader:
     """
 
     def __init__(
-        self, kinds: Iterable[ActionKind], length: int, said: SaidReader | None = None
+        self,
+        kinds: Iterable[ActionKind],
+        length: int,
+        said: SaidReader | None = None,
+        prices: StepsOf | None = None,
     ) -> None:
-        """What requests say of how they come is read by ``said``, where a model was taught it."""
-        self._said = said
+        """Where a model was taught them, ``said`` reads what requests say of how they come.
+
+        ``prices`` tells the steps of the items' prices, where it was taught those.
+        """
+        self._said, self._prices = said, prices
         self._taught = np.zeros(256, np.bool_)
         self._taught[[int(kind) for kind in kinds]] = True
         self._length = length
@@ -87,7 +97,8 @@ class RequestReader:
         longest = int(end.max(initial=-1)) + 1
         item, kind, gap, age = (column[:, :longest] for column in (item, kind, gap, age))
         said = {} if self._said is None else self._said.read(context)
-        return Read(item, kind, gap, age, end, waiting, said)
+        price = None if self._prices is None else self._prices(item)
+        return Read(item, kind, gap, age, end, waiting, said, price)
 
 
 @nb.njit(cache=True, nogil=True)

@@ -113,6 +113,7 @@ class OnnxEncoder:
             "end": read.end,
             "kind": read.kind,
             "gap": read.gap,
+            "price": read.price,
             "waiting": read.waiting,
             **read.said,
         }

@@ -63,6 +63,7 @@ class Streams:
     shopper_row: NDArray[np.int32]  # (S,)
     n_items: int
     said: ActionsSaid | None = None  # of T tokens; none where nobody said any of it
+    price: NDArray[np.uint8] | None = None  # (n_items,) steps; none where they are not read
 
     def __len__(self) -> int:
         return len(self.item_row)
@@ -83,6 +84,12 @@ class Streams:
             gap[1:] = gap_step(np.diff(self.at_ms))
             gap[self.start[:-1]] = 0
         return gap
+
+    def prices(self, token: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """The step of the price of each of those tokens' items (...); 0 where it is not known."""
+        if self.price is None:
+            return np.zeros(token.shape, np.uint8)
+        return self.price[self.item_row[token]]
 
     def with_ties_drawn(self, rng: np.random.Generator) -> Streams:
         """The same actions, those of one shopper and moment in a random order. O(T log T)."""
@@ -142,6 +149,7 @@ class Streams:
             shopper_row,
             self.n_items,
             None if self.said is None else self.said.take(token),
+            self.price,
         )
 
     def without_last(self, n: int) -> Streams:

@@ -335,6 +335,7 @@ def _network(training: Training, config: BehaviourConfig, rng: np.random.Generat
         content=content,
         kinds=kinds,
         gaps=gaps,
+        prices=config.price_steps > 0 and streams.price is not None,
         sides=() if streams.said is None else streams.said.code,
         n_words=0 if streams.said is None else streams.said.words.shape[1],
     )

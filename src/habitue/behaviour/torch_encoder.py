@@ -68,10 +68,13 @@ class TorchEncoder:
         return Told(kind.numpy(), comes.numpy())
 
     def _beside(self, read: Read) -> Inputs:
-        network = self.network
+        network, price = self.network, read.price
         return Inputs(
             None if network.kind is None else torch.from_numpy(np.ascontiguousarray(read.kind)),
             None if network.gap is None else torch.from_numpy(np.ascontiguousarray(read.gap)),
+            None
+            if network.price is None or price is None
+            else torch.from_numpy(np.ascontiguousarray(price)),
         )
 
     def _waiting(self, read: Read) -> Tensor | None:

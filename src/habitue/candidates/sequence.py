@@ -9,14 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 
-from habitue.behaviour.config import BehaviourConfig
 from habitue.behaviour.going_on import Earlier
 from habitue.behaviour.held_out import HeldOut
 from habitue.behaviour.requests import Read, RequestReader
@@ -27,13 +25,15 @@ from habitue.behaviour.transfer import Pretrained
 from habitue.candidates.compact import Compact
 from habitue.candidates.contract import Prepared, PreparingSource, Source, TrainingFacts
 from habitue.candidates.generating import Generated, generate
-from habitue.candidates.item_space import ItemSpace, SpaceConfig, told_of
+from habitue.candidates.item_prices import ItemPrices, currency_of, listed_prices
+from habitue.candidates.item_space import ItemSpace, told_of
 from habitue.candidates.item_tail import ItemTail
 from habitue.candidates.layout import sealed
 from habitue.candidates.profile import codes_of
 from habitue.candidates.saved import Saved, read, read_weights, write, write_weights
 from habitue.candidates.search import ItemSearch, Sought, Without
-from habitue.candidates.vectors import VectorConfig, units
+from habitue.candidates.sequence_config import SequenceConfig
+from habitue.candidates.vectors import units
 from habitue.errors import BadInput, SnapshotError
 from habitue.facts import NAMES, NO_ROW, Catalogue, Context, Vocabulary
 
@@ -41,42 +41,6 @@ __all__ = ["SequenceConfig", "SequenceLearner", "SequenceSource"]
 
 _ASKED = 256  # queries that recall is measured with
 _NAMES = "names.json"
-
-
-class SequenceConfig(BaseModel):
-    """The network, what it knows of items, and how they are searched."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    source: Literal["sequence"] = "sequence"
-    name: str = Field(
-        default="sequence", min_length=1, description="its name in slates and features"
-    )
-    behaviour: BehaviourConfig = Field(default=BehaviourConfig(), description="the network")
-    space: SpaceConfig = Field(
-        default=SpaceConfig(), description="what is told of items, as vectors"
-    )
-    vectors: VectorConfig = Field(default=VectorConfig(), description="how items are searched")
-    precision: Literal["full", "int8"] = Field(
-        default="full",
-        description="numbers of the network and the item vectors that serve: int8 takes a fifth",
-    )
-    begin_from: Path | None = Field(
-        default=None,
-        description="folder of this source in another shop's snapshot, whose network is adapted",
-    )
-    checkpoints: Path | None = Field(
-        default=None, description="folder that a training killed on the way goes on from"
-    )
-    curves: Path | None = Field(
-        default=None, description="folder of the curves of each training, for TensorBoard"
-    )
-    validation_share: float = Field(
-        default=0.1,
-        gt=0,
-        le=1,
-        description="share of the shoppers whose last action is foretold to know when to stop",
-    )
 
 
 class SequenceSource(PreparingSource):
@@ -96,12 +60,14 @@ class SequenceSource(PreparingSource):
         until_ms: int = 0,
         tail: ItemTail | None = None,
         names: Vocabulary | None = None,
+        prices: ItemPrices | None = None,
     ) -> None:
         """``read`` (n_items, dim) are the vectors items are read by; unit ones are searched.
 
         ``told`` (c, dim) makes such a vector of what is told of an item, in the ``space``.
         ``weights`` are what a later training goes on from, to which all from ``until_ms`` on is
-        new; none where it cannot. ``names`` are those behind the codes of what requests say.
+        new; none where it cannot. ``names`` are those behind the codes of what requests say,
+        ``prices`` the steps of the items' prices, where the network reads those.
         """
         self.config = config
         self.name = config.name
@@ -115,12 +81,14 @@ class SequenceSource(PreparingSource):
         self.until_ms = until_ms
         self._tail = ItemTail.none(search.dim) if tail is None else tail
         self.names = Vocabulary() if names is None else names
+        self.prices = prices
         behaviour = config.behaviour
         words_of = None if space is None else space.of_words
         said = SaidReader(behaviour.asked_by, self.names, words_of)
         self._reader = RequestReader(
-            codes_of(behaviour.kinds), behaviour.length, said if behaviour.asked_by else None
-        )
+            codes_of(behaviour.kinds), behaviour.length, said if behaviour.asked_by else None,
+            None if prices is None else prices.read,
+        )  # fmt: skip
 
     def queries(self, context: Context) -> NDArray[np.float32]:
         """What is expected next of each request: (B, dim), 0 where nothing is known."""
@@ -216,12 +184,14 @@ class SequenceSource(PreparingSource):
         An item costs its words; the tail is copied where an item in it now reads otherwise.
         """
         tail = self._tail.with_items(catalogue_tail, self.n_fitted, self.vector_of)
-        if tail is self._tail:
+        prices = None if self.prices is None else self.prices.with_items(catalogue_tail)
+        if tail is self._tail and prices is self.prices:
             return self
         return SequenceSource(
             self.config, self.encoder, self.search.with_tail(tail.unit.rows), self.read,
             self.told, self.space, self.measured,
             weights=self.weights, until_ms=self.until_ms, tail=tail, names=self.names,
+            prices=prices,
         )  # fmt: skip
 
     def prepare(self, context: Context) -> Prepared:
@@ -257,7 +227,7 @@ class SequenceSource(PreparingSource):
         return SequenceSource(
             self.config.model_copy(update={"precision": "int8"}), encoder, search, read, self.told,
             self.space, {**self.measured, **search.measured}, weights=self.weights,
-            until_ms=self.until_ms, names=self.names,
+            until_ms=self.until_ms, names=self.names, prices=self.prices,
         )  # fmt: skip
 
     def save(self, path: Path) -> None:
@@ -280,7 +250,8 @@ class SequenceSource(PreparingSource):
             measured=self.measured,
         )
         kept = self.read.arrays() if isinstance(self.read, Compact) else {"read": self.read}
-        write(path, saved, {**self.search.arrays(), **kept, "told": self.told})
+        priced = {} if self.prices is None else self.prices.save(path)
+        write(path, saved, {**self.search.arrays(), **kept, **priced, "told": self.told})
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -295,6 +266,7 @@ class SequenceSource(PreparingSource):
             arrays["told"], space, saved.measured, weights=read_weights(path),
             until_ms=saved.numbers.get("until_ms", 0),
             names=Vocabulary.load(path / _NAMES) if (path / _NAMES).exists() else None,
+            prices=ItemPrices.load(path, arrays),
         )  # fmt: skip
 
 
@@ -334,14 +306,18 @@ class SequenceLearner:
         space, content = None, None
         if config.behaviour.content:
             before = other if source is None else source
-            known = None if before is None else before.space
-            space, content = told_of(facts.catalogue, n_items, config.space, rng, known)
+            told = None if before is None else before.space
+            space, content = told_of(facts.catalogue, n_items, config.space, rng, told)
         if other is not None and content is None:
             raise BadInput(
                 f"Nothing is told of the items of this shop that the network in "
                 f"{config.begin_from} knows of.",
                 remedy="Post items with titles, or leave begin_from out.",
             )
+        known = None if source is None else source.prices
+        currency = currency_of(facts.catalogue.frame) if known is None else known.currency
+        listed = np.zeros(n_items, np.int64)
+        listed[: len(facts.catalogue)] = listed_prices(facts.catalogue.frame, currency)
         learnt = learn(
             facts.log,
             n_items,
@@ -358,9 +334,10 @@ class SequenceLearner:
             if source is None
             else Earlier(
                 source.read_vectors(np.arange(source.n_fitted)), source.weights, source.until_ms,
-                source.names,
+                source.names, None if known is None else known.steps.cuts,
             ),
             words_of=None if space is None else space.of_words,
+            listed=listed,
         )  # fmt: skip
         acted_on = np.flatnonzero(learnt.acted_on | learnt.read.any(axis=1)).astype(np.int32)
         asked = learnt.queries[: max(_ASKED, config.vectors.measured_queries)]
@@ -369,6 +346,7 @@ class SequenceLearner:
             config, learnt.encoder, search, learnt.read, learnt.told, space,
             {**learnt.measured, **search.measured}, weights=learnt.weights,
             until_ms=facts.now_ms, names=learnt.names,
+            prices=None if learnt.prices is None else ItemPrices.of(learnt.prices, currency),
         )  # fmt: skip
         if config.precision == "full":
             return made
