@@ -50,6 +50,7 @@ class Shop:
     said: dict[Side, NDArray[Any]]
     catalogue: Callable[[NDArray[np.bool_]], Catalogue] | None = None  # by what is learnt from
     repeats: bool = False
+    price_micros: NDArray[np.int64] | None = None  # (N,) paid, where it is known
 
     def facts(self) -> TrainingFacts:
         """The training part, with its circumstances."""
@@ -70,7 +71,10 @@ class Shop:
         told = facts.catalogue
         if self.catalogue is not None:
             told = self.catalogue(self.data.from_end >= 2)
-        return replace(facts, log=replace(facts.log, circumstances=said), catalogue=told)
+        log = replace(facts.log, circumstances=said)
+        if self.price_micros is not None:
+            log = replace(log, price_micros=self.price_micros[kept])
+        return replace(facts, log=log, catalogue=told)
 
     def requests(self, sides: tuple[Side, ...]) -> list[tuple[NDArray[np.int64], Context]]:
         """Requests that say what the action asked for said on those sides; a batch a surface."""
@@ -170,7 +174,9 @@ def retail(seed: int) -> Shop:
         rows = pl.DataFrame({"item_row": np.arange(len(own), dtype=np.int32)})
         return Catalogue(rows.join(told, on="item_row", how="left").sort("item_row"))
 
-    return Shop(data, {"locale": lines["Country"].to_numpy()}, catalogue, repeats=True)
+    said: dict[Side, NDArray[Any]] = {"locale": lines["Country"].to_numpy()}
+    paid = (lines["UnitPrice"].to_numpy() * 1e6).astype(np.int64)
+    return Shop(data, said, catalogue, repeats=True, price_micros=paid)
 
 
 SHOPS: dict[str, Callable[[int], Shop]] = {"lastfm": lastfm, "clicks": clicks, "retail": retail}
