@@ -50,7 +50,7 @@ make_venv() {
 
 install() {
     local what=.
-    [ "$flavour" = base ] || what='.[postgres,redis,deep,tune,curves,dev]'
+    [ "$flavour" = base ] || what='.[postgres,redis,deep,tune,curves,mlflow,dev]'
     echo "habitue: installing pinned dependencies ($flavour), about a minute the first time"
     # --no-compile: byte code is written for what is imported, when it is: 25 s and 130 MB less.
     "$venv/bin/python" -m pip install -qq --disable-pip-version-check --no-compile \
