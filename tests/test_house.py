@@ -24,6 +24,7 @@ DRIVERS = (
     "onnxruntime",
     "optuna",
     "tensorboardX",
+    "mlflow",
 )
 
 

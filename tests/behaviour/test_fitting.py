@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -10,14 +9,12 @@ from typing import Literal
 import numpy as np
 import pytest
 import torch
-from tensorboardX.proto.event_pb2 import Event
 
 from habitue.behaviour.asking import queries, validate
 from habitue.behaviour.beginnings import co_occurrence_vectors
 from habitue.behaviour.checkpoints import Checkpoint
 from habitue.behaviour.config import BehaviourConfig, LossConfig, ScheduleConfig, sized
-from habitue.behaviour.curves import curves_in
-from habitue.behaviour.fitting import Training, Validated, fit
+from habitue.behaviour.fitting import Training, fit
 from habitue.behaviour.learning import with_held_out
 from habitue.behaviour.streams import Windows
 from habitue.behaviour.teaching import Teacher
@@ -166,14 +163,13 @@ def test_the_epoch_that_was_judged_best_is_kept() -> None:
     """Noise is learnt by heart: later epochs are worse, and are not what is handed out."""
     noise = streams([6] * 60, n_items=40)
     training = Training(noise.without_last(1), judged=noise, judged_without=False)
-    told: list[Validated] = []
     hard = SMALL.model_copy(update={
         "dropout": 0.0, "input_dropout": 0.0,
         "schedule": ScheduleConfig(epochs=40, tokens=60, rate=2e-2, validate_every=2,
                                    patience=4, first_validation=0.0),
     })  # fmt: skip
-    fitted = fit(training, hard, told=told.append)
-    best = max(one.ndcg for one in told)
+    fitted = fit(training, hard)
+    best = max(one.ndcg for one in fitted.history)
     assert validate(fitted.network, noise, hard, without_seen=False) == pytest.approx(best)
     assert fitted.epochs < 40, "patience ended it"
 
@@ -223,24 +219,3 @@ def test_sizes_have_names() -> None:
         sized("huge")
     with pytest.raises(ValueError, match="no multiple"):
         BehaviourConfig(dim=10, heads=4)
-
-
-def test_curves_tell_each_validation(tmp_path: Path) -> None:
-    """Read as TensorBoard reads them: records of length, checksum, event, checksum."""
-    walk = rounds(40)
-    training = Training(walk.without_last(1), judged=walk)
-    with curves_in(tmp_path, "run") as told:
-        fitted = fit(training, SMALL, told=told)
-    (file,) = (tmp_path / "run").iterdir()
-    data, at, found = file.read_bytes(), 0, []
-    while at < len(data):
-        (length,) = struct.unpack_from("<Q", data, at)
-        event = Event.FromString(data[at + 12 : at + 12 + length])
-        found += [(value.tag, event.step, value.simple_value) for value in event.summary.value]
-        at += 16 + length
-    assert len(fitted.history) > 1
-    for one in fitted.history:
-        assert ("validation/ndcg_at_10", one.epoch, pytest.approx(one.ndcg)) in found
-        assert ("training/loss", one.epoch, pytest.approx(one.loss)) in found
-    with curves_in(None, "run") as nobody:
-        assert nobody is None

@@ -28,6 +28,14 @@ class Validated:
     ndcg: float  # at 10
     cpu_seconds: float  # of the whole training until then
 
+    def scalars(self) -> dict[str, float]:
+        """It as points of curves, by their names."""
+        return {
+            "training/loss": self.loss,
+            "validation/ndcg_at_10": self.ndcg,
+            "training/cpu_seconds": self.cpu_seconds,
+        }
+
 
 @dataclass(slots=True)
 class Position:
@@ -42,6 +50,7 @@ class Position:
     history: list[Validated] = field(default_factory=list)
     best: list[Tensor] | None = None  # weights
     drawn: dict[str, Any] | None = None  # where the draws of the pass stood
+    run: str = ""  # the name its curves go by
 
     def draw_from(self, rng: np.random.Generator) -> None:
         """Let draws go on where they stood."""
@@ -140,4 +149,4 @@ class Checkpoint:
             self.path.unlink(missing_ok=True)
 
 
-_PLAIN = ("epoch", "batch", "loss", "waited", "cpu_seconds", "learning_seconds")
+_PLAIN = ("epoch", "batch", "loss", "waited", "cpu_seconds", "learning_seconds", "run")

@@ -12,8 +12,10 @@ import torch
 from habitue.behaviour.asking import validate
 from habitue.behaviour.checkpoints import Checkpoint, Position, Validated
 from habitue.behaviour.config import BehaviourConfig
+from habitue.behaviour.curves import Tracking, flat
 from habitue.behaviour.network import Network
 from habitue.behaviour.teaching import Teacher, Training
+from habitue.behaviour.telling import Tell, telling
 
 __all__ = ["Fitted", "Training", "Validated", "fit"]
 
@@ -38,26 +40,27 @@ def fit(
     seed: int = 0,
     checkpoints: Path | None = None,
     progress: Progress | None = None,
-    told: Callable[[Validated], None] | None = None,
+    tracking: Tracking | None = None,
+    run: str = "training",
 ) -> Fitted:
     """Train a network; the epoch with the best validation is kept, the last one without any.
 
     In the folder ``checkpoints`` it is written down every few minutes what a training killed on the
     way goes on from: the same training ends with the same weights.
+
+    ``tracking`` draws its curves as a ``run`` of that name: ``training/loss``,
+    ``validation/ndcg_at_10`` and ``training/cpu_seconds`` by passes, at the end
+    ``validation/best_ndcg_at_10``, too. One that goes on does so in the run it had begun.
     """
     torch.set_num_threads(config.schedule.threads)
     teacher = Teacher(training, config, seed)
     kept = Checkpoint.of(checkpoints, training, config, seed)
     at = kept.load(teacher) or Position()
-    schedule, began = config.schedule, time.process_time() - at.cpu_seconds
-    while at.epoch < schedule.epochs and at.waited < schedule.patience:
-        loss = _pass(teacher, at, kept, began)
-        if progress is not None:
-            progress("epochs", at.epoch, schedule.epochs)
-        if _is_due(at.epoch, training, config):
-            _judge(teacher, at, loss, time.process_time() - began)
-            if told is not None:
-                told(at.history[-1])
+    at.run = at.run or run
+    began = time.process_time() - at.cpu_seconds
+    said = dict(flat({**config.model_dump(mode="json"), "seed": seed}))
+    with telling(tracking, at.run, said) as tell:
+        _passes(teacher, at, kept, began, progress, tell)
     if at.best is not None:
         teacher.put(at.best)
     else:
@@ -68,6 +71,27 @@ def fit(
     return Fitted(
         teacher.network, at.history, spent, at.learning_seconds / max(at.epoch, 1), at.epoch
     )
+
+
+def _passes(
+    teacher: Teacher,
+    at: Position,
+    kept: Checkpoint,
+    began: float,
+    progress: Progress | None,
+    tell: Tell,
+) -> None:
+    """Pass after pass, until it becomes no better."""
+    schedule = teacher.config.schedule
+    while at.epoch < schedule.epochs and at.waited < schedule.patience:
+        loss = _pass(teacher, at, kept, began)
+        if progress is not None:
+            progress("epochs", at.epoch, schedule.epochs)
+        if _is_due(at.epoch, teacher.training, teacher.config):
+            _judge(teacher, at, loss, time.process_time() - began)
+            tell(at.epoch, at.history[-1].scalars())
+    if at.history:
+        tell(at.epoch, {"validation/best_ndcg_at_10": max(one.ndcg for one in at.history)})
 
 
 def _pass(teacher: Teacher, at: Position, kept: Checkpoint, began: float) -> float:

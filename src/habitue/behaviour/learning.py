@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from habitue.behaviour.config import BehaviourConfig
-from habitue.behaviour.curves import curves_in
+from habitue.behaviour.curves import CurvesConfig, tracking_of
 from habitue.behaviour.going_on import Earlier, OtherNetworkError
 from habitue.behaviour.held_out import HeldOut
 from habitue.behaviour.needed import need_torch
@@ -69,7 +69,7 @@ def learn(
     earlier: Earlier | None = None,
     pretrained: Pretrained | None = None,
     progress: Progress | None = None,
-    curves: Path | None = None,
+    curves: CurvesConfig | None = None,
     words_of: WordsOf | None = None,
     listed: NDArray[np.int64] | None = None,
 ) -> Learnt:
@@ -84,13 +84,14 @@ def learn(
     config has a ``student``, that is what is returned; it learns from the larger one, and goes on
     without it.
 
-    A training that was killed goes on from what it wrote into the folder ``checkpoints``. In the
-    folder ``curves`` each training writes a run that TensorBoard draws.
+    A training that was killed goes on from what it wrote into the folder ``checkpoints``. Each
+    training is a run of whoever draws its ``curves``; that of a larger network is one of its own.
 
     The last action of a ``validation_share`` of the shoppers is held out to know when to stop.
-    Raises ``MissingPiece`` where PyTorch is not installed.
+    Raises ``MissingPiece`` where PyTorch is not installed, or what draws the curves.
     """
     need_torch("a behaviour model")
+    tracking = None if curves is None else tracking_of(curves)
     import torch
 
     from habitue.behaviour.distilling import Larger
@@ -131,8 +132,10 @@ def learn(
     )
     seed = int(rng.integers(2**31 - 1))
     run = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{seed}"
-    with ONE_AT_A_TIME, torch.random.fork_rng(), curves_in(curves, run) as watched:
-        fitting = partial(fit, seed=seed, checkpoints=checkpoints, progress=progress, told=watched)
+    with ONE_AT_A_TIME, torch.random.fork_rng():
+        fitting = partial(
+            fit, seed=seed, checkpoints=checkpoints, progress=progress, tracking=tracking, run=run
+        )
         fitted: Fitted | None = None
         larger: Fitted | None = None
         if earlier is not None:
@@ -141,7 +144,7 @@ def learn(
         went_on = fitted is not None
         if fitted is None:
             anew = replace(training, earlier=None)
-            fitted = fitting(anew, config)
+            fitted = fitting(anew, config, run=run if config.student is None else f"{run}-larger")
             if config.student is not None:
                 larger = fitted
                 anew = replace(

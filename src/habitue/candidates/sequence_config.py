@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from habitue.behaviour.config import BehaviourConfig
+from habitue.behaviour.curves import CurvesConfig
 from habitue.candidates.item_space import SpaceConfig
 from habitue.candidates.vectors import VectorConfig
 
@@ -39,8 +40,10 @@ class SequenceConfig(BaseModel):
     checkpoints: Path | None = Field(
         default=None, description="folder that a training killed on the way goes on from"
     )
-    curves: Path | None = Field(
-        default=None, description="folder of the curves of each training, for TensorBoard"
+    curves: CurvesConfig | None = Field(
+        default=None,
+        description="where curves of each training go: a folder, for TensorBoard, or a table with "
+        '`to` ("tensorboard", "mlflow")',
     )
     validation_share: float = Field(
         default=0.1,
