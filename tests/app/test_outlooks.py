@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from habitue.app import open_shop
+from habitue.app import open_shop, returning
 from habitue.errors import NotFound
-from habitue.facts import Action, Consent
+from habitue.facts import Action, ActionKind, Consent, Context
+from habitue.facts.meaning import read_as
 from tests.app.worlds import NOW_MS, SMALL_TRAINING, tell
 
 DAY = 86_400_000
@@ -81,6 +82,52 @@ def test_consent_withdrawn_takes_the_outlook_away(shop) -> None:
     assert "gil" not in set(shop.outlooks()["shopper"])
     with pytest.raises(NotFound):
         shop.outlook("nobody")
+
+
+class Listening:
+    """A network that says nothing, and notes what it is asked."""
+
+    foretells = True
+
+    def __init__(self) -> None:
+        self.heard: dict[int, list[tuple[int, int, float]]] = {}
+        self.together: list[int] = []
+
+    def foretold(self, context: Context) -> None:
+        self.together.append(len(context))
+        for b, row in enumerate(context.shopper_row.tolist()):
+            there = context.recent_item[b] >= 0
+            there &= context.recent_kind[b] != ActionKind.not_interested  # never forgotten of one
+            self.heard[row] = list(
+                zip(
+                    context.recent_item[b, there].tolist(),
+                    context.recent_kind[b, there].tolist(),
+                    context.recent_age_days[b, there].round(4).tolist(),
+                    strict=True,
+                )
+            )
+
+
+@pytest.mark.parametrize("taken", [(), ("add_to_cart",)])
+def test_a_network_hears_of_all_what_it_hears_of_one(shop, monkeypatch, taken) -> None:
+    """Actions read as the shop means them, whatever stands for a purchase."""
+    counters = shop.parts.live.counters
+    monkeypatch.setattr(counters, "taken", taken)
+    monkeypatch.setattr(counters, "_table", read_as(taken))
+    monkeypatch.setattr(returning, "_TOGETHER", 64)
+    all_at_once, one_by_one = Listening(), Listening()
+    monkeypatch.setattr(returning, "_foretelling", lambda parts: [all_at_once])
+    frame = shop.outlooks(now_ms=NOW_MS)
+    assert not any(name.startswith("network_") for name in frame.columns), "it said nothing"
+    assert max(all_at_once.together) == 64
+    monkeypatch.setattr(returning, "_foretelling", lambda parts: [one_by_one])
+    for shopper in frame["shopper"].head(60):
+        shop.outlook(shopper, now_ms=NOW_MS)
+    assert one_by_one.together == [1] * 60
+    for row, told in one_by_one.heard.items():
+        assert told == all_at_once.heard[row]
+    kinds = {kind for told in one_by_one.heard.values() for _, kind, _ in told}
+    assert (int(ActionKind.add_to_cart) in kinds) == (not taken)
 
 
 def test_an_evaluation_holds_outlooks_beside_the_plain_answer(shop) -> None:

@@ -142,6 +142,8 @@ def test_what_else_a_network_foretells_is_told_where_it_serves(tmp_path: Path) -
     weights = {"next_kind": 1.0, "comes_back": 1.0}
     heads = {**source["behaviour"], "head_weights": weights}
     overrides["training.sources"][2] = {**source, "behaviour": heads}  # type: ignore[index]
+    overrides |= {"training.outlook.least_returns": 20, "training.outlook.horizon_days": 14,
+                  "training.outlook.history_days": 20}  # fmt: skip
     with open_shop(store, overrides=overrides) as shop:
         world = tell(shop, build_world(NOW_MS, seed=3, config=SMALL))
         shopper = str(world.action_table["shopper"][-1])
@@ -160,14 +162,36 @@ def test_what_else_a_network_foretells_is_told_where_it_serves(tmp_path: Path) -
         wide = Console(width=200, record=True, file=io.StringIO())
         wide.print(outlook_table(looked))
         assert "acts next" in wide.export_text()
+        the_frame_says_what_each_network_outlook_says(shop, NOW_MS + 60_000)
         shop.ingest([Consent(shopper="guy", denied=["personalisation"], at=NOW_MS)])
         assert shop.outlook("guy").network is None
+        assert "guy" not in set(shop.outlooks()["shopper"])
     there = told_elsewhere(OUTLOOK, store, shopper, overrides)
     assert there["source"] == "sequence"
     assert not there["torch"]
     assert there["next_kind"] == pytest.approx(here.next_kind, abs=1e-3)
     assert there["within"] == pytest.approx(here.purchase_within_30_days, abs=1e-3)
     assert there["measured"].keys() >= {"next_kind_logloss", "plain_next_kind_logloss"}
+
+
+def the_frame_says_what_each_network_outlook_says(shop: Shop, now_ms: int) -> None:
+    """Also of who never ordered; whatever length their pasts have in a batch."""
+    frame = shop.outlooks(now_ms=now_ms)
+    assert frame["shopper"].is_unique().all()
+    assert {"guy"} < set(frame["shopper"])
+    assert frame.filter(shopper="guy")["orders"].to_list() == [0]
+    assert frame.filter(shopper="guy")["purchase_within_30_days"].to_list() == [None]
+    for row in frame.iter_rows(named=True):
+        one = shop.outlook(row["shopper"], now_ms=now_ms).network
+        assert one is not None
+        assert one.next_kind is not None
+        assert row["network_next_kind"] == max(one.next_kind, key=one.next_kind.__getitem__)
+        chance = max(one.next_kind.values())
+        assert row["network_next_kind_chance"] == pytest.approx(chance, abs=1e-5)
+        for name in ("purchase_within_7_days", "purchase_within_90_days", "expected_return_days"):
+            value, single = row[f"network_{name}"], getattr(one, name)
+            assert (value is None) == (single is None), name
+            assert value is None or value == pytest.approx(single, rel=1e-4), name
 
 
 def told(shop: Shop) -> str:

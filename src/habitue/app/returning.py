@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -16,7 +17,9 @@ from habitue.behaviour.outlook import OutlookLearner, OutlookMeasured, OutlookMo
 from habitue.behaviour.returning import NetworkOutlook, Outlook, outlook_columns, outlook_of
 from habitue.candidates.contract import ForetellingSource
 from habitue.errors import SnapshotError
+from habitue.facts import ActionLog
 from habitue.portraits import ItemColumns
+from habitue.portraits.contexts import ShopperIndex, contexts_as_of
 from habitue.slates.live import Asked
 from habitue.slates.live_tail import as_they_are
 from habitue.training.dataset import ShopFacts, log_of_shopper
@@ -29,6 +32,7 @@ __all__ = ["OUTLOOK", "foretell", "foretell_all", "learn_outlook", "measure_outl
 
 OUTLOOK: Final = "outlook"
 """In a snapshot's folder: when customers come back."""
+_TOGETHER: Final = 512  # shoppers a network is asked about at once
 
 
 def learn_outlook(
@@ -87,31 +91,64 @@ def foretell(parts: Parts, shopper: str, now_ms: int) -> Outlook:
 
 def _by_network(parts: Parts, shopper: str, now_ms: int) -> NetworkOutlook | None:
     """What the first source that was taught more than the next item says; None without one."""
-    answering = parts.switch.current
-    sources = as_they_are(answering.pipeline.sources) if answering.name else []
-    foretelling = [one for one in sources if isinstance(one, ForetellingSource)]
+    foretelling = _foretelling(parts)
     if not foretelling:
         return None
     context = parts.live.context(Asked("home", now_ms, shopper)).context
-    said = (one.network_outlook(context) for one in foretelling)
-    return next((one for one in said if one is not None), None)
+    said = (one.foretold(context) for one in foretelling)
+    return next((one.first() for one in said if one is not None), None)
 
 
 def foretell_all(parts: Parts, now_ms: int) -> pl.DataFrame:
-    """The outlooks of all customers who allow personalisation, with their ids.
+    """The outlooks of all who allow personalisation and ordered, with their ids.
 
-    Empty, with the same columns, until a snapshot has learnt when customers come back.
+    Where a network was taught more than the next item, of whom it knows anything, too: its columns
+    are ``network_...``. Without rows until a snapshot has learnt either. Costs O(N) for the log,
+    and for each shopper what the network costs to ask.
     """
     facts = facts_read(parts)
-    columns = ItemColumns.of(facts.as_of(now_ms).catalogue)
-    past = _past(parts, facts, columns)
-    model = _model(parts)
-    if model is None:
-        return pl.DataFrame(schema={"shopper": pl.String})
-    frame = outlook_columns(past, model, now_ms)
+    known = facts.as_of(now_ms)
+    frame = pl.DataFrame(schema={"shopper_row": pl.Int32})
+    if (model := _model(parts)) is not None:
+        past = _past(parts, facts, ItemColumns.of(known.catalogue))
+        frame = outlook_columns(past, model, now_ms)
+    by_network = _all_by_network(parts, known.log, now_ms)
+    if by_network is not None:
+        frame = frame.join(by_network, on="shopper_row", how="full", coalesce=True)
+        frame = frame.with_columns(pl.col("^orders$").fill_null(0)).sort("shopper_row")
     ids = np.array([*parts.store.shopper_ids(), None], dtype=object)
     named = pl.Series("shopper", ids[frame["shopper_row"].to_numpy()], dtype=pl.String)
     return frame.select(named, pl.exclude("shopper_row"))
+
+
+def _all_by_network(parts: Parts, log: ActionLog, now_ms: int) -> pl.DataFrame | None:
+    """What ``_by_network`` says of each shopper, as columns; None where it says nothing of any."""
+    foretelling = _foretelling(parts)
+    if not foretelling:
+        return None
+    as_read = replace(log, kind=parts.live.counters.read(log.kind))
+    index, length = ShopperIndex.of(as_read), parts.settings.training.recent_length
+    n_actions = np.diff(index.indptr)
+    who = np.argsort(n_actions, kind="stable").astype(np.int32)  # as much to read in each batch
+    who = who[n_actions[who] > 0]
+    found = []
+    for first in range(0, len(who), _TOGETHER):
+        some = who[first : first + _TOGETHER]
+        context = contexts_as_of(
+            index, some, np.full(len(some), now_ms), surface="home", length=length
+        )
+        said = (one.foretold(context) for one in foretelling)
+        found += [one.columns(some) for one in said if one is not None]
+    if not found:
+        return None
+    return pl.concat(found).unique("shopper_row", keep="first", maintain_order=True)
+
+
+def _foretelling(parts: Parts) -> list[ForetellingSource]:
+    """The sources that answer now and were taught more than the next item."""
+    answering = parts.switch.current
+    sources = as_they_are(answering.pipeline.sources) if answering.name else []
+    return [one for one in sources if isinstance(one, ForetellingSource) and one.foretells]
 
 
 def _past(parts: Parts, facts: ShopFacts, columns: ItemColumns) -> Past:

@@ -365,7 +365,8 @@ class Shop:
         """The outlooks of all customers who allow personalisation, a row each.
 
         The columns are those of ``habitue.behaviour.returning.Outlook``; no rows until a snapshot
-        has learnt when customers come back.
+        has learnt when customers come back. A network with ``head_weights`` adds columns
+        ``network_...``, and a row of each shopper it knows who never ordered.
         """
         from habitue.app.returning import foretell_all
 

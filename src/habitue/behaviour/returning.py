@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
@@ -18,7 +19,15 @@ from habitue.facts import ActionLog
 from habitue.portraits.orders import value_of_lines
 from habitue.portraits.portrait import OrderSeen
 
-__all__ = ["HEAD_FIGURES", "NetworkOutlook", "Outlook", "Pull", "outlook_columns", "outlook_of"]
+__all__ = [
+    "HEAD_FIGURES",
+    "NetworkForetold",
+    "NetworkOutlook",
+    "Outlook",
+    "Pull",
+    "outlook_columns",
+    "outlook_of",
+]
 
 HEAD_FIGURES: Final = (
     "next_kind_accuracy", "plain_next_kind_accuracy", "next_kind_logloss",
@@ -27,6 +36,13 @@ HEAD_FIGURES: Final = (
 """What is measured of a network's other heads, by name."""
 _WITHIN: Final = (7, 30, 90)
 _EARLY, _MIDDLE, _LATE = 0.1, 0.5, 0.9
+_BY_NETWORK: Final = {
+    "shopper_row": pl.Int32,
+    **{f"network_purchase_within_{days}_days": pl.Float64 for days in _WITHIN},
+    "network_expected_return_days": pl.Float64,
+    "network_next_kind": pl.String,
+    "network_next_kind_chance": pl.Float64,
+}
 
 
 class Pull(msgspec.Struct, frozen=True):
@@ -55,22 +71,50 @@ class NetworkOutlook(msgspec.Struct, frozen=True):
     measured: dict[str, float] = {}
     """How right it was on shoppers held out when it was trained, beside the plain answers."""
 
-    @classmethod
-    def of(
-        cls,
-        source: str,
-        chance: Mapping[str, float] | None,
-        hazard: NDArray[np.float64] | None,
-        measured: Mapping[str, float],
-    ) -> NetworkOutlook:
-        """Of the ``chance`` of each kind and the ``hazard`` (n_steps,) of a purchase."""
-        kinds = None if chance is None else dict(chance)
-        if hazard is None:
-            return cls(source, kinds, measured=dict(measured))
-        told = Foretold(np.empty(0), survival_of(hazard[None, :]))
+
+@dataclass(frozen=True, slots=True)
+class NetworkForetold:
+    """The same of the shoppers of B requests, of K of whom anything is known."""
+
+    source: str
+    known: NDArray[np.bool_]  # (B,)
+    kinds: tuple[str, ...]
+    chance: NDArray[np.floating] | None  # (K, n_kinds) None where it was not taught
+    hazard: NDArray[np.float64] | None  # (K, n_steps) of a purchase; None likewise
+    measured: dict[str, float]
+
+    def first(self) -> NetworkOutlook | None:
+        """What is foretold of the first request; None where nothing is known of its shopper."""
+        if not self.known[0]:
+            return None
+        kinds = None
+        if self.chance is not None:
+            kinds = dict(zip(self.kinds, self.chance[0].tolist(), strict=True))
+        if self.hazard is None:
+            return NetworkOutlook(self.source, kinds, measured=self.measured)
+        told = _of_hazard(self.hazard[:1])
         week, month, quarter = (float(told.within(days)[0]) for days in _WITHIN)
         back = _or_none(told.days_until(_MIDDLE)[0])
-        return cls(source, kinds, week, month, quarter, back, dict(measured))
+        return NetworkOutlook(self.source, kinds, week, month, quarter, back, self.measured)
+
+    def columns(self, shopper_row: NDArray[np.int32]) -> pl.DataFrame:
+        """A row for each of ``shopper_row`` (B,) of whom anything is known, in their order.
+
+        Columns are ``shopper_row`` and those of ``NetworkOutlook``, named ``network_...``; of the
+        kinds the likeliest, ``network_next_kind``, and ``network_next_kind_chance``. Null where it
+        was not taught.
+        """
+        columns = dict.fromkeys(_BY_NETWORK, None) | {"shopper_row": shopper_row[self.known]}
+        if self.chance is not None:
+            columns["network_next_kind"] = np.array(self.kinds)[self.chance.argmax(axis=1)]
+            columns["network_next_kind_chance"] = self.chance.max(axis=1).astype(np.float64)
+        if self.hazard is not None:
+            told = _of_hazard(self.hazard)
+            for days in _WITHIN:
+                columns[f"network_purchase_within_{days}_days"] = told.within(days)
+            columns["network_expected_return_days"] = told.days_until(_MIDDLE)
+        frame = pl.DataFrame(columns, schema=_BY_NETWORK)
+        return frame.with_columns(pl.col("network_expected_return_days").fill_nan(None))
 
 
 class Outlook(msgspec.Struct, frozen=True):
@@ -195,6 +239,11 @@ def _return_days(told: Foretold) -> dict[str, NDArray[np.float64]]:
         "return_days_low": told.days_until(_EARLY),
         "return_days_high": told.days_until(_LATE),
     }
+
+
+def _of_hazard(hazard: NDArray[np.float64]) -> Foretold:
+    """What a hazard (S, n_steps) of a purchase says."""
+    return Foretold(np.empty(0), survival_of(hazard))
 
 
 def _gaps(standing: Standing) -> NDArray[np.float64]:

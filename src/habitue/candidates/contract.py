@@ -16,7 +16,7 @@ from habitue.candidates.layout import plain
 from habitue.facts import ActionLog, Catalogue, Context, Links, Triples
 
 if TYPE_CHECKING:
-    from habitue.behaviour.returning import NetworkOutlook
+    from habitue.behaviour.returning import NetworkForetold
 
 __all__ = [
     "ContinuingLearner",
@@ -120,8 +120,13 @@ class EmbeddingSource(Source, Protocol):
 class ForetellingSource(Source, Protocol):
     """A source whose network may have been taught more than the next item."""
 
-    def network_outlook(self, context: Context) -> NetworkOutlook | None:
-        """What else it foretells of the one request; None where there is nothing."""
+    @property
+    def foretells(self) -> bool:
+        """Whether it was."""
+        ...
+
+    def foretold(self, context: Context) -> NetworkForetold | None:
+        """What else it foretells of each request; None where there is nothing of any."""
         ...
 
 

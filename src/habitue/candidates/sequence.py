@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from habitue.behaviour.going_on import Earlier
 from habitue.behaviour.held_out import HeldOut
 from habitue.behaviour.requests import Read, RequestReader
-from habitue.behaviour.returning import HEAD_FIGURES, NetworkOutlook
+from habitue.behaviour.returning import HEAD_FIGURES, NetworkForetold
 from habitue.behaviour.said import SaidReader
 from habitue.behaviour.served import Encoder, OnnxEncoder, load_encoder
 from habitue.behaviour.transfer import Pretrained
@@ -98,22 +98,30 @@ class SequenceSource(PreparingSource):
         """NDCG@10 of what shoppers did next, asked of what serves."""
         return held_out.ndcg(self._asked(held_out.tokens), self.search.everything())
 
-    def network_outlook(self, context: Context) -> NetworkOutlook | None:
-        """What the network foretells of the one request beside the next item.
+    @property
+    def foretells(self) -> bool:
+        """Whether the network was taught more than the next item."""
+        return self.config.behaviour.head_weights.any
 
-        None of whom nothing is known, and where the network was not taught it.
+    def foretold(self, context: Context) -> NetworkForetold | None:
+        """What the network foretells of each request beside the next item.
+
+        None where nothing is known of any, and where the network was not taught it.
         """
-        tokens, weights = self._reader.read(context), self.config.behaviour.head_weights
-        if not weights.any or tokens.end[0] < 0:
+        weights, tokens = self.config.behaviour.head_weights, self._reader.read(context)
+        known = tokens.end >= 0
+        if not weights.any or not known.any():
             return None
+        tokens = tokens.take(np.flatnonzero(known))
         told = self.encoder.told(self._vectors_of(tokens.item_row), tokens)
         if told is None:
             return None
-        names = [NAMES[code] for code in self.config.behaviour.codes]
-        return NetworkOutlook.of(
+        return NetworkForetold(
             self.name,
-            dict(zip(names, told.kind[0].tolist(), strict=True)) if weights.next_kind else None,
-            told.comes[0].astype(np.float64) if weights.comes_back else None,
+            known,
+            tuple(NAMES[code] for code in self.config.behaviour.codes),
+            told.kind if weights.next_kind else None,
+            told.comes.astype(np.float64) if weights.comes_back else None,
             {name: self.measured[name] for name in HEAD_FIGURES if name in self.measured},
         )
 
