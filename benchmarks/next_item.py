@@ -1,12 +1,13 @@
 """How long the source ``sequence`` takes to say what comes next: 200 of 100k items, one request.
 
-    python -m benchmarks.next_item [--items N] [--requests N] [--dims 64 128]
+    python -m benchmarks.next_item [--items N] [--requests N] [--dims 64 128] [--heard]
 
 A made-up shop of clusters: a shopper walks a cluster's items in order and changes it now and then.
 The network is trained for a pass, written down, and read back as a serving process reads it (ONNX
 Runtime, no PyTorch). A request is the last 50 actions of a shopper; ``propose`` is timed whole, one
 request at a time, on one thread. "CPU" is the thread's own time, which other processes disturb
-less than the clock.
+less than the clock. With ``--heard`` items have titles, and a request names its platform and three
+words searched, as what the network learnt from did.
 """
 
 from __future__ import annotations
@@ -15,20 +16,23 @@ import argparse
 import os
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.leave_one_out import Shoppers, contexts, shoppers_of, training_facts
 from habitue.behaviour.config import BehaviourConfig, LossConfig, ScheduleConfig
+from habitue.candidates.contract import TrainingFacts
 from habitue.candidates.roster import learner_of, load_source, warm
 from habitue.candidates.sequence import SequenceConfig
-from habitue.facts import MS_PER_DAY, Context
+from habitue.facts import MS_PER_DAY, Catalogue, Circumstances, Context, Vocabulary
 from habitue.portraits import pick
 
 CLUSTER = 100  # items
@@ -53,6 +57,44 @@ def shop(n_items: int, n_shoppers: int, *, least: int = LENGTH + 2, seed: int = 
     return shoppers_of(item, length, days * MS_PER_DAY)
 
 
+def titles(n_items: int) -> Catalogue:
+    """Each item by its place among thousands of words: its cluster, a kind, a number."""
+    nothing = pl.Series([None] * n_items, dtype=pl.String)
+    frame = pl.DataFrame(
+        {
+            "item_row": np.arange(n_items, dtype=np.int32),
+            "id": [str(one) for one in range(n_items)],
+            "title": [title_of(one) for one in range(n_items)],
+            **dict.fromkeys(("description", "brand", "product_type", "attributes"), nothing),
+            "price_micros": pl.Series([None] * n_items, dtype=pl.Int64),
+        }
+    )
+    return Catalogue(frame)
+
+
+def title_of(item: int) -> str:
+    """Three words."""
+    return f"shelf{item // CLUSTER} kind{item % CLUSTER} colour{item % 37}"
+
+
+def heard_of(facts: TrainingFacts) -> TrainingFacts:
+    """The same, each action on one of two platforms, after a search by the item's title."""
+    n, items = len(facts.log), np.unique(facts.log.item_row)
+    nothing = np.zeros(n, np.int16)
+    said = Circumstances(
+        surface=nothing,
+        platform=(facts.log.shopper_row % 2 + 1).astype(np.int16),
+        device=nothing,
+        locale=nothing,
+        words=(np.searchsorted(items, facts.log.item_row) + 1).astype(np.int32),
+        vocabulary=Vocabulary(
+            platform=("", "web", "app"), words=("", *(title_of(one) for one in items.tolist()))
+        ),
+    )
+    log = replace(facts.log, circumstances=said)
+    return replace(facts, log=log, catalogue=titles(facts.log.n_items))
+
+
 def one_by_one(contexts_: list[Context], ask: object) -> tuple[NDArray[np.float64], float]:
     """Wall seconds of each request, and the thread's own seconds of one on average."""
     assert callable(ask)
@@ -74,19 +116,27 @@ def main() -> None:
     parser.add_argument("--shoppers", type=int, default=4_000)
     parser.add_argument("--requests", type=int, default=2_000)
     parser.add_argument("--dims", type=int, nargs="*", default=[64, 128])
+    parser.add_argument("--heard", action="store_true", help="platform and words searched")
     arguments = parser.parse_args()
     warm()
     data = shop(arguments.items, arguments.shoppers)
     facts = training_facts(data)
     everyone = contexts(data)
     asked = [pick(everyone, np.array([x % len(everyone)])) for x in range(arguments.requests)]
+    if arguments.heard:
+        facts = heard_of(facts)
+        sought = np.random.default_rng(1).integers(0, arguments.items, len(asked)).tolist()
+        asked = [
+            replace(one, platform=("app",), query=(title_of(item),))
+            for one, item in zip(asked, sought, strict=True)
+        ]
     table = Table(title=f"top {N} of {arguments.items:,} items, one request of {LENGTH} actions")
     for name in ("", "p50 ms", "p99 ms", "CPU ms", "recall@100"):
         table.add_column(name, justify="left" if not name else "right")
     for dim in arguments.dims:
         config = SequenceConfig(
             behaviour=BehaviourConfig(
-                kinds=("purchase",), dim=dim, length=LENGTH, content=False,
+                kinds=("purchase",), dim=dim, length=LENGTH, content=arguments.heard,
                 loss=LossConfig(negatives=512), schedule=ScheduleConfig(epochs=2, tokens=4000),
             ),
             validation_share=0.01,

@@ -196,7 +196,7 @@ class BehaviourConfig(BaseModel):
         default=0.0, ge=0, lt=1, description="share of the actions read without their item"
     )
     asked_by: tuple[Side, ...] = Field(
-        default=(),
+        default=("platform", "words"),
         description="what a request says that is read, too: surface, platform, device, locale, "
         "words (those searched)",
     )

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from habitue.behaviour.requests import Read
 from habitue.errors import MissingPiece
+from habitue.facts import SIDES, Side
 
 __all__ = [
     "FORETOLD",
@@ -45,6 +46,11 @@ class Told:
 
 class Encoder(Protocol):
     """Turns what was read into queries."""
+
+    @property
+    def hears(self) -> frozenset[Side]:
+        """What it reads of what a request says."""
+        ...
 
     def queries(
         self,
@@ -80,6 +86,11 @@ class OnnxEncoder:
     def graphs(self) -> Mapping[str, bytes]:
         """The graphs it was made of."""
         return self._graphs
+
+    @property
+    def hears(self) -> frozenset[Side]:
+        """What its graph has an input for."""
+        return frozenset(side for side in SIDES if side in self._fed)
 
     def queries(
         self,
@@ -122,6 +133,8 @@ class OnnxEncoder:
 
 class SilentEncoder:
     """What nothing could be learnt for: it expects nothing."""
+
+    hears: frozenset[Side] = frozenset()
 
     def graphs(self) -> Mapping[str, bytes]:
         """No graphs."""

@@ -13,6 +13,7 @@ from habitue.behaviour.network import Inputs, Network
 from habitue.behaviour.requests import Read
 from habitue.behaviour.served import HEADS, NETWORK, Told
 from habitue.behaviour.streams import Streams
+from habitue.facts import SIDES, Side
 
 __all__ = ["TorchEncoder", "vectors_of", "weights_of"]
 
@@ -33,6 +34,13 @@ class TorchEncoder:
             if self.network.heads is not None:
                 self._graphs[HEADS] = exported(self.network, heads=True)
         return self._graphs
+
+    @property
+    def hears(self) -> frozenset[Side]:
+        """What the network was taught to read of what a request says."""
+        hearing = self.network.hearing
+        inputs = () if hearing is None else hearing.inputs
+        return frozenset(side for side in SIDES if side in inputs)
 
     @torch.no_grad()
     def queries(

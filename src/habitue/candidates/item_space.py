@@ -22,6 +22,7 @@ from habitue.candidates.item_terms import (
     price_terms,
     raw_terms,
     terms_of,
+    terms_of_words,
 )
 from habitue.candidates.layout import sealed
 from habitue.facts import Catalogue
@@ -96,9 +97,7 @@ class ItemSpace:
 
     def reduce(self, weighed: sp.csr_matrix) -> NDArray[np.float32]:
         """Unit vectors of items already weighed."""
-        vectors = weighed @ self._directions
-        length = np.linalg.norm(vectors, axis=1, keepdims=True)
-        return np.where(length > 1e-6, vectors / np.maximum(length, 1e-6), 0).astype(np.float32)
+        return _units(weighed @ self._directions)
 
     def of_words(self, texts: Sequence[str | None]) -> NDArray[np.float32]:
         """Unit vectors (n, dim) of words searched, as of items with such titles.
@@ -107,8 +106,11 @@ class ItemSpace:
         """
         if len(texts) > _PLAINLY:
             return self.vectors(pl.DataFrame({"title": pl.Series(texts, dtype=pl.String)}))
-        told = (terms_of({"title": text}, description_weight=0.0) for text in texts)
-        return self.reduce(self._scaled(*self._numbered(told), len(texts)))
+        at, number, value = self._numbered(terms_of_words(text) for text in texts)
+        value = value * self._rarity[number] * self.config.text_weight
+        found = np.zeros((len(texts), self.dim), np.float32)
+        np.add.at(found, at, value[:, None].astype(np.float32) * self._directions[number])
+        return _units(found)
 
     def weigh(self, frame: pl.DataFrame) -> sp.csr_matrix:
         """The weighted terms (n, n_terms) of items, before they are reduced."""
@@ -232,6 +234,11 @@ def told_of(
     content = np.zeros((n_items, space.dim), np.float32)
     content[: frame.height] = vectors
     return space, content
+
+
+def _units(vectors: NDArray[Any]) -> NDArray[np.float32]:
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.where(length > 1e-6, vectors / np.maximum(length, 1e-6), 0).astype(np.float32)
 
 
 def _all_terms(

@@ -32,6 +32,7 @@ __all__ = [
     "raw_terms",
     "spellings",
     "terms_of",
+    "terms_of_words",
 ]
 
 TEXT, ATTRIBUTE, PRICE = 0, 1, 2
@@ -107,10 +108,7 @@ def terms_of(
     item: Mapping[str, Any], *, description_weight: float
 ) -> Iterator[tuple[int, str, float]]:
     """The same of one item, given by its fields: blocks, terms and values."""
-    title = tokens_of(item.get("title"))
-    counted: dict[str, int] = {}
-    for token in title + [f"{a} {b}" for a, b in pairwise(title)]:
-        counted[token] = counted.get(token, 0) + _THOUSANDTHS
+    counted = _counted(item.get("title"))
     if description_weight > 0:
         for token in tokens_of(item.get("description")):
             counted[token] = counted.get(token, 0) + round(description_weight * _THOUSANDTHS)
@@ -118,6 +116,21 @@ def terms_of(
         yield TEXT, term, math.log1p(times / _THOUSANDTHS)
     for term in attributes_of(item):
         yield ATTRIBUTE, term, 1.0
+
+
+def terms_of_words(text: str | None) -> Iterator[tuple[int, str, float]]:
+    """The same of words searched, as of an item with such a title."""
+    for term, times in _counted(text).items():
+        yield TEXT, term, math.log1p(times / _THOUSANDTHS)
+
+
+def _counted(title: str | None) -> dict[str, int]:
+    """How often each word and pair of words stands in a title, in thousandths."""
+    words = tokens_of(title)
+    counted: dict[str, int] = {}
+    for token in words + [f"{a} {b}" for a, b in pairwise(words)]:
+        counted[token] = counted.get(token, 0) + _THOUSANDTHS
+    return counted
 
 
 def attributes_of(item: Mapping[str, Any]) -> set[str]:

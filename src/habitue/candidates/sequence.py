@@ -84,11 +84,9 @@ class SequenceSource(PreparingSource):
         self.prices = prices
         behaviour = config.behaviour
         words_of = None if space is None else space.of_words
-        said = SaidReader(behaviour.asked_by, self.names, words_of)
-        self._reader = RequestReader(
-            codes_of(behaviour.kinds), behaviour.length, said if behaviour.asked_by else None,
-            None if prices is None else prices.read,
-        )  # fmt: skip
+        said = SaidReader(encoder.hears, self.names, words_of) if encoder.hears else None
+        priced = None if prices is None else prices.read
+        self._reader = RequestReader(codes_of(behaviour.kinds), behaviour.length, said, priced)
 
     def queries(self, context: Context) -> NDArray[np.float32]:
         """What is expected next of each request: (B, dim), 0 where nothing is known."""
