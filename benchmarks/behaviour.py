@@ -23,7 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import fused
 from benchmarks.beauty import BOUGHT, BUYS, CONFIG, FORGETTING, LINEAR, read_beauty
 from benchmarks.leave_one_out import (
     BATCH,
@@ -59,7 +60,6 @@ from habitue.candidates.user_knn import UserKnnConfig
 from habitue.facts import MS_PER_DAY, Catalogue
 from habitue.metrics.ranks import hit_of_rank, mean_rank, ndcg_of_rank
 from habitue.portraits import pick
-from habitue.ranking.lambdamart import LambdaMartConfig, LambdaMartLearner, RankingSet
 from tests.needs import data_folder
 
 BEAUTY = BehaviourConfig(
@@ -77,7 +77,6 @@ TOWERS = TwoTowerConfig(  # chosen on the validation item: tried_two_tower.md
     kinds=BUYS, unnamed=0.0, schedule=TowerScheduleConfig(validation_share=0.02)
 )
 ALONE = ("wide", "two_tower", "additive")  # peers, not among what is fused
-PROPOSED = 100  # candidates of each source that the fused order chooses from
 
 
 class Fitted:
@@ -133,76 +132,32 @@ def ranks(data: Shoppers, scores: Scores, asked: int = 1) -> NDArray[np.float64]
     return np.concatenate(found)
 
 
-def candidates(
-    fitted: Fitted, asked: int, names: list[str]
-) -> tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.int64]]:
-    """Features, items and group sizes of the union of what the sources propose."""
-    data = fitted.data
-    _, seen = asked_of(data, asked)
-    popularity = np.log1p(np.bincount(data.upto(2)[1], minlength=data.n_items))
-    x, items, sizes = [], [], []
-    for shoppers in batches(data):
-        every = []
-        for name in names:
-            score = np.array(fitted.scores(name, asked)(shoppers), np.float32)
-            score[seen[shoppers].nonzero()] = -np.inf
-            every.append(score)
-        chosen = np.zeros(every[0].shape, np.bool_)
-        places = []
-        for score in every:
-            best = np.argpartition(-score, PROPOSED, axis=1)[:, :PROPOSED]
-            order = np.take_along_axis(
-                best, np.argsort(-np.take_along_axis(score, best, 1), axis=1), 1
-            )
-            place = np.full(score.shape, PROPOSED, np.float32)
-            np.put_along_axis(place, order, np.arange(PROPOSED, dtype=np.float32)[None, :], 1)
-            np.put_along_axis(chosen, order, np.ones((1, 1), np.bool_), 1)
-            places.append(place)
-        chosen &= np.isfinite(every[0])
-        row, item = np.nonzero(chosen)
-        had = np.asarray(seen[shoppers].sum(axis=1)).ravel()
-        top = [score.max(axis=1)[row] for score in every]
-        columns = [score[row, item] for score in every] + [place[row, item] for place in places]
-        columns += [score[row, item] - best for score, best in zip(every, top, strict=True)]
-        columns += [popularity[item], had[row]]
-        x.append(np.stack(columns, axis=1).astype(np.float32))
-        items.append(item.astype(np.int32))
-        sizes.append(np.bincount(row, minlength=shoppers.stop - shoppers.start))
-    return np.concatenate(x), np.concatenate(items), np.concatenate(sizes)
-
-
 def fused_ranks(fitted: Fitted, names: list[str], seed: int) -> NDArray[np.float64]:
     """The ranks of the test items in the order learnt on the validation items."""
     data = fitted.data
-    x, items, sizes = candidates(fitted, 2, names)
-    target, _ = asked_of(data, 2)
-    grade = (items == np.repeat(target, sizes)).astype(np.int8) * 3
-    group = np.repeat(np.arange(len(sizes)), sizes)
-    answered = np.bincount(group, grade, minlength=len(sizes)) > 0
-    kept = answered[group]
-    # a third of the rest is enough to tell right from wrong
-    kept &= (grade > 0) | (np.random.default_rng(seed).random(len(kept)) < 0.34)
-    config = LambdaMartConfig(
-        rounds=250, leaves=31, learning_rate=0.05, min_leaf_rows=200, truncation=10,
-        feature_share=0.6,
-    )  # fmt: skip
-    told = RankingSet(
-        x[kept], grade[kept], np.bincount(group[kept], minlength=len(sizes))[answered],
-        tuple(f"f{c}" for c in range(x.shape[1])),
-    )  # fmt: skip
-    ranker = LambdaMartLearner(config).fit(told, np.random.default_rng(seed))
-    x, items, sizes = candidates(fitted, 1, names)
-    score = ranker.forest.predict(x)
-    first = np.cumsum(sizes) - sizes
+    popularity = np.log1p(np.bincount(data.upto(2)[1], minlength=data.n_items))
 
-    def scores(shoppers: slice) -> NDArray[np.float32]:
-        out = np.full((shoppers.stop - shoppers.start, data.n_items), -1e6, np.float32)
-        for place, shopper in enumerate(range(shoppers.start, shoppers.stop)):
-            rows = slice(first[shopper], first[shopper] + sizes[shopper])
-            out[place, items[rows]] = score[rows]
-        return out
+    def found(asked: int) -> Iterator[fused.Candidates]:
+        _, seen = asked_of(data, asked)
+        had = np.asarray(seen.sum(axis=1)).ravel()
 
-    return ranks(data, scores)
+        def unseen(name: str) -> Scores:
+            scores = fitted.scores(name, asked)
+
+            def unseen_scores(shoppers: slice) -> NDArray[np.float32]:
+                score = np.array(scores(shoppers), np.float32)
+                score[seen[shoppers].nonzero()] = -np.inf
+                return score
+
+            return unseen_scores
+
+        def beside(shoppers: slice, row: NDArray[np.intp], item: NDArray[np.intp]) -> fused.Columns:
+            return [popularity[item], had[shoppers][row]]
+
+        return fused.candidates([unseen(name) for name in names], batches(data), beside)
+
+    ranker = fused.learn(found(2), asked_of(data, 2)[0], seed)
+    return fused.fused_ranks(found(1), asked_of(data, 1)[0], ranker)
 
 
 def beauty() -> tuple[Shoppers, dict[str, SourceConfig]]:
@@ -294,11 +249,7 @@ def encoders(config: SourceConfig) -> dict[str, SourceConfig]:
 
 def interval(a: NDArray[np.float64], b: NDArray[np.float64]) -> str:
     """The gain of ``a`` over ``b`` with its 95 % interval, paired over shoppers."""
-    rng = np.random.default_rng(0)
-    difference, n = ndcg_of_rank(a, 10) - ndcg_of_rank(b, 10), len(a)
-    drawn = [difference[rng.integers(0, n, n)].mean() for _ in range(1000)]
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    return f"{difference.mean():+.4f} [{low:+.4f}, {high:+.4f}]"
+    return fused.interval(ndcg_of_rank(a, 10) - ndcg_of_rank(b, 10))
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.next_click import read_clicks, training_facts
+from benchmarks.clicks import read_clicks, training_facts
 from benchmarks.online_retail import END, NOVEMBER, OCTOBER, facts_of_parquet
 from habitue.candidates.cold import ColdConfig
 from habitue.candidates.contract import TrainingFacts

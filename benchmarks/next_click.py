@@ -1,12 +1,19 @@
 """The next click of a session: sources and networks beside item-kNN and sequential rules.
 
     python -m benchmarks.next_click [--data yoochoose|tmall] [--only NAME ...] [--tune]
+        [--validate] [--fuse]
 
 YooChoose: sessions of the last day are revealed click by click. Tmall: the published cases, of each
 the last item. Of all items the next is looked for (hit rate and mean reciprocal rank at 20; ties
 take their mean rank, items never seen before are misses). Fitted on what came before; settings of
 YooChoose were chosen on the day before the test (``--tune``), those of Tmall on the last tenth of
 the training sessions (``--validate``); networks stop by a share of the training sessions.
+
+``--fuse`` asks an order over some of the sources instead (``--only`` says which): learnt on what
+``--validate`` asks, with sources that have not seen it, then asked for the test clicks with the
+same sources and with the sources fitted again on all that came before the test. With
+``--validate``, learnt on half of those sessions and asked for the other half, both ways. Intervals
+are paired bootstraps over sessions.
 """
 
 from __future__ import annotations
@@ -15,154 +22,64 @@ import argparse
 import itertools
 import resource
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 import numpy as np
-import polars as pl
 import scipy.sparse as sp
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.leave_one_out import Scores, plain_log
-from habitue.behaviour.config import BehaviourConfig, MaskingConfig, ScheduleConfig
-from habitue.candidates.contract import TrainingFacts
+from benchmarks import fused
+from benchmarks.clicks import (
+    LONGEST,
+    READ,
+    Clicks,
+    Questions,
+    questions,
+    read_clicks,
+    training_facts,
+)
+from benchmarks.leave_one_out import Scores
+from habitue.behaviour.config import BehaviourConfig, LossConfig, MaskingConfig, ScheduleConfig
+from habitue.candidates.contract import Source
 from habitue.candidates.covisit import CovisitConfig
 from habitue.candidates.linear import LinearConfig
 from habitue.candidates.profile import ProfileConfig
 from habitue.candidates.roster import SourceConfig, learner_of, warm
 from habitue.candidates.sequence import SequenceConfig
-from habitue.facts import NO_ROW, ActionKind, Catalogue, Context, Owned
+from habitue.facts import MS_PER_DAY, Context
 from habitue.metrics.ranks import hit_of_rank, mean_rank, reciprocal_of_rank
 from habitue.portraits import pick
-from tests.needs import data_folder
 
 BATCH = 512
 AT = 20
-LONGEST = 50  # clicks of a session that are looked back on
 VIEWS = ("view_item",)
-
-
-@dataclass(frozen=True)
-class Clicks:
-    """Sessions one after the other, each in order of time; training, and what is asked."""
-
-    item: NDArray[np.int32]
-    session: NDArray[np.int32]
-    at_ms: NDArray[np.int64]
-    asked_item: NDArray[np.int32]  # NO_ROW for an item never seen in training
-    asked_session: NDArray[np.int32]
-    asked_at_ms: NDArray[np.int64]
-    n_items: int
-    every_click: bool = True  # each click but the first is asked for; else each session's last
-
-
-def read_clicks(train: str, test: str) -> Clicks:
-    """Two files of the sample, as rows."""
-    folder = data_folder() / "yoochoose_100k"
-    known, asked = (
-        pl.read_parquet(folder / f"{name}.parquet").sort("SessionId", "Time")
-        for name in (train, test)
-    )
-    ids = known["ItemId"].unique().sort()
-    rows = pl.Series(np.arange(len(ids), dtype=np.int32))
-
-    def row_of(frame: pl.DataFrame) -> NDArray[np.int32]:
-        found = frame["ItemId"].replace_strict(ids, rows, default=NO_ROW, return_dtype=pl.Int32)
-        return found.to_numpy()
-
-    def session_of(frame: pl.DataFrame) -> NDArray[np.int32]:
-        return np.unique(frame["SessionId"].to_numpy(), return_inverse=True)[1].astype(np.int32)
-
-    def at_of(frame: pl.DataFrame) -> NDArray[np.int64]:
-        return (frame["Time"].to_numpy() * 1000).astype(np.int64)
-
-    return Clicks(
-        row_of(known), session_of(known), at_of(known),
-        row_of(asked), session_of(asked), at_of(asked), len(ids),
-    )  # fmt: skip
-
-
-def read_tmall(*, validate: bool) -> Clicks:
-    """The published cases; or the last tenth of the training sessions, and fitting without them."""
-    folder = data_folder() / "tmall_sessions"
-    sessions = pl.read_parquet(folder / "train_sessions.parquet")["items"]
-    if validate:
-        since = len(sessions) * 9 // 10
-        sessions, asked = sessions[:since], sessions[since:]
-        asked = asked.filter(asked.list.len() > 1)
-    else:
-        cases = pl.read_parquet(folder / "test.parquet")
-        asked = cases.select(pl.col("input_items").list.concat("target_item")).to_series()
-    ids = sessions.explode().unique().sort()
-    rows = pl.Series(np.arange(len(ids), dtype=np.int32))
-
-    def flat(lists: pl.Series) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int64]]:
-        item = lists.explode().replace_strict(ids, rows, default=NO_ROW, return_dtype=pl.Int32)
-        length = lists.list.len().to_numpy()
-        session = np.repeat(np.arange(len(lists), dtype=np.int32), length)
-        place = np.arange(len(item)) - np.repeat(np.cumsum(length) - length, length)
-        return item.to_numpy(), session, session.astype(np.int64) * 60_000 + place
-
-    return Clicks(*flat(sessions), *flat(asked), len(ids), every_click=validate)
-
-
-def training_facts(data: Clicks) -> TrainingFacts:
-    """The training sessions as a log of views, each session a shopper."""
-    order = np.argsort(data.at_ms, kind="stable")
-    log = plain_log(
-        ActionKind.view_item, data.at_ms[order], data.session[order], data.item[order],
-        n_shoppers=int(data.session.max()) + 1, n_items=data.n_items,
-    )  # fmt: skip
-    rows = pl.DataFrame({"item_row": np.arange(data.n_items, dtype=np.int32)})
-    return TrainingFacts(log, Catalogue(rows), now_ms=int(data.at_ms.max()) + 1)
-
-
-def questions(data: Clicks) -> tuple[Context, NDArray[np.int32]]:
-    """A request after each click but the last of a session, and the item of the next."""
-    session, item = data.asked_session, data.asked_item
-    first = np.searchsorted(session, session, side="left")
-    before = np.flatnonzero(session[1:] == session[:-1])
-    if not data.every_click:
-        last = np.searchsorted(session, session[before], side="right") - 1
-        before = before[before + 1 == last]
-    back = before[:, None] - np.arange(LONGEST)
-    there = back >= first[before][:, None]
-    back = np.maximum(back, 0)
-    now_ms = data.asked_at_ms[before]
-    age = (now_ms[:, None] - data.asked_at_ms[back]) / 86_400_000
-    context = Context(
-        surface="home",
-        now_ms=now_ms,
-        shopper_row=np.full(len(before), NO_ROW, np.int32),
-        recent_item=np.where(there, item[back], np.int32(NO_ROW)),
-        recent_kind=np.full(back.shape, int(ActionKind.view_item), np.uint8),
-        recent_age_days=np.where(there, age, 0.0).astype(np.float32),
-        anchor_item=np.empty((len(before), 0), np.int32),
-        owned=Owned.nothing(len(before)),
-    )
-    return context, item[before + 1]
 
 
 Fit = Callable[[Clicks, Context], Scores]
 
 
+def learnt(config: SourceConfig, data: Clicks) -> Source:
+    """The source of the training sessions."""
+    return learner_of(config).fit(training_facts(data), np.random.default_rng(0))
+
+
+def everything(model: Source, n_items: int, asked: Context) -> Scores:
+    """What a source says of all items."""
+    rows = np.arange(n_items, dtype=np.int32)
+
+    def scores(some: slice) -> NDArray[np.float32]:
+        context = pick(asked, np.arange(some.start, some.stop))
+        return model.score(context, np.broadcast_to(rows, (len(context), n_items)))
+
+    return scores
+
+
 def source(config: SourceConfig) -> Fit:
     """One of Habitué's sources, asked for every item."""
-
-    def fit(data: Clicks, asked: Context) -> Scores:
-        model = learner_of(config).fit(training_facts(data), np.random.default_rng(0))
-        rows = np.arange(data.n_items, dtype=np.int32)
-
-        def scores(some: slice) -> NDArray[np.float32]:
-            context = pick(asked, np.arange(some.start, some.stop))
-            return model.score(context, np.broadcast_to(rows, (len(context), data.n_items)))
-
-        return scores
-
-    return fit
+    return lambda data, asked: everything(learnt(config, data), data.n_items, asked)
 
 
 def _profile(asked: Context, n_items: int, forgetting: float) -> sp.csr_matrix:
@@ -206,18 +123,27 @@ def sequential_rules(steps: int, forgetting: float) -> Fit:
     return fit
 
 
-def evaluate(data: Clicks, fit: Fit) -> tuple[float, float, float, float]:
-    """Hit rate and mean reciprocal rank at 20, CPU-seconds to fit, and to score and rank."""
-    asked, target = questions(data)
-    started = time.process_time()
-    scores = fit(data, asked)
-    fitted = time.process_time()
+def batches(n: int) -> list[slice]:
+    return [slice(first, min(first + BATCH, n)) for first in range(0, n, BATCH)]
+
+
+def ranks(scores: Scores, target: NDArray[np.int32]) -> NDArray[np.float64]:
+    """The rank of each item clicked; infinite for what was never seen before."""
     rank = np.full(len(target), np.inf)
-    for first in range(0, len(target), BATCH):
-        some = slice(first, min(first + BATCH, len(target)))
+    for some in batches(len(target)):
         known = target[some] >= 0
         score = np.asarray(scores(some), np.float32)
         rank[some][known] = mean_rank(score[known], target[some][known])
+    return rank
+
+
+def evaluate(data: Clicks, fit: Fit) -> tuple[float, float, float, float]:
+    """Hit rate and mean reciprocal rank at 20, CPU-seconds to fit, and to score and rank."""
+    asked, target, _ = questions(data)
+    started = time.process_time()
+    scores = fit(data, asked)
+    fitted = time.process_time()
+    rank = ranks(scores, target)
     done = time.process_time()
     hit, reciprocal = hit_of_rank(rank, AT), reciprocal_of_rank(rank, AT)
     return float(hit.mean()), float(reciprocal.mean()), fitted - started, done - fitted
@@ -270,7 +196,9 @@ def network(encoder: Encoder, **settings: Any) -> SequenceConfig:
     return SequenceConfig(behaviour=behaviour.model_copy(update=settings), validation_share=0.05)
 
 
-BOTH_WAYS: dict[str, Any] = {  # chosen on the validation day: tried_encoders.md
+# chosen on the validation day: tried_encoders.md
+POINTWISE: dict[str, Any] = {"attention": "pointwise", "loss": LossConfig(temperature=0.1)}
+BOTH_WAYS: dict[str, Any] = {
     "masking": MaskingConfig(share=0.3, last=0.6),
     "schedule": SCHEDULE.model_copy(update={"epochs": 30}),
 }
@@ -296,63 +224,162 @@ def tune(console: Console) -> None:
         console.print(f"linear {one}: {hit:.4f} {mrr:.4f}")
 
 
-def yoochoose_rows() -> dict[str, Fit]:
-    """What is compared on YooChoose."""
-    covisit = CovisitConfig(
-        backward_weight=0.5, damping_from=0.0, damping_to=0.0, neighbours=500,
-        profile=profile(position_decay=0.5),
-    )  # fmt: skip
-    return {
-        "linear": source(linear(**CHOSEN)),
-        "co-visitation": source(covisit),
+COVISIT = CovisitConfig(
+    backward_weight=0.5, damping_from=0.0, damping_to=0.0, neighbours=500,
+    profile=profile(position_decay=0.5),
+)  # fmt: skip
+SOURCES: dict[str, dict[str, SourceConfig]] = {
+    "yoochoose": {
+        "linear": linear(**CHOSEN),
+        "co-visitation": COVISIT,
+        "transformer": network("transformer", **POINTWISE),
+        "gru": network("gru"),
+        "lstm": network("lstm"),
+        "bidirectional": network("bidirectional", **BOTH_WAYS),
+        "encoder-decoder": network("encoder-decoder"),
+    },
+    "tmall": {name: network(name) for name in ("transformer", "gru", "lstm")},
+}
+PEERS: dict[str, dict[str, Fit]] = {
+    "yoochoose": {
         "item-kNN, last click": item_knn(0.0),
         "item-kNN, forgetting": item_knn(0.7),
         "sequential rules, last click": sequential_rules(10, 0.0),
         "sequential rules, forgetting": sequential_rules(10, 0.5),
-        "transformer": source(network("transformer")),
-        "gru": source(network("gru")),
-        "lstm": source(network("lstm")),
-        "bidirectional": source(network("bidirectional", **BOTH_WAYS)),
-        "encoder-decoder": source(network("encoder-decoder")),
-    }
-
-
-def tmall_rows() -> dict[str, Fit]:
-    """What is compared on Tmall."""
-    return {
+    },
+    "tmall": {
         "item-kNN, last click": item_knn(0.0),
         "item-kNN, forgetting": item_knn(0.8),
         "sequential rules, forgetting": sequential_rules(10, 0.8),
-        "transformer": source(network("transformer")),
-        "gru": source(network("gru")),
-        "lstm": source(network("lstm")),
-    }
+    },
+}
+ALONE = ("bidirectional", "encoder-decoder")  # not among what is fused
+ORDER = fused.ORDER.model_copy(update={"truncation": AT})
+
+
+class Fitted:
+    """Sources of the training sessions, asked about any sessions."""
+
+    def __init__(self, data: Clicks, configs: dict[str, SourceConfig]) -> None:
+        self.n_items = data.n_items
+        self.sources = {name: learnt(one, data) for name, one in configs.items()}
+        self.popularity = np.log1p(np.bincount(data.item, minlength=data.n_items))
+        late = data.item[data.at_ms > data.at_ms.max() - MS_PER_DAY]
+        self.lately = np.log1p(np.bincount(late, minlength=data.n_items))
+
+    def ranks(self, told: Questions) -> dict[str, NDArray[np.float64]]:
+        """The rank of each item clicked, by each source alone."""
+        return {
+            name: ranks(everything(model, self.n_items, told.asked), told.target)
+            for name, model in self.sources.items()
+        }
+
+    def candidates(self, told: Questions) -> Iterator[fused.Candidates]:
+        """What the sources propose, and beside it what was clicked in the session already."""
+        asked = told.asked
+        length = (asked.recent_item >= 0).sum(axis=1)
+        rested = asked.recent_age_days[:, 1]  # since the click before the last
+
+        def beside(some: slice, row: NDArray[np.intp], item: NDArray[np.intp]) -> fused.Columns:
+            same = asked.recent_item[some][row] == item[:, None]
+            clicked = same.sum(axis=1)
+            back = np.where(clicked > 0, same.argmax(axis=1), LONGEST)
+            whose = some.start + row
+            return [
+                self.popularity[item], self.lately[item], clicked, back, length[whose],
+                rested[whose],
+            ]  # fmt: skip
+
+        scorers = [everything(one, self.n_items, asked) for one in self.sources.values()]
+        return fused.candidates(scorers, batches(len(told.target)), beside)
+
+
+def by_halves(fitted: Fitted, told: Questions) -> NDArray[np.float64]:
+    """The ranks in orders learnt on the other half of the sessions, halved by lot."""
+    side = np.random.default_rng(0).random(told.session.max() + 1) < 0.5
+    rank = np.empty(len(told.target))
+    for half in (True, False):
+        learning, rest = (
+            told.some(np.flatnonzero(side[told.session] == s)) for s in (half, not half)
+        )
+        ranker = fused.learn(fitted.candidates(learning), learning.target, 0, ORDER)
+        found = fused.fused_ranks(fitted.candidates(rest), rest.target, ranker)
+        rank[side[told.session] != half] = found
+    return rank
+
+
+def fuse(name: str, configs: dict[str, SourceConfig], console: Console, *, validate: bool) -> None:
+    """Print what the order over the sources gives beside each of them."""
+    read = READ[name]
+    data = read("train_tr", "train_valid")
+    held_out, before = questions(data), Fitted(data, configs)
+    if validate:
+        rank = {"fused": by_halves(before, held_out)} | before.ranks(held_out)
+        show(f"{name}, fused by halves of the validation part", rank, held_out.session, console)
+        return
+    ranker = fused.learn(before.candidates(held_out), held_out.target, 0, ORDER)
+    whole = read("train_full", "test")
+    for title, told, fitted in (
+        ("sources not fitted again", questions(read("train_tr", "test")), before),
+        ("sources fitted again on all before the test", questions(whole), Fitted(whole, configs)),
+    ):
+        rank = {"fused": fused.fused_ranks(fitted.candidates(told), told.target, ranker)}
+        show(f"{name}, {title}", rank | fitted.ranks(told), told.session, console)
+
+
+def show(
+    title: str,
+    rank: dict[str, NDArray[np.float64]],
+    session: NDArray[np.int32],
+    console: Console,
+) -> None:
+    """Print figures of each, and what the first gains over it."""
+    table = Table(title=title)
+    for column in ("", "HR@20", "MRR@20", "gain of HR@20", "gain of MRR@20"):
+        table.add_column(column, justify="left" if not column else "right")
+    best, *_ = rank.values()
+    for name, found in rank.items():
+        row = [
+            f"{hit_of_rank(found, AT).mean():.4f}",
+            f"{reciprocal_of_rank(found, AT).mean():.4f}",
+        ]
+        if found is not best:
+            row += [
+                fused.interval(figure(best, AT) - figure(found, AT), session)
+                for figure in (hit_of_rank, reciprocal_of_rank)
+            ]
+        table.add_row(name, *row)
+    console.print(table)
 
 
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", choices=("yoochoose", "tmall"), default="yoochoose")
+    parser.add_argument("--data", choices=READ, default="yoochoose")
     parser.add_argument("--only", nargs="+", default=[], help="rows whose names begin like this")
     parser.add_argument("--tune", action="store_true", help="choose YooChoose's settings anew")
     parser.add_argument("--validate", action="store_true", help="ask what settings are chosen by")
+    parser.add_argument("--fuse", action="store_true", help="an order over the sources")
     told = parser.parse_args()
     console = Console(width=120)
     warm()
     if told.tune:
         tune(console)
         return
-    if told.data == "tmall":
-        data, rows = read_tmall(validate=told.validate), tmall_rows()
-    else:
-        parts = ("train_tr", "train_valid") if told.validate else ("train_full", "test")
-        data, rows = read_clicks(*parts), yoochoose_rows()
+    only = tuple(told.only) or ("",)
+    configs = {name: one for name, one in SOURCES[told.data].items() if name.startswith(only)}
+    if told.fuse:
+        parts = {name: one for name, one in configs.items() if name not in ALONE}
+        fuse(told.data, parts, console, validate=told.validate)
+        return
+    asked = ("train_tr", "train_valid") if told.validate else ("train_full", "test")
+    data = READ[told.data](*asked)
+    peers = {name: fit for name, fit in PEERS[told.data].items() if name.startswith(only)}
+    rows = {name: source(one) for name, one in configs.items()} | peers
     table = Table(title=f"{told.data}, the next click{', validation' * told.validate}")
     for name in ("", "HR@20", "MRR@20", "fit CPU-s", "score + rank CPU-s"):
         table.add_column(name, justify="left" if not name else "right")
     for name, fit in rows.items():
-        if told.only and not name.startswith(tuple(told.only)):
-            continue
         hit, mrr, fit_s, score_s = evaluate(data, fit)
         table.add_row(name, f"{hit:.4f}", f"{mrr:.4f}", f"{fit_s:.2f}", f"{score_s:.2f}")
         console.print(f"{name}: {hit:.4f} {mrr:.4f} {fit_s:.1f}", style="dim")
