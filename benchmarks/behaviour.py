@@ -1,17 +1,18 @@
 """The behaviour model beside every source, and all of them fused, leave-one-out.
 
     python -m benchmarks.behaviour [--data beauty|games] [--seeds N] [--alone] [--encoders]
-        [--fuse-also NAME ...] [--peer PYTHON] [--keep FOLDER]
+        [--fuse-also NAME ...] [--blind] [--peer PYTHON] [--keep FOLDER]
 
 ``--encoders`` compares the model with each of its encoders instead, ``--alone`` leaves the fusion
-out, ``--fuse-also`` fuses sources that only stand beside it otherwise. ``--peer`` is the Python of
-an environment with RecTools, whose SASRec is asked, too: it wants other libraries than Habitué
-does, so ``peer_sasrec`` runs there, on the same core; ``--keep`` keeps what it answered, so that a
-run broken off need not ask again. The protocol is
-that of ``leave_one_out``: fitted on the training part, full catalogue, seen items excluded, ties at
-mean rank, nothing refitted on the validation item. The fused order is learnt on the validation
-items (the sources have not seen them) and asked for the test items. Intervals are paired bootstraps
-over shoppers.
+out, ``--fuse-also`` fuses sources that only stand beside it otherwise. With ``--blind`` nothing
+sees how neighbours are ordered: five items at a time share a moment and stand in random order, in
+training and where it is asked, as the lines of one day do where nobody sorted them. ``--peer`` is
+the Python of an environment with RecTools, whose SASRec is asked, too: it wants other libraries
+than Habitué does, so ``peer_sasrec`` runs there, on the same core; ``--keep`` keeps what it
+answered, so that a run broken off need not ask again. The protocol is that of ``leave_one_out``:
+fitted on the training part, full catalogue, seen items excluded, ties at mean rank, nothing
+refitted on the validation item. The fused order is learnt on the validation items (the sources have
+not seen them) and asked for the test items. Intervals are paired bootstraps over shoppers.
 """
 
 from __future__ import annotations
@@ -77,16 +78,30 @@ TOWERS = TwoTowerConfig(  # chosen on the validation item: tried_two_tower.md
     kinds=BUYS, unnamed=0.0, schedule=TowerScheduleConfig(validation_share=0.02)
 )
 ALONE = ("wide", "two_tower", "additive")  # peers, not among what is fused
+TOGETHER = 5  # items whose order is hidden where nothing is to see it
+
+
+def blinded(data: Shoppers, asked: int) -> Shoppers:
+    """The same, the order of neighbours among all but each one's last ``asked`` items hidden."""
+    order = np.random.default_rng(0).random(len(data.item))
+    back = data.from_end - asked
+    block = np.where(back >= 0, back // TOGETHER, back)
+    moved = np.lexsort((np.where(back >= 0, order, 0), -block, data.shopper))
+    day = np.where(back >= 0, data.at_ms.max() - (block + asked) * MS_PER_DAY, data.at_ms.max())
+    return replace(data, item=data.item[moved], at_ms=day)
 
 
 class Fitted:
     """Sources fitted once on the training part, asked about any item held out."""
 
-    def __init__(self, data: Shoppers, configs: dict[str, SourceConfig], seed: int) -> None:
-        self.data = data
+    def __init__(
+        self, data: Shoppers, configs: dict[str, SourceConfig], seed: int, *, blind: bool = False
+    ) -> None:
+        """Where it is ``blind``, no source sees the order of neighbours."""
+        self.data, self.blind = data, blind
         self.sources: dict[str, Source] = {}
         self.seconds: dict[str, float] = {}
-        facts = training_facts(data)
+        facts = training_facts(blinded(data, 2) if blind else data)
         for name, config in configs.items():
             started = time.process_time()
             self.sources[name] = learner_of(config).fit(facts, np.random.default_rng(seed))
@@ -94,7 +109,8 @@ class Fitted:
 
     def scores(self, name: str, asked: int) -> Scores:
         """The scores of one source of everything, when ``asked`` items are held out."""
-        everyone = contexts(replace(self.data, asked=asked))
+        told = blinded(self.data, asked) if self.blind else self.data
+        everyone = contexts(replace(told, asked=asked))
         rows = np.arange(self.data.n_items, dtype=np.int32)
         model = self.sources[name]
 
@@ -329,6 +345,7 @@ def main() -> None:
     parser.add_argument("--encoders", action="store_true", help="the model by its encoders")
     parser.add_argument("--only", nargs="+", default=[], help="rows whose names begin like this")
     parser.add_argument("--fuse-also", nargs="+", default=[], choices=ALONE, metavar="NAME")
+    parser.add_argument("--blind", action="store_true", help="the order of neighbours is hidden")
     parser.add_argument("--peer", metavar="PYTHON", help="one that has RecTools")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="of what the peer answered")
     told = parser.parse_args()
@@ -337,6 +354,8 @@ def main() -> None:
     peers = {} if told.encoders else PEERS[told.data]
     if told.encoders:
         configs = encoders(configs["sequence"])
+    if told.blind:
+        configs = {name: _drawing(one) for name, one in configs.items()}
     if told.only:
         some = tuple(told.only)
         configs = {name: one for name, one in configs.items() if name.startswith(some)}
@@ -353,7 +372,18 @@ def main() -> None:
             elsewhere["RecTools SASRec"] = sasrec(told.peer, data, found)
     for seed in range(told.seeds):
         title = f"{told.data}, leave-one-out, seed {seed}"
-        table(title, Fitted(data, configs, seed), peers, elsewhere, seed, fused)
+        if told.blind:
+            title += ", the order of neighbours hidden"
+        fitted = Fitted(data, configs, seed, blind=told.blind)
+        table(title, fitted, peers, elsewhere, seed, fused)
+
+
+def _drawing(config: SourceConfig) -> SourceConfig:
+    """A network reads what shares a moment in another order each pass."""
+    if not isinstance(config, SequenceConfig):
+        return config
+    behaviour = config.behaviour.model_copy(update={"ties": "drawn"})
+    return config.model_copy(update={"behaviour": behaviour})
 
 
 def _mean(rank: NDArray[np.float64]) -> str:

@@ -4,8 +4,9 @@
 
 The protocol of ``behaviour``: leave-one-out, the served source (written down, read back, asked
 through ONNX Runtime) scores every item, seen items excluded. A student learns from the large
-network beside what happened. "MB" is what the folder of the source takes less its weights to go on
-from. Intervals are paired bootstraps over shoppers.
+network beside what happened. "Size" is the share of the full network's numbers, item vectors among
+them; "MB" is what the folder of the source takes less its weights to go on from. Intervals are
+paired bootstraps over shoppers.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ class Served:
     """One way to serve, as it was read back."""
 
     name: str
+    numbers: int
     megabytes: float
     validation: float
     rank: NDArray[np.float64]
@@ -47,10 +49,13 @@ def served(data: Shoppers, name: str, source: SequenceSource, cpu_seconds: float
         files = [one for one in Path(folder).rglob("*") if one.is_file() and one.suffix != ".npz"]
         megabytes = sum(one.stat().st_size for one in files) / 1e6
         asked = Fitted(data, {}, 0)
-        asked.sources["sequence"] = load_source(Path(folder))
+        back = load_source(Path(folder))
+        assert isinstance(back, SequenceSource)
+        numbers = back.n_fitted * back.search.dim + sum(one.size for one in back.weights.values())
+        asked.sources["sequence"] = back
         held = ranks(data, asked.scores("sequence", 2), 2)
         rank = ranks(data, asked.scores("sequence", 1))
-    return Served(name, megabytes, float(ndcg_of_rank(held, 10).mean()), rank, cpu_seconds)
+    return Served(name, numbers, megabytes, float(ndcg_of_rank(held, 10).mean()), rank, cpu_seconds)
 
 
 def learnt(data: Shoppers, config: SequenceConfig, seed: int) -> tuple[SequenceSource, float]:
@@ -85,14 +90,15 @@ def main() -> None:
 def show(found: list[Served]) -> None:
     """All until now, beside the first."""
     table = Table(title="Beauty: what lighter serving loses")
-    for name in ("", "MB", "validation NDCG@10", "NDCG@10", "Recall@10", "lost", "difference",
-                 "CPU-s"):  # fmt: skip
+    for name in ("", "size", "MB", "validation NDCG@10", "NDCG@10", "Recall@10", "lost",
+                 "difference", "CPU-s"):  # fmt: skip
         table.add_column(name, justify="left" if not name else "right")
     first = ndcg_of_rank(found[0].rank, 10).mean()
     for one in found:
         ndcg = ndcg_of_rank(one.rank, 10).mean()
         table.add_row(
-            one.name, f"{one.megabytes:.1f}", f"{one.validation:.4f}", f"{ndcg:.4f}",
+            one.name, f"{one.numbers / found[0].numbers:.1%}", f"{one.megabytes:.1f}",
+            f"{one.validation:.4f}", f"{ndcg:.4f}",
             f"{hit_of_rank(one.rank, 10).mean():.4f}", f"{1 - ndcg / first:+.1%}",
             interval(one.rank, found[0].rank) if one is not found[0] else "",
             f"{one.cpu_seconds:.0f}" if one.cpu_seconds else "",
