@@ -1,7 +1,7 @@
 """Prices read beside each action: side by side with the same network that reads none.
 
     python -m benchmarks.price_steps [--data retail|journey] [--part validation|test] [--seeds 3]
-        [--only NAME ...]
+        [--epochs 20] [--only NAME ...]
 
 Online Retail: lines of orders as in ``benchmarks.asked_by``, by what was paid. Complete Journey: a
 sample of the lines that 2,075 households bought of 20,902 groceries, by the price on the shelf.
@@ -27,6 +27,7 @@ from rich.console import Console
 
 from benchmarks.asked_by import LEAST, Shop, config, gains, lengths, retail
 from benchmarks.leave_one_out import shoppers_of
+from habitue.behaviour.config import ScheduleConfig
 from habitue.candidates.roster import learner_of, warm
 from habitue.candidates.sequence import SequenceSource
 from habitue.facts import Catalogue
@@ -74,8 +75,11 @@ def journey(seed: int) -> Shop:
 SHOPS: Final[dict[str, Callable[[int], Shop]]] = {"retail": retail, "journey": journey}
 
 
-def compare(name: str, part: str, seeds: int, tries: Iterable[str], console: Console) -> None:
+def compare(
+    name: str, part: str, seeds: int, epochs: int, tries: Iterable[str], console: Console
+) -> None:
     """Print one shop's rows."""
+    schedule = ScheduleConfig(epochs=epochs, first_validation=0.2, validate_every=2)
     rng = np.random.default_rng(1)
     every: dict[str, list[NDArray[np.float64]]] = {}
     for seed in range(seeds):
@@ -84,7 +88,8 @@ def compare(name: str, part: str, seeds: int, tries: Iterable[str], console: Con
         facts = shop.facts()
         for label in tries:
             before = time.process_time()
-            source = learner_of(config(**TRIES[label])).fit(facts, np.random.default_rng(seed))
+            said = config(schedule=schedule, **TRIES[label])
+            source = learner_of(said).fit(facts, np.random.default_rng(seed))
             assert isinstance(source, SequenceSource)
             took = time.process_time() - before
             every.setdefault(label, []).append(gains(source, shop, ()))
@@ -97,11 +102,11 @@ def compare(name: str, part: str, seeds: int, tries: Iterable[str], console: Con
     for label, parts in every.items():
         each = np.concatenate(parts)
         plain = "ids alone, no prices" if label.startswith("ids") else "no prices"
-        said = f"{name}, {part}, {seeds} seeds, {label}: {bootstrap_mean(each, rng)}"
+        row = f"{name}, {part}, {seeds} seeds, {label}: {bootstrap_mean(each, rng)}"
         if plain in every and plain != label:
             over = paired_lift(each, np.concatenate(every[plain]), rng)
-            said += f", {over.estimate:+.1%} [{over.low:+.1%}, {over.high:+.1%}]"
-        console.print(said)
+            row += f", {over.estimate:+.1%} [{over.low:+.1%}, {over.high:+.1%}]"
+        console.print(row)
 
 
 def main() -> None:
@@ -110,10 +115,11 @@ def main() -> None:
     parser.add_argument("--data", choices=tuple(SHOPS), default="retail")
     parser.add_argument("--part", choices=("validation", "test"), default="validation")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--only", nargs="*", choices=tuple(TRIES), default=tuple(TRIES))
     told = parser.parse_args()
     warm()
-    compare(told.data, told.part, told.seeds, told.only, Console(width=140))
+    compare(told.data, told.part, told.seeds, told.epochs, told.only, Console(width=140))
 
 
 if __name__ == "__main__":
