@@ -33,6 +33,7 @@ def served(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Served]:
         "training.sources": SOURCES,
         "training.quotas": {"home": {"popular": 10, "tastes": 10}},
         "training.evaluate": False,
+        "shop.conversions": ["purchase", "sign_up"],
     }
     if request.param.startswith("postgresql"):
         overrides["store.address"] = request.getfixturevalue("fresh_postgres_dsn")
@@ -41,17 +42,17 @@ def served(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Served]:
         yield one
 
 
-def tell(served: Served) -> None:
-    """Half of the shoppers buy tea, half buy coffee; Ben withdraws."""
+def tell(served: Served, kind_of: str = "purchase") -> None:
+    """Half of the shoppers buy tea, half buy coffee; Ben withdraws. Or take it otherwise."""
     rng = np.random.default_rng(4)
     items = [Item(id=f"{kind}-{n}", title=f"{kind} {n}", valid_from=LEARNT_MS - 60 * DAY)
              for kind in ("tea", "coffee") for n in range(8)]  # fmt: skip
     actions = [
         Action(
-            kind="purchase", item=f"{kind}-{n}",
+            kind=kind_of, item=f"{kind}-{n}",
             shopper="ana" if (kind, who) == ("tea", 0) else f"{kind}-{who}",
             at=LEARNT_MS - DAY * int(rng.integers(0, 30)) - int(rng.integers(0, DAY)),
-            order_id=f"{kind}-{who}-{n}",
+            order_id=f"{kind}-{who}-{n}" if kind_of == "purchase" else None,
         )
         for kind in ("tea", "coffee")
         for who in range(30)
@@ -91,6 +92,20 @@ def test_shoppers_alike_lie_near_each_other_one_by_one_and_all_at_once(
     told: dict[str, Any] = {"habitue": SimpleNamespace(open=lambda _: nullcontext(served.shop))}
     exec(compile(example, str(GUIDE), "exec"), told)
     assert told["frame"]["shopper"][0] == "ana"  # nobody is more like her
+
+
+def test_kinds_mean_the_same_for_one_and_for_all(served: Served) -> None:
+    """Where a sign-up is a conversion, whoever signs up is read as whoever buys."""
+    tell(served, "sign_up")
+    served.shop.train(seed=1)
+    later = [Action(kind="sign_up", shopper="tea-5", item=f"coffee-{n}") for n in range(8)]
+    served.shop.ingest(later)
+    now_ms = int(time.time() * 1000) + 1_000
+    frame = served.shop.embeddings(source="tastes", now_ms=now_ms)
+    assert {"ana", "coffee-29"} <= set(frame["shopper"])
+    (now,) = frame.filter(shopper="tea-5")["vector"]
+    alone = served.shop.embedding("tea-5", source="tastes", now_ms=now_ms)
+    assert alone.vector == pytest.approx(now.to_list(), abs=2e-3)
 
 
 def test_what_was_done_a_moment_ago_counts(served: Served, client: Client) -> None:

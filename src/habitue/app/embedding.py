@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
-from habitue.app.reading import facts_read, row_known
+from habitue.app.reading import asking_everybody, facts_read, row_known
 from habitue.candidates.contract import EmbeddingSource
 from habitue.candidates.embedded import Embedding, embedding_source
 from habitue.candidates.vectors import units
 from habitue.errors import SnapshotError
-from habitue.portraits.contexts import ShopperIndex, contexts_as_of
 from habitue.slates.live import Asked
 from habitue.slates.live_tail import as_they_are
 
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
     from habitue.app.wiring import Parts
 
 __all__ = ["embed", "embed_all"]
-
-_TOGETHER: Final = 4_096  # shoppers read at once
 
 
 def embed(parts: Parts, shopper: str, source: str | None, now_ms: int) -> Embedding:
@@ -47,23 +44,19 @@ def embed_all(parts: Parts, source: str | None, now_ms: int) -> pl.DataFrame:
     """
     _, chosen = _chosen(parts, source)
     log = facts_read(parts).as_of(now_ms).log
-    index = ShopperIndex.of(log)
-    who = np.flatnonzero(np.diff(index.indptr)).astype(np.int32)
-    length = parts.settings.training.recent_length
-    found = []
-    for first in range(0, len(who), _TOGETHER):
-        some = who[first : first + _TOGETHER]
-        context = contexts_as_of(
-            index, some, np.full(len(some), now_ms), surface="home", length=length
-        )
-        found.append(units(chosen.vectors(context)))
-    vectors = np.concatenate(found) if found else np.empty((0, 1), np.float32)
-    known = vectors.any(axis=1)
+    asked = [(np.empty(0, np.int32), np.empty((0, 1), np.float32))]
+    for some, context in asking_everybody(parts, log, now_ms):
+        vectors = units(chosen.vectors(context))
+        known = vectors.any(axis=1)
+        asked.append((some[known], vectors[known]))
+    who, found = zip(*asked[1:] or asked, strict=True)
+    row, vectors = np.concatenate(who), np.concatenate(found)
+    order = np.argsort(row)
     ids = np.array([*parts.store.shopper_ids(), None], dtype=object)
     return pl.DataFrame(
         {
-            "shopper": pl.Series(ids[who[known]], dtype=pl.String),
-            "vector": pl.Series(vectors[known], dtype=pl.Array(pl.Float32, vectors.shape[1])),
+            "shopper": pl.Series(ids[row[order]], dtype=pl.String),
+            "vector": pl.Series(vectors[order], dtype=pl.Array(pl.Float32, vectors.shape[1])),
         }
     )
 

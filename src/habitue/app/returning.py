@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -12,14 +11,13 @@ import numpy as np
 import polars as pl
 
 from habitue.app.portraying import conversions_of
-from habitue.app.reading import facts_read, row_known
+from habitue.app.reading import asking_everybody, facts_read, row_known
 from habitue.behaviour.outlook import OutlookLearner, OutlookMeasured, OutlookModel, Past
 from habitue.behaviour.returning import NetworkOutlook, Outlook, outlook_columns, outlook_of
 from habitue.candidates.contract import ForetellingSource
 from habitue.errors import SnapshotError
 from habitue.facts import ActionLog
 from habitue.portraits import ItemColumns
-from habitue.portraits.contexts import ShopperIndex, contexts_as_of
 from habitue.slates.live import Asked
 from habitue.slates.live_tail import as_they_are
 from habitue.training.dataset import ShopFacts, log_of_shopper
@@ -32,7 +30,6 @@ __all__ = ["OUTLOOK", "foretell", "foretell_all", "learn_outlook", "measure_outl
 
 OUTLOOK: Final = "outlook"
 """In a snapshot's folder: when customers come back."""
-_TOGETHER: Final = 512  # shoppers a network is asked about at once
 
 
 def learn_outlook(
@@ -126,17 +123,8 @@ def _all_by_network(parts: Parts, log: ActionLog, now_ms: int) -> pl.DataFrame |
     foretelling = _foretelling(parts)
     if not foretelling:
         return None
-    as_read = replace(log, kind=parts.live.counters.read(log.kind))
-    index, length = ShopperIndex.of(as_read), parts.settings.training.recent_length
-    n_actions = np.diff(index.indptr)
-    who = np.argsort(n_actions, kind="stable").astype(np.int32)  # as much to read in each batch
-    who = who[n_actions[who] > 0]
     found = []
-    for first in range(0, len(who), _TOGETHER):
-        some = who[first : first + _TOGETHER]
-        context = contexts_as_of(
-            index, some, np.full(len(some), now_ms), surface="home", length=length
-        )
+    for some, context in asking_everybody(parts, log, now_ms):
         said = (one.foretold(context) for one in foretelling)
         found += [one.columns(some) for one in said if one is not None]
     if not found:
