@@ -308,8 +308,15 @@ def by_halves(fitted: Fitted, told: Questions) -> NDArray[np.float64]:
     return rank
 
 
-def fuse(name: str, configs: dict[str, SourceConfig], console: Console, *, validate: bool) -> None:
-    """Print what the order over the sources gives beside each of them."""
+def fuse(
+    name: str,
+    configs: dict[str, SourceConfig],
+    peers: dict[str, Fit],
+    console: Console,
+    *,
+    validate: bool,
+) -> None:
+    """Print what the order over the sources gives beside each of them, and beside peers."""
     read = READ[name]
     data = read("train_tr", "train_valid")
     held_out, before = questions(data), Fitted(data, configs)
@@ -318,13 +325,16 @@ def fuse(name: str, configs: dict[str, SourceConfig], console: Console, *, valid
         show(f"{name}, fused by halves of the validation part", rank, held_out.session, console)
         return
     ranker = fused.learn(before.candidates(held_out), held_out.target, 0, ORDER)
-    whole = read("train_full", "test")
-    for title, told, fitted in (
-        ("sources not fitted again", questions(read("train_tr", "test")), before),
-        ("sources fitted again on all before the test", questions(whole), Fitted(whole, configs)),
+    whole, part = read("train_full", "test"), read("train_tr", "test")
+    for title, asked, fitted in (
+        ("sources not fitted again", part, before),
+        ("sources fitted again on all before the test", whole, Fitted(whole, configs)),
     ):
+        told = questions(asked)
         rank = {"fused": fused.fused_ranks(fitted.candidates(told), told.target, ranker)}
-        show(f"{name}, {title}", rank | fitted.ranks(told), told.session, console)
+        rank |= fitted.ranks(told)
+        rank |= {one: ranks(fit(asked, told.asked), told.target) for one, fit in peers.items()}
+        show(f"{name}, {title}", rank, told.session, console)
 
 
 def show(
@@ -368,13 +378,13 @@ def main() -> None:
         return
     only = tuple(told.only) or ("",)
     configs = {name: one for name, one in SOURCES[told.data].items() if name.startswith(only)}
+    peers = {name: fit for name, fit in PEERS[told.data].items() if name.startswith(only)}
     if told.fuse:
         parts = {name: one for name, one in configs.items() if name not in ALONE}
-        fuse(told.data, parts, console, validate=told.validate)
+        fuse(told.data, parts, peers, console, validate=told.validate)
         return
     asked = ("train_tr", "train_valid") if told.validate else ("train_full", "test")
     data = READ[told.data](*asked)
-    peers = {name: fit for name, fit in PEERS[told.data].items() if name.startswith(only)}
     rows = {name: source(one) for name, one in configs.items()} | peers
     table = Table(title=f"{told.data}, the next click{', validation' * told.validate}")
     for name in ("", "HR@20", "MRR@20", "fit CPU-s", "score + rank CPU-s"):
