@@ -21,11 +21,10 @@ from habitue.behaviour.curves import (
     Run,
     State,
     TensorBoardCurves,
-    tracking_of,
 )
 from habitue.behaviour.fitting import Fitted, Training, fit
 from habitue.behaviour.teaching import Teacher
-from habitue.behaviour.telling import telling
+from habitue.behaviour.telling import telling, tracking_of
 from habitue.errors import MissingPiece
 from tests.behaviour.curve_readers import (
     Drawn,

@@ -19,7 +19,6 @@ __all__ = [
     "TensorBoardCurves",
     "Tracking",
     "flat",
-    "tracking_of",
 ]
 
 State = Literal["finished", "failed"]
@@ -117,17 +116,6 @@ class Tracking(Protocol):
 
     def begin(self, run: str, said: Mapping[str, str]) -> Run:
         """The run of that name, begun or gone on with; ``said`` is what it was told to do."""
-
-
-def tracking_of(config: TensorBoardCurves | MlflowCurves) -> Tracking:
-    """Who draws them. Raises ``MissingPiece`` where the library that does is not installed."""
-    if isinstance(config, MlflowCurves):
-        from habitue.behaviour.curves_mlflow import MlflowTracking
-
-        return MlflowTracking(config)
-    from habitue.behaviour.curves_tensorboard import TensorBoardTracking
-
-    return TensorBoardTracking(config)
 
 
 def flat(said: Mapping[str, object], within: str = "") -> Iterator[tuple[str, str]]:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from habitue.behaviour.config import BehaviourConfig
-from habitue.behaviour.curves import CurvesConfig, tracking_of
+from habitue.behaviour.curves import CurvesConfig
 from habitue.behaviour.going_on import Earlier, OtherNetworkError
 from habitue.behaviour.held_out import HeldOut
 from habitue.behaviour.needed import need_torch
@@ -23,6 +23,7 @@ from habitue.behaviour.prices import PriceSteps, price_steps
 from habitue.behaviour.said import WordsOf, actions_said
 from habitue.behaviour.served import Encoder, SilentEncoder
 from habitue.behaviour.streams import Streams, streams_of, token_rows
+from habitue.behaviour.telling import tracking_of
 from habitue.behaviour.transfer import Pretrained
 from habitue.facts import ActionLog, Vocabulary, code_of
 

@@ -15,9 +15,16 @@ from textwrap import shorten
 from threading import Thread
 from typing import Final
 
-from habitue.behaviour.curves import Point, Run, State, Tracking
+from habitue.behaviour.curves import (
+    MlflowCurves,
+    Point,
+    Run,
+    State,
+    TensorBoardCurves,
+    Tracking,
+)
 
-__all__ = ["Tell", "telling"]
+__all__ = ["Tell", "telling", "tracking_of"]
 
 Tell = Callable[[int, Mapping[str, float]], None]
 """Told (passes, scalars); comes back at once."""
@@ -26,6 +33,17 @@ _LOG = logging.getLogger(__name__)
 _PATIENCE_SECONDS: Final[Mapping[State, float]] = {"finished": 30.0, "failed": 5.0}
 _LATER = "The training goes on, and they are tried again at each validation."
 _LOST = "The training is not harmed; what is missing of them is lost."
+
+
+def tracking_of(config: TensorBoardCurves | MlflowCurves) -> Tracking:
+    """Who draws them. Raises ``MissingPiece`` where the library that does is not installed."""
+    if isinstance(config, MlflowCurves):
+        from habitue.behaviour.curves_mlflow import MlflowTracking
+
+        return MlflowTracking(config)
+    from habitue.behaviour.curves_tensorboard import TensorBoardTracking
+
+    return TensorBoardTracking(config)
 
 
 @contextmanager
