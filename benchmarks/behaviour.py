@@ -1,11 +1,11 @@
 """The behaviour model beside every source, and all of them fused, leave-one-out.
 
     python -m benchmarks.behaviour [--data beauty|games] [--seeds N] [--alone] [--encoders]
-        [--fuse-also NAME ...] [--blind] [--peer PYTHON] [--keep FOLDER]
+        [--fuse-also NAME ...] [--blind N] [--peer PYTHON] [--keep FOLDER]
 
 ``--encoders`` compares the model with each of its encoders instead, ``--alone`` leaves the fusion
-out, ``--fuse-also`` fuses sources that only stand beside it otherwise. With ``--blind`` nothing
-sees how neighbours are ordered: five items at a time share a moment and stand in random order, in
+out, ``--fuse-also`` fuses sources that only stand beside it otherwise. With ``--blind N`` nothing
+sees how neighbours are ordered: N items at a time share a moment and stand in random order, in
 training and where it is asked, as the lines of one day do where nobody sorted them. ``--peer`` is
 the Python of an environment with RecTools, whose SASRec is asked, too: it wants other libraries
 than Habitué does, so ``peer_sasrec`` runs there, on the same core; ``--keep`` keeps what it
@@ -78,14 +78,13 @@ TOWERS = TwoTowerConfig(  # chosen on the validation item: tried_two_tower.md
     kinds=BUYS, unnamed=0.0, schedule=TowerScheduleConfig(validation_share=0.02)
 )
 ALONE = ("wide", "two_tower", "additive")  # peers, not among what is fused
-TOGETHER = 5  # items whose order is hidden where nothing is to see it
 
 
-def blinded(data: Shoppers, asked: int) -> Shoppers:
-    """The same, the order of neighbours among all but each one's last ``asked`` items hidden."""
+def blinded(data: Shoppers, asked: int, together: int) -> Shoppers:
+    """The same, the order of so many neighbours at a time hidden, but for the last ``asked``."""
     order = np.random.default_rng(0).random(len(data.item))
     back = data.from_end - asked
-    block = np.where(back >= 0, back // TOGETHER, back)
+    block = np.where(back >= 0, back // together, back)
     moved = np.lexsort((np.where(back >= 0, order, 0), -block, data.shopper))
     day = np.where(back >= 0, data.at_ms.max() - (block + asked) * MS_PER_DAY, data.at_ms.max())
     return replace(data, item=data.item[moved], at_ms=day)
@@ -95,13 +94,13 @@ class Fitted:
     """Sources fitted once on the training part, asked about any item held out."""
 
     def __init__(
-        self, data: Shoppers, configs: dict[str, SourceConfig], seed: int, *, blind: bool = False
+        self, data: Shoppers, configs: dict[str, SourceConfig], seed: int, *, blind: int = 0
     ) -> None:
-        """Where it is ``blind``, no source sees the order of neighbours."""
+        """No source sees the order of so many neighbours at a time."""
         self.data, self.blind = data, blind
         self.sources: dict[str, Source] = {}
         self.seconds: dict[str, float] = {}
-        facts = training_facts(blinded(data, 2) if blind else data)
+        facts = training_facts(blinded(data, 2, blind) if blind else data)
         for name, config in configs.items():
             started = time.process_time()
             self.sources[name] = learner_of(config).fit(facts, np.random.default_rng(seed))
@@ -109,7 +108,7 @@ class Fitted:
 
     def scores(self, name: str, asked: int) -> Scores:
         """The scores of one source of everything, when ``asked`` items are held out."""
-        told = blinded(self.data, asked) if self.blind else self.data
+        told = blinded(self.data, asked, self.blind) if self.blind else self.data
         everyone = contexts(replace(told, asked=asked))
         rows = np.arange(self.data.n_items, dtype=np.int32)
         model = self.sources[name]
@@ -345,7 +344,7 @@ def main() -> None:
     parser.add_argument("--encoders", action="store_true", help="the model by its encoders")
     parser.add_argument("--only", nargs="+", default=[], help="rows whose names begin like this")
     parser.add_argument("--fuse-also", nargs="+", default=[], choices=ALONE, metavar="NAME")
-    parser.add_argument("--blind", action="store_true", help="the order of neighbours is hidden")
+    parser.add_argument("--blind", type=int, default=0, metavar="N", help="neighbours in no order")
     parser.add_argument("--peer", metavar="PYTHON", help="one that has RecTools")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="of what the peer answered")
     told = parser.parse_args()
@@ -373,7 +372,7 @@ def main() -> None:
     for seed in range(told.seeds):
         title = f"{told.data}, leave-one-out, seed {seed}"
         if told.blind:
-            title += ", the order of neighbours hidden"
+            title += f", the order of {told.blind} neighbours at a time hidden"
         fitted = Fitted(data, configs, seed, blind=told.blind)
         table(title, fitted, peers, elsewhere, seed, fused)
 
