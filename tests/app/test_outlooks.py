@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from habitue.app import open_shop, returning
+from habitue.app import open_shop, reading, returning
 from habitue.errors import NotFound
 from habitue.facts import Action, ActionKind, Consent, Context
 from habitue.facts.meaning import read_as
@@ -114,7 +114,7 @@ def test_a_network_hears_of_all_what_it_hears_of_one(shop, monkeypatch, taken) -
     counters = shop.parts.live.counters
     monkeypatch.setattr(counters, "taken", taken)
     monkeypatch.setattr(counters, "_table", read_as(taken))
-    monkeypatch.setattr(returning, "_TOGETHER", 64)
+    monkeypatch.setattr(reading, "_TOGETHER", 64)
     all_at_once, one_by_one = Listening(), Listening()
     monkeypatch.setattr(returning, "_foretelling", lambda parts: [all_at_once])
     frame = shop.outlooks(now_ms=NOW_MS)

@@ -140,7 +140,7 @@ def test_train_says_which_sources_it_switched_off(shop: tuple[Path, Path]) -> No
     (folder / "prune.toml").write_text(told + prune, "utf-8")
     done = run("train", "--no-activate", settings=folder / "prune.toml")
     assert done.exit_code == 0, done.output
-    assert re.search(r"switched off: \w+ \(.\d\.\d{4} \[", " ".join(done.output.split()))
+    assert re.search(r"switched off: \w+ \(−?\d\.\d{4} \[", " ".join(done.output.split()))
     assert "all sources" in done.output
 
 

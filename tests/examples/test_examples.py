@@ -24,6 +24,7 @@ def environment(out: Path) -> dict[str, str]:
     return os.environ | {
         "HABITUE_EXAMPLES_OUT": str(out),
         "HABITUE_DATA": str(needs.data_folder()),
+        "HABITUE_SERVER__SLATE_BUDGET_MS": "5000",  # a busy machine is no reason to fall back
         "MPLBACKEND": "agg",
         "MPLCONFIGDIR": str(out / "matplotlib"),
     }
