@@ -44,14 +44,14 @@ def embed_all(parts: Parts, source: str | None, now_ms: int) -> pl.DataFrame:
     """
     _, chosen = _chosen(parts, source)
     log = facts_read(parts).as_of(now_ms).log
-    asked = [(np.empty(0, np.int32), np.empty((0, 1), np.float32))]
+    who, found = [], []
     for some, context in asking_everybody(parts, log, now_ms):
-        vectors = units(chosen.vectors(context))
-        known = vectors.any(axis=1)
-        asked.append((some[known], vectors[known]))
-    who, found = zip(*asked[1:] or asked, strict=True)
-    row, vectors = np.concatenate(who), np.concatenate(found)
+        who.append(some)
+        found.append(units(chosen.vectors(context)))
+    row = np.concatenate(who) if who else np.empty(0, np.int32)
+    vectors = np.concatenate(found) if found else np.empty((0, 1), np.float32)
     order = np.argsort(row)
+    order = order[vectors[order].any(axis=1)]
     ids = np.array([*parts.store.shopper_ids(), None], dtype=object)
     return pl.DataFrame(
         {

@@ -321,9 +321,11 @@ class SequenceLearner:
                 remedy="Post items with titles, or leave begin_from out.",
             )
         known = None if source is None else source.prices
-        currency = currency_of(facts.catalogue.frame) if known is None else known.currency
-        listed = np.zeros(n_items, np.int64)
-        listed[: len(facts.catalogue)] = listed_prices(facts.catalogue.frame, currency)
+        currency, listed = "", np.zeros(n_items, np.int64)
+        if config.behaviour.price_steps:
+            frame = facts.catalogue.frame
+            currency = currency_of(frame) if known is None else known.currency
+            listed[: len(facts.catalogue)] = listed_prices(frame, currency)
         learnt = learn(
             facts.log,
             n_items,
